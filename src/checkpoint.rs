@@ -1,0 +1,241 @@
+//! A Hugging Face BERT checkpoint: `config.json`, `tokenizer.json` and `model.safetensors` in one folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use safetensors::{Dtype as StoredDtype, SafeTensors};
+use serde::Deserialize;
+
+use crate::config::{EncoderConfig, Pooling};
+use crate::error::{Error, ErrorCode, Result};
+use crate::tokenizer::{Normalization, SpecialTokens, Vocabulary};
+
+/// A checkpoint in memory. Weights keep Hugging Face's names without a `bert.` in front, as f32, row-major.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    pub name: String,
+    pub config: EncoderConfig,
+    pub vocabulary: Vocabulary,
+    /// What sentence-transformers' `1_Pooling/config.json` says, where there is one.
+    pub pooling: Option<Pooling>,
+    pub weights: BTreeMap<String, Weight>,
+}
+
+/// One tensor of a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weight {
+    /// Slowest dimension first.
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+impl Checkpoint {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Io`] for files that cannot be read, [`ErrorCode::ModelUnsupported`] for another architecture, activation or
+    /// tokenizer, [`ErrorCode::ModelFormat`] for files that do not say what they should.
+    pub fn load(dir: &Path) -> Result<Self> {
+        let config = read_config(&dir.join("config.json"))?;
+        let vocabulary = read_vocabulary(&dir.join("tokenizer.json"))?;
+        if vocabulary.tokens.len() != config.vocab_size {
+            let message =
+                format!("{}: config.json says {} tokens, tokenizer.json has {}", dir.display(), config.vocab_size, vocabulary.tokens.len());
+            return Err(Error::new(ErrorCode::ModelFormat, message));
+        }
+        let weights = read_weights(&dir.join("model.safetensors"))?;
+        let pooling_file = dir.join("1_Pooling/config.json");
+        let pooling = if pooling_file.exists() { Some(read_pooling(&pooling_file)?) } else { None };
+        let name = fs::canonicalize(dir).ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned())).unwrap_or_default();
+        Ok(Self { name, config, vocabulary, pooling, weights })
+    }
+
+    /// The weight of this name and shape (slowest dimension first).
+    ///
+    /// # Errors
+    /// [`ErrorCode::ModelFormat`] when it is missing or its shape differs.
+    pub fn weight(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
+        let weight =
+            self.weights.get(name).ok_or_else(|| Error::new(ErrorCode::ModelFormat, format!("the checkpoint has no weight {name:?}")))?;
+        if weight.shape != shape {
+            let message = format!("weight {name:?} has shape {:?}; config.json asks for {shape:?}", weight.shape);
+            return Err(Error::new(ErrorCode::ModelFormat, message));
+        }
+        Ok(&weight.values)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|e| Error::io(path, e))
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
+    serde_json::from_slice(&read(path)?).map_err(|e| Error::new(ErrorCode::ModelFormat, format!("{}: {e}", path.display())).with_source(e))
+}
+
+#[derive(Deserialize)]
+struct RawConfig {
+    vocab_size: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    max_position_embeddings: usize,
+    type_vocab_size: usize,
+    layer_norm_eps: f32,
+    hidden_act: String,
+    position_embedding_type: Option<String>,
+    #[serde(default)]
+    is_decoder: bool,
+}
+
+fn read_config(path: &Path) -> Result<EncoderConfig> {
+    // The architecture first: another one may lack the fields, and that is not what is wrong with it.
+    #[derive(Deserialize)]
+    struct Kind {
+        model_type: Option<String>,
+    }
+    let unsupported = |what: String| Err(Error::new(ErrorCode::ModelUnsupported, format!("{}: {what}", path.display())));
+    match parse::<Kind>(path)?.model_type.as_deref() {
+        Some("bert") => {}
+        Some(other) => return unsupported(format!("model_type is {other:?}; only \"bert\" is read")),
+        None => return Err(Error::new(ErrorCode::ModelFormat, format!("{}: model_type is missing", path.display()))),
+    }
+    let raw: RawConfig = parse(path)?;
+    if raw.hidden_act != "gelu" {
+        return unsupported(format!("hidden_act is {:?}; only \"gelu\" is run", raw.hidden_act));
+    }
+    if let Some(kind) = raw.position_embedding_type.filter(|kind| kind != "absolute") {
+        return unsupported(format!("position_embedding_type is {kind:?}; only \"absolute\" is run"));
+    }
+    if raw.is_decoder {
+        return unsupported("is_decoder is true; only encoders are run".to_owned());
+    }
+    let config = EncoderConfig {
+        vocab_size: raw.vocab_size,
+        hidden_size: raw.hidden_size,
+        intermediate_size: raw.intermediate_size,
+        num_hidden_layers: raw.num_hidden_layers,
+        num_attention_heads: raw.num_attention_heads,
+        max_position_embeddings: raw.max_position_embeddings,
+        type_vocab_size: raw.type_vocab_size,
+        layer_norm_eps: raw.layer_norm_eps,
+    };
+    config.validate().map_err(|e| e.context(path.display()))?;
+    Ok(config)
+}
+
+#[derive(Deserialize)]
+struct RawTokenizer {
+    model: RawModel,
+    normalizer: Option<RawNormalizer>,
+    #[serde(default)]
+    added_tokens: Vec<RawAddedToken>,
+}
+
+#[derive(Deserialize)]
+struct RawModel {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    vocab: serde_json::Value,
+    continuing_subword_prefix: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawNormalizer {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default = "yes")]
+    lowercase: bool,
+    strip_accents: Option<bool>,
+    #[serde(default = "yes")]
+    handle_chinese_chars: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+struct RawAddedToken {
+    id: usize,
+    content: String,
+}
+
+fn read_vocabulary(path: &Path) -> Result<Vocabulary> {
+    let raw: RawTokenizer = parse(path)?;
+    let unsupported = |what: String| Error::new(ErrorCode::ModelUnsupported, format!("{}: {what}", path.display()));
+    let malformed = |what: String| Error::new(ErrorCode::ModelFormat, format!("{}: {what}", path.display()));
+    if raw.model.kind.as_deref() != Some("WordPiece") {
+        return Err(unsupported(format!(
+            "tokenizer model {:?}; only WordPiece is read",
+            raw.model.kind.as_deref().unwrap_or("without a type")
+        )));
+    }
+    if let Some(prefix) = raw.model.continuing_subword_prefix.filter(|prefix| prefix != "##") {
+        return Err(unsupported(format!("continuing_subword_prefix is {prefix:?}; only \"##\" is read")));
+    }
+    let normalizer = raw.normalizer.ok_or_else(|| unsupported("no normalizer; BertNormalizer is expected".to_owned()))?;
+    if normalizer.kind != "BertNormalizer" {
+        return Err(unsupported(format!("normalizer {:?}; only BertNormalizer is read", normalizer.kind)));
+    }
+    let mut by_id: Vec<(usize, String)> = serde_json::from_value::<BTreeMap<String, usize>>(raw.model.vocab)
+        .map_err(|e| malformed(format!("vocab: {e}")))?
+        .into_iter()
+        .map(|(token, id)| (id, token))
+        .collect();
+    by_id.extend(raw.added_tokens.into_iter().map(|t| (t.id, t.content)));
+    by_id.sort();
+    by_id.dedup();
+    if let Some((n, (id, token))) = by_id.iter().enumerate().find(|(n, (id, _))| n != id) {
+        return Err(malformed(format!("token ids are not 0, 1, 2, …: the {n}th is {id} ({token:?})")));
+    }
+    let tokens: Vec<String> = by_id.into_iter().map(|(_, token)| token).collect();
+    let id = |token: &str| {
+        let at = tokens.iter().position(|t| t == token);
+        at.map(|n| n as u32).ok_or_else(|| malformed(format!("the vocabulary has no {token}")))
+    };
+    let special = SpecialTokens { cls: id("[CLS]")?, sep: id("[SEP]")?, unk: id("[UNK]")?, pad: id("[PAD]")?, mask: id("[MASK]")? };
+    let normalization = Normalization {
+        lowercase: normalizer.lowercase,
+        // Hugging Face: accents go with the case unless it says otherwise.
+        strip_accents: normalizer.strip_accents.unwrap_or(normalizer.lowercase),
+        handle_chinese_chars: normalizer.handle_chinese_chars,
+    };
+    Ok(Vocabulary { tokens, special, normalization })
+}
+
+fn read_pooling(path: &Path) -> Result<Pooling> {
+    #[derive(Deserialize)]
+    struct Raw {
+        #[serde(default)]
+        pooling_mode_cls_token: bool,
+        #[serde(default)]
+        pooling_mode_mean_tokens: bool,
+    }
+    match parse::<Raw>(path)? {
+        Raw { pooling_mode_cls_token: false, pooling_mode_mean_tokens: true } => Ok(Pooling::Mean),
+        Raw { pooling_mode_cls_token: true, pooling_mode_mean_tokens: false } => Ok(Pooling::Cls),
+        _ => Err(Error::new(ErrorCode::ModelUnsupported, format!("{}: neither mean nor cls pooling alone", path.display()))),
+    }
+}
+
+fn read_weights(path: &Path) -> Result<BTreeMap<String, Weight>> {
+    let bytes = read(path)?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| Error::new(ErrorCode::ModelFormat, format!("{}: {e} ({} bytes)", path.display(), bytes.len())).with_source(e))?;
+    let mut weights = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        let values = match view.dtype() {
+            StoredDtype::F32 => view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            StoredDtype::F16 => view.data().as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
+            StoredDtype::BF16 => view.data().as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
+            // Index buffers such as `embeddings.position_ids`.
+            _ => continue,
+        };
+        let name = name.strip_prefix("bert.").unwrap_or(&name).to_owned();
+        weights.insert(name, Weight { shape: view.shape().to_vec(), values });
+    }
+    Ok(weights)
+}

@@ -1,0 +1,80 @@
+//! GGML's storage blocks: [`Dtype::Q8_0`] is an f16 scale and 32 signed bytes, [`Dtype::Q4_0`] an f16 scale and 16 bytes whose low
+//! nibbles are elements 0..16 and whose high nibbles are elements 16..32, each less 8.
+
+use half::f16;
+
+use crate::config::Dtype;
+
+const BLOCK: usize = 32;
+
+fn read_f16(bytes: &[u8]) -> f32 {
+    f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()
+}
+
+fn unpack_q4_0(packed: &[u8], out: &mut [i8]) {
+    let (low, high) = out.split_at_mut(BLOCK / 2);
+    for ((byte, low), high) in packed.iter().zip(low).zip(high) {
+        *low = (byte & 0x0f) as i8 - 8;
+        *high = (byte >> 4) as i8 - 8;
+    }
+}
+
+/// Decodes `data` (whole blocks of `dtype`) to `out`.
+///
+/// # Panics
+/// When `out` is not exactly as long as `data` says.
+pub fn dequantize(dtype: Dtype, data: &[u8], out: &mut [f32]) {
+    assert_eq!(out.len() * dtype.block_bytes(), data.len() * dtype.block_len(), "dequantize: lengths");
+    match dtype {
+        Dtype::F32 => {
+            for (x, bytes) in out.iter_mut().zip(data.chunks_exact(4)) {
+                *x = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            }
+        }
+        Dtype::F16 => {
+            for (x, bytes) in out.iter_mut().zip(data.chunks_exact(2)) {
+                *x = read_f16(bytes);
+            }
+        }
+        Dtype::Q8_0 => {
+            for (xs, block) in out.chunks_exact_mut(BLOCK).zip(data.chunks_exact(34)) {
+                let scale = read_f16(block);
+                for (x, &q) in xs.iter_mut().zip(&block[2..]) {
+                    *x = f32::from(q as i8) * scale;
+                }
+            }
+        }
+        Dtype::Q4_0 => {
+            let mut values = [0; BLOCK];
+            for (xs, block) in out.chunks_exact_mut(BLOCK).zip(data.chunks_exact(18)) {
+                let scale = read_f16(block);
+                unpack_q4_0(&block[2..], &mut values);
+                for (x, &q) in xs.iter_mut().zip(&values) {
+                    *x = f32::from(q) * scale;
+                }
+            }
+        }
+    }
+}
+
+/// Splits quantised `data` into signed bytes and one f32 scale per 32 of them; `None` for the float dtypes.
+pub fn int8_blocks(dtype: Dtype, data: &[u8]) -> Option<(Vec<i8>, Vec<f32>)> {
+    let block_bytes = match dtype {
+        Dtype::Q8_0 | Dtype::Q4_0 => dtype.block_bytes(),
+        Dtype::F32 | Dtype::F16 => return None,
+    };
+    let blocks = data.len() / block_bytes;
+    let mut values = vec![0_i8; blocks * BLOCK];
+    let mut scales = Vec::with_capacity(blocks);
+    for (out, block) in values.chunks_exact_mut(BLOCK).zip(data.chunks_exact(block_bytes)) {
+        scales.push(read_f16(block));
+        if dtype == Dtype::Q8_0 {
+            for (x, &q) in out.iter_mut().zip(&block[2..]) {
+                *x = q as i8;
+            }
+        } else {
+            unpack_q4_0(&block[2..], out);
+        }
+    }
+    Some((values, scales))
+}

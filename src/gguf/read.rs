@@ -1,0 +1,396 @@
+//! Reading GGUF (versions 2 and 3, little endian) without copying: every string and tensor borrows from the file's bytes.
+//!
+//! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
+
+use std::ops::Range;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::keys;
+use crate::config::Dtype;
+use crate::error::{Error, ErrorCode, Result};
+
+const MAGIC: &[u8; 4] = b"GGUF";
+const DEFAULT_ALIGNMENT: u64 = 32;
+
+/// A metadata value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    U8(u8),
+    I8(i8),
+    U16(u16),
+    I16(i16),
+    U32(u32),
+    I32(i32),
+    U64(u64),
+    I64(i64),
+    F32(f32),
+    F64(f64),
+    Bool(bool),
+    String(&'a str),
+    Array(Array<'a>),
+}
+
+/// An array of metadata values. Numbers stay as the file has them, so that a large array costs nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Array<'a> {
+    Strings(Vec<&'a str>),
+    /// Little-endian numbers of `width` bytes each.
+    Numbers {
+        width: usize,
+        bytes: &'a [u8],
+    },
+}
+
+/// One tensor: dimensions as GGML has them, fastest first, so a matrix `[out, in]` reads `[in, out]`.
+#[derive(Clone, Debug)]
+pub struct Tensor<'a> {
+    pub name: &'a str,
+    pub dimensions: Vec<usize>,
+    pub dtype: Dtype,
+    pub data: &'a [u8],
+}
+
+impl Tensor<'_> {
+    /// Elements of one row (the fastest dimension).
+    pub fn row_len(&self) -> usize {
+        self.dimensions.first().copied().unwrap_or(1)
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.dimensions.iter().product()
+    }
+
+    /// Whether the tensor has no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A parsed file.
+#[derive(Debug)]
+pub struct Gguf<'a> {
+    metadata: Vec<(&'a str, Value<'a>)>,
+    tensors: Vec<Tensor<'a>>,
+    /// Where the value of `pie.checksum` stands in the file, and the value.
+    checksum: Option<(usize, u64)>,
+}
+
+impl<'a> Gguf<'a> {
+    /// Parses the header, checks that every tensor lies within the file, and verifies `pie.checksum` where the file has one.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ModelFormat`] for what is no well-formed GGUF file, [`ErrorCode::ModelUnsupported`] for a dtype that this
+    /// crate does not read, [`ErrorCode::ModelCorrupt`] when the checksum differs.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        let gguf = Self::parse_structure(bytes)?;
+        if let Some((at, stored)) = gguf.checksum {
+            let computed = checksum(bytes, at);
+            if computed != stored {
+                return Err(Error::new(
+                    ErrorCode::ModelCorrupt,
+                    format!("checksum is {computed:016x}, the file says {stored:016x}: {} bytes, some of them altered", bytes.len()),
+                ));
+            }
+        }
+        Ok(gguf)
+    }
+
+    /// Writes the checksum into a file that has a place for it.
+    #[cfg(feature = "convert")]
+    pub(super) fn seal(bytes: &'a mut [u8]) -> Result<()> {
+        let (at, _) = Gguf::parse_structure(bytes)?.checksum.ok_or_else(|| wrong_type(keys::PIE_CHECKSUM, "a u64", None))?;
+        let sum = checksum(bytes, at);
+        bytes[at..at + 8].copy_from_slice(&sum.to_le_bytes());
+        Ok(())
+    }
+
+    fn parse_structure(bytes: &'a [u8]) -> Result<Self> {
+        let mut cursor = Cursor { bytes, at: 0 };
+        let magic = cursor.take(4)?;
+        if magic != MAGIC {
+            return Err(Error::new(ErrorCode::ModelFormat, format!("the file begins with {magic:02x?}, not with \"GGUF\"")));
+        }
+        let version = cursor.u32()?;
+        if !(2..=3).contains(&version) {
+            return Err(Error::new(ErrorCode::ModelFormat, format!("GGUF version {version}; versions 2 and 3 are read")));
+        }
+        let tensor_count = cursor.count("tensors", 24)?;
+        let metadata_count = cursor.count("metadata entries", 12)?;
+
+        let mut metadata = Vec::with_capacity(metadata_count);
+        let mut checksum = None;
+        for _ in 0..metadata_count {
+            let key = cursor.string()?;
+            let kind = cursor.u32()?;
+            let value_at = cursor.at;
+            let value = cursor.value(kind)?;
+            if let (keys::PIE_CHECKSUM, &Value::U64(sum)) = (key, &value) {
+                checksum = Some((value_at, sum));
+            }
+            metadata.push((key, value));
+        }
+
+        struct Info<'a> {
+            name: &'a str,
+            dimensions: Vec<usize>,
+            kind: u32,
+            offset: u64,
+        }
+        let mut infos = Vec::with_capacity(tensor_count);
+        for _ in 0..tensor_count {
+            let name = cursor.string()?;
+            let rank = cursor.u32()?;
+            if !(1..=4).contains(&rank) {
+                return Err(Error::new(ErrorCode::ModelFormat, format!("tensor {name:?} has {rank} dimensions; 1 to 4 are allowed")));
+            }
+            let dimensions = (0..rank).map(|_| cursor.size()).collect::<Result<Vec<_>>>()?;
+            infos.push(Info { name, dimensions, kind: cursor.u32()?, offset: cursor.u64()? });
+        }
+
+        let mut gguf = Self { metadata, tensors: Vec::with_capacity(infos.len()), checksum };
+        let alignment = match gguf.get("general.alignment") {
+            Some(&Value::U32(n)) if n.is_power_of_two() => u64::from(n),
+            Some(other) => return Err(Error::new(ErrorCode::ModelFormat, format!("general.alignment is {other:?}, no power of two"))),
+            None => DEFAULT_ALIGNMENT,
+        };
+        let data_start = (cursor.at as u64).next_multiple_of(alignment);
+        for info in infos {
+            let dtype = dtype_of(info.kind).ok_or_else(|| {
+                let known = "f32 (0), f16 (1), q4_0 (2) and q8_0 (8)";
+                Error::new(ErrorCode::ModelUnsupported, format!("tensor {:?} has GGML type {}; {known} are read", info.name, info.kind))
+            })?;
+            let range = tensor_range(info.name, &info.dimensions, dtype, data_start, info.offset, bytes.len())?;
+            gguf.tensors.push(Tensor { name: info.name, dimensions: info.dimensions, dtype, data: &bytes[range] });
+        }
+        Ok(gguf)
+    }
+
+    /// The value of a metadata key.
+    pub fn get(&self, key: &str) -> Option<&Value<'a>> {
+        self.metadata.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
+    }
+
+    /// All metadata, in the file's order.
+    pub fn metadata(&self) -> &[(&'a str, Value<'a>)] {
+        &self.metadata
+    }
+
+    /// All tensors, in the file's order.
+    pub fn tensors(&self) -> &[Tensor<'a>] {
+        &self.tensors
+    }
+
+    /// The tensor of this name and shape (`expected` fastest dimension first, as GGML has it).
+    ///
+    /// # Errors
+    /// [`ErrorCode::ModelFormat`] when it is missing or its shape differs.
+    pub fn tensor(&self, name: &str, expected: &[usize]) -> Result<&Tensor<'a>> {
+        let tensor = self
+            .tensors
+            .iter()
+            .find(|t| t.name == name)
+            .ok_or_else(|| Error::new(ErrorCode::ModelFormat, format!("tensor {name:?} is missing")))?;
+        if tensor.dimensions != expected {
+            let message = format!("tensor {name:?} has shape {:?}; the metadata asks for {expected:?}", tensor.dimensions);
+            return Err(Error::new(ErrorCode::ModelFormat, message));
+        }
+        Ok(tensor)
+    }
+
+    /// A string value.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ModelFormat`] when the key is missing or holds something else; the same for the getters below.
+    pub fn string(&self, key: &str) -> Result<&'a str> {
+        match self.get(key) {
+            Some(Value::String(s)) => Ok(s),
+            other => Err(wrong_type(key, "a string", other)),
+        }
+    }
+
+    /// A non-negative integer of any width.
+    pub fn size(&self, key: &str) -> Result<usize> {
+        let value = match self.get(key) {
+            Some(&Value::U8(n)) => Some(u64::from(n)),
+            Some(&Value::U16(n)) => Some(u64::from(n)),
+            Some(&Value::U32(n)) => Some(u64::from(n)),
+            Some(&Value::U64(n)) => Some(n),
+            Some(&Value::I32(n)) => u64::try_from(n).ok(),
+            Some(&Value::I64(n)) => u64::try_from(n).ok(),
+            _ => None,
+        };
+        value.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| wrong_type(key, "a non-negative integer", self.get(key)))
+    }
+
+    /// A float.
+    pub fn float(&self, key: &str) -> Result<f32> {
+        match self.get(key) {
+            Some(&Value::F32(x)) => Ok(x),
+            other => Err(wrong_type(key, "an f32", other)),
+        }
+    }
+
+    /// A truth value, or `default` where the key is missing.
+    pub fn bool_or(&self, key: &str, default: bool) -> Result<bool> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(&Value::Bool(b)) => Ok(b),
+            other => Err(wrong_type(key, "a bool", other)),
+        }
+    }
+
+    /// A list of strings.
+    pub fn strings(&self, key: &str) -> Result<&[&'a str]> {
+        match self.get(key) {
+            Some(Value::Array(Array::Strings(strings))) => Ok(strings),
+            other => Err(wrong_type(key, "an array of strings", other)),
+        }
+    }
+}
+
+fn wrong_type(key: &str, expected: &str, found: Option<&Value<'_>>) -> Error {
+    let found = match found {
+        None => "missing".to_owned(),
+        Some(value) => format!("{value:.0?}").chars().take(60).collect(),
+    };
+    Error::new(ErrorCode::ModelFormat, format!("metadata {key:?} should be {expected}; it is {found}"))
+}
+
+fn dtype_of(ggml_type: u32) -> Option<Dtype> {
+    match ggml_type {
+        0 => Some(Dtype::F32),
+        1 => Some(Dtype::F16),
+        2 => Some(Dtype::Q4_0),
+        8 => Some(Dtype::Q8_0),
+        _ => None,
+    }
+}
+
+/// Where a tensor's bytes lie, every product and sum checked.
+fn tensor_range(name: &str, dimensions: &[usize], dtype: Dtype, data_start: u64, offset: u64, file_len: usize) -> Result<Range<usize>> {
+    let row = dimensions.first().copied().unwrap_or(0);
+    if row == 0 || !row.is_multiple_of(dtype.block_len()) {
+        let message = format!("tensor {name:?} has rows of {row} elements; {dtype} needs a positive multiple of {}", dtype.block_len());
+        return Err(Error::new(ErrorCode::ModelFormat, message));
+    }
+    let bytes = dimensions
+        .iter()
+        .try_fold(1_u64, |n, &d| n.checked_mul(d as u64))
+        .and_then(|n| (n / dtype.block_len() as u64).checked_mul(dtype.block_bytes() as u64));
+    let range = bytes.and_then(|bytes| {
+        let start = data_start.checked_add(offset)?;
+        Some(start..start.checked_add(bytes)?)
+    });
+    match range {
+        Some(range) if range.end <= file_len as u64 => Ok(range.start as usize..range.end as usize),
+        _ => Err(Error::new(
+            ErrorCode::ModelFormat,
+            format!(
+                "tensor {name:?} ({dimensions:?} of {dtype}) at offset {offset} does not lie within the file's {file_len} bytes: truncated?"
+            ),
+        )),
+    }
+}
+
+/// XXH3-64 of `bytes` with the eight bytes at `at` taken as zero.
+fn checksum(bytes: &[u8], at: usize) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(&bytes[..at]);
+    hash.update(&[0; 8]);
+    hash.update(&bytes[at + 8..]);
+    hash.digest()
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+        match self.at.checked_add(n).and_then(|end| self.bytes.get(self.at..end)) {
+            Some(slice) => {
+                self.at += n;
+                Ok(slice)
+            }
+            None => Err(Error::new(
+                ErrorCode::ModelFormat,
+                format!("the header wants {n} bytes at {}, the file has {} bytes: truncated?", self.at, self.bytes.len()),
+            )),
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Result<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn size(&mut self) -> Result<usize> {
+        let n = self.u64()?;
+        usize::try_from(n).map_err(|_| Error::new(ErrorCode::ModelFormat, format!("a size of {n} at byte {}", self.at - 8)))
+    }
+
+    /// A count of things that take at least `min_bytes` each, so that a false count allocates nothing.
+    fn count(&mut self, what: &str, min_bytes: usize) -> Result<usize> {
+        let n = self.size()?;
+        if n > (self.bytes.len() - self.at) / min_bytes {
+            let message = format!("{n} {what} cannot fit in the {} bytes that follow: truncated?", self.bytes.len() - self.at);
+            return Err(Error::new(ErrorCode::ModelFormat, message));
+        }
+        Ok(n)
+    }
+
+    fn string(&mut self) -> Result<&'a str> {
+        let len = self.size()?;
+        let at = self.at;
+        std::str::from_utf8(self.take(len)?)
+            .map_err(|e| Error::new(ErrorCode::ModelFormat, format!("a string at byte {at} is no UTF-8")).with_source(e))
+    }
+
+    fn value(&mut self, kind: u32) -> Result<Value<'a>> {
+        Ok(match kind {
+            0 => Value::U8(self.array::<1>()?[0]),
+            1 => Value::I8(i8::from_le_bytes(self.array()?)),
+            2 => Value::U16(u16::from_le_bytes(self.array()?)),
+            3 => Value::I16(i16::from_le_bytes(self.array()?)),
+            4 => Value::U32(self.u32()?),
+            5 => Value::I32(i32::from_le_bytes(self.array()?)),
+            6 => Value::F32(f32::from_le_bytes(self.array()?)),
+            7 => Value::Bool(self.array::<1>()?[0] != 0),
+            8 => Value::String(self.string()?),
+            9 => Value::Array(self.array_value()?),
+            10 => Value::U64(self.u64()?),
+            11 => Value::I64(i64::from_le_bytes(self.array()?)),
+            12 => Value::F64(f64::from_le_bytes(self.array()?)),
+            _ => return Err(Error::new(ErrorCode::ModelFormat, format!("metadata of kind {kind} at byte {}", self.at - 4))),
+        })
+    }
+
+    fn array_value(&mut self) -> Result<Array<'a>> {
+        let kind = self.u32()?;
+        let width = match kind {
+            0 | 1 | 7 => 1,
+            2 | 3 => 2,
+            4..=6 => 4,
+            10..=12 => 8,
+            8 => {
+                let len = self.count("strings", 8)?;
+                return Ok(Array::Strings((0..len).map(|_| self.string()).collect::<Result<_>>()?));
+            }
+            _ => return Err(Error::new(ErrorCode::ModelFormat, format!("an array of kind {kind} at byte {}", self.at - 4))),
+        };
+        let len = self.count("array elements", width)?;
+        Ok(Array::Numbers { width, bytes: self.take(len * width)? })
+    }
+}

@@ -1,0 +1,107 @@
+//! Multi-head self-attention within one sequence.
+
+use super::PANEL;
+use super::elementwise::softmax;
+use super::gemm::gemm_f32_packed;
+
+/// Buffers that [`attention`] reuses between calls.
+#[derive(Default)]
+pub struct AttentionScratch {
+    query: Vec<f32>,
+    key: Vec<f32>,
+    value: Vec<f32>,
+    scores: Vec<f32>,
+    context: Vec<f32>,
+    zeros: Vec<f32>,
+}
+
+/// `softmax(Q Kᵀ / √head_dim) V` for each head.
+///
+/// `qkv` is `[tokens, 3 * hidden]` (query, key, value side by side), `out` is `[tokens, hidden]`, `hidden = heads * head_dim`.
+///
+/// # Panics
+/// When a length does not fit.
+pub fn attention(qkv: &[f32], heads: usize, head_dim: usize, scratch: &mut AttentionScratch, out: &mut [f32]) {
+    let hidden = heads * head_dim;
+    let tokens = out.len() / hidden;
+    assert_eq!((qkv.len(), out.len()), (tokens * 3 * hidden, tokens * hidden), "attention: lengths");
+    let AttentionScratch { query, key, value, scores, context, zeros } = scratch;
+    query.resize(tokens * head_dim, 0.0);
+    scores.resize(tokens * tokens, 0.0);
+    context.resize(tokens * head_dim, 0.0);
+    zeros.resize(tokens.max(head_dim), 0.0);
+    // Padding columns of the packed matrices must be zero, and both change shape with the sequence.
+    key.clear();
+    key.resize(tokens.next_multiple_of(PANEL) * head_dim, 0.0);
+    value.clear();
+    value.resize(head_dim.next_multiple_of(PANEL) * tokens, 0.0);
+    let scale = 1.0 / (head_dim as f32).sqrt();
+
+    for head in 0..heads {
+        for (token, row) in qkv.chunks_exact(3 * hidden).enumerate() {
+            let part = |which: usize| &row[which * hidden + head * head_dim..][..head_dim];
+            for (q, &x) in query[token * head_dim..][..head_dim].iter_mut().zip(part(0)) {
+                *q = x * scale;
+            }
+            // The packed layout of `gemm`: tokens are the columns of Q Kᵀ ...
+            let panel = &mut key[token / PANEL * (head_dim * PANEL)..][..head_dim * PANEL];
+            for (at, &x) in part(1).iter().enumerate() {
+                panel[at * PANEL + token % PANEL] = x;
+            }
+            // ... and the head's dimensions those of (...) V.
+            for (panel, xs) in part(2).chunks(PANEL).enumerate() {
+                value[(panel * tokens + token) * PANEL..][..xs.len()].copy_from_slice(xs);
+            }
+        }
+        gemm_f32_packed(query, key, head_dim, &zeros[..tokens], scores);
+        scores.chunks_exact_mut(tokens).for_each(softmax);
+        gemm_f32_packed(scores, value, tokens, &zeros[..head_dim], context);
+        for (row, context) in out.chunks_exact_mut(hidden).zip(context.chunks_exact(head_dim)) {
+            row[head * head_dim..][..head_dim].copy_from_slice(context);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition, in f64.
+    fn oracle(qkv: &[f32], heads: usize, head_dim: usize) -> Vec<f32> {
+        let hidden = heads * head_dim;
+        let tokens = qkv.len() / (3 * hidden);
+        let at =
+            |token: usize, which: usize, head: usize, d: usize| f64::from(qkv[token * 3 * hidden + which * hidden + head * head_dim + d]);
+        let mut out = vec![0.0; tokens * hidden];
+        for head in 0..heads {
+            for i in 0..tokens {
+                let score = |j: usize| (0..head_dim).map(|d| at(i, 0, head, d) * at(j, 1, head, d)).sum::<f64>() / (head_dim as f64).sqrt();
+                let weights: Vec<f64> = (0..tokens).map(|j| score(j).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                for d in 0..head_dim {
+                    let sum: f64 = weights.iter().enumerate().map(|(j, w)| w * at(j, 2, head, d)).sum();
+                    out[i * hidden + head * head_dim + d] = (sum / total) as f32;
+                }
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_definition(lengths in prop::collection::vec(1_usize..40, 1..4), heads in 1_usize..4, head_dim in 1_usize..40, seed in any::<u32>()) {
+            // One scratch for sequences of several lengths, as the encoder uses it.
+            let mut scratch = AttentionScratch::default();
+            for tokens in lengths {
+                let hidden = heads * head_dim;
+                let qkv: Vec<f32> = (0..tokens * 3 * hidden).map(|i| ((i as f32 + seed as f32 % 1000.0) * 0.618).sin() * 2.0).collect();
+                let mut out = vec![f32::NAN; tokens * hidden];
+                attention(&qkv, heads, head_dim, &mut scratch, &mut out);
+                for (a, b) in out.iter().zip(oracle(&qkv, heads, head_dim)) {
+                    prop_assert!((a - b).abs() < 2e-5, "{a} {b}");
+                }
+            }
+        }
+    }
+}

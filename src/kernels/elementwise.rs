@@ -1,0 +1,189 @@
+//! What is done to rows: layer-norm, GELU, softmax, L2 normalisation, quantisation. Sums run in eight lanes, so that the compiler
+//! vectorises them and every machine adds in the same order.
+
+use super::PANEL;
+
+/// `Σ f(x)` in eight lanes.
+#[inline(always)]
+fn sum(xs: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; PANEL];
+    let (chunks, rest) = xs.as_chunks::<PANEL>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += f(x);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane += f(x);
+    }
+    let [a, b, c, d, e, g, h, i] = lanes;
+    ((a + e) + (c + h)) + ((b + g) + (d + i))
+}
+
+/// The largest `f(x)`, at least `floor`.
+#[inline(always)]
+fn max(xs: &[f32], floor: f32, f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [floor; PANEL];
+    let (chunks, rest) = xs.as_chunks::<PANEL>();
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, f(x));
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane = larger(*lane, f(x));
+    }
+    lanes.into_iter().fold(floor, larger)
+}
+
+/// Layer-norm of one row in place: `(x - mean) / √(variance + eps) · gamma + beta`, with the biased variance.
+#[inline]
+pub fn layer_norm(row: &mut [f32], gamma: &[f32], beta: &[f32], eps: f32) {
+    let n = row.len() as f32;
+    let mean = sum(row, |x| x) / n;
+    let variance = sum(row, |x| (x - mean) * (x - mean)) / n;
+    let inverse = 1.0 / (variance + eps).sqrt();
+    for ((x, gamma), beta) in row.iter_mut().zip(gamma).zip(beta) {
+        *x = (*x - mean) * inverse * gamma + beta;
+    }
+}
+
+/// `row = layer_norm(row + residual)`.
+#[inline]
+pub fn add_layer_norm(row: &mut [f32], residual: &[f32], gamma: &[f32], beta: &[f32], eps: f32) {
+    for (x, residual) in row.iter_mut().zip(residual) {
+        *x += residual;
+    }
+    layer_norm(row, gamma, beta, eps);
+}
+
+/// `eˣ`: relative error at most 2e-7 on [-87, 88], clamped outside (Cephes' polynomial after Cody-Waite reduction).
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    // Adding 1.5 · 2²³ rounds to an integer and leaves it in the low bits of the mantissa.
+    const ROUND: f32 = 12_582_912.0;
+    let x = x.clamp(-87.0, 88.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    (p * r * r + r + 1.0) * power
+}
+
+/// GELU with the error function, in place: absolute error at most 1e-6 · max(1, |x|) (Abramowitz and Stegun 7.1.26).
+#[inline]
+pub fn gelu(row: &mut [f32]) {
+    for x in row {
+        let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+        let t = 1.0 / (1.0 + 0.327_591_1 * z);
+        let p = ((((1.061_405_4 * t - 1.453_152_1) * t + 1.421_413_8) * t - 0.284_496_74) * t + 0.254_829_6) * t;
+        let tail = 0.5 * p * exp(-z * z);
+        *x *= if *x < 0.0 { tail } else { 1.0 - tail };
+    }
+}
+
+/// Softmax of one row in place.
+#[inline]
+pub(super) fn softmax(row: &mut [f32]) {
+    let largest = max(row, f32::NEG_INFINITY, |x| x);
+    for x in row.iter_mut() {
+        *x = exp(*x - largest);
+    }
+    let inverse = 1.0 / sum(row, |x| x);
+    for x in row {
+        *x *= inverse;
+    }
+}
+
+/// Scales a vector to length 1; a zero vector stays zero.
+#[inline]
+pub fn l2_normalize(row: &mut [f32]) {
+    let norm = sum(row, |x| x * x).sqrt();
+    if norm > 0.0 {
+        for x in row {
+            *x /= norm;
+        }
+    }
+}
+
+/// Quantises one row to 16 bits by its largest magnitude and gives the scale: `x ≈ out · scale`.
+#[inline]
+pub fn quantize_row(row: &[f32], out: &mut [i16]) -> f32 {
+    // 1.5 · 2²³ rounds to an integer and leaves it, in two's complement, in the low 16 bits.
+    const ROUND: f32 = 12_582_912.0;
+    const LEVELS: f32 = 32_767.0;
+    let largest = max(row, 0.0, f32::abs);
+    let inverse = if largest > 0.0 { LEVELS / largest } else { 0.0 };
+    for (q, &x) in out.iter_mut().zip(row) {
+        *q = (x * inverse + ROUND).to_bits() as i16;
+    }
+    largest / LEVELS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_and_gelu_are_within_their_stated_errors() {
+        // Φ(x) by a numerical integral of the density, in f64.
+        let mut phi = 0.5_f64;
+        let density = |x: f64| (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let step = 1e-4;
+        for i in 0..100_000_u32 {
+            let x = f64::from(i) * step;
+            if i.is_multiple_of(97) {
+                for (x, phi) in [(x, phi), (-x, 1.0 - phi)] {
+                    let mut y = [x as f32];
+                    gelu(&mut y);
+                    assert!((f64::from(y[0]) - x * phi).abs() <= 1e-6 * x.abs().max(1.0), "gelu({x}) = {} not {}", y[0], x * phi);
+                    let (got, want) = (f64::from(exp((x * 8.0) as f32)), f64::from((x * 8.0) as f32).exp());
+                    assert!((got / want - 1.0).abs() <= 2e-7, "exp({}) = {got} not {want}", x * 8.0);
+                }
+            }
+            phi += step / 6.0 * (density(x) + 4.0 * density(x + step / 2.0) + density(x + step));
+        }
+        assert_eq!(exp(0.0), 1.0);
+    }
+
+    #[test]
+    fn layer_norm_has_mean_zero_and_variance_one() {
+        for n in [1, 7, 8, 9, 384] {
+            let mut row: Vec<f32> = (0..n).map(|i| (i * i % 17) as f32 - 3.0).collect();
+            layer_norm(&mut row, &vec![1.0; n], &vec![0.0; n], 1e-12);
+            let mean: f32 = row.iter().sum::<f32>() / n as f32;
+            assert!(mean.abs() < 1e-5, "{n}: {mean}");
+            if n > 1 {
+                let variance: f32 = row.iter().map(|x| x * x).sum::<f32>() / n as f32;
+                assert!((variance - 1.0).abs() < 1e-4, "{n}: {variance}");
+            }
+        }
+    }
+
+    #[test]
+    fn quantize_row_round_trips() {
+        let row: Vec<f32> = (0..50).map(|i| (i as f32 * 0.7).sin() * 3.0).collect();
+        let mut out = vec![0; 50];
+        let scale = quantize_row(&row, &mut out);
+        for (x, q) in row.iter().zip(&out) {
+            assert!((x - f32::from(*q) * scale).abs() <= scale * 0.51);
+        }
+        assert_eq!(quantize_row(&[0.0; 3], &mut out[..3]), 0.0);
+        assert_eq!(out[..3], [0; 3]);
+    }
+
+    #[test]
+    fn softmax_sums_to_one_for_large_scores() {
+        let mut row = [1e4, 1e4, -1e4, 0.0, f32::MIN];
+        softmax(&mut row);
+        assert_eq!(row, [0.5, 0.5, row[2], row[3], row[4]]);
+        assert!(row[2..].iter().all(|&x| (0.0..1e-30).contains(&x)));
+    }
+}

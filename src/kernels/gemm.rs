@@ -1,0 +1,254 @@
+//! Packed weights, and the products over them.
+//!
+//! Layouts, with `P` = [`PANEL`] columns side by side (missing columns of the last panel are zero):
+//! - [`PackedF32`]: `[columns / P][k][P]`
+//! - [`PackedI8`]: values `[columns / P][k / 2][P][2]`, so that one 16-bit pair product serves a column a lane, with no sum across
+//!   lanes; scales `[columns / P][k / 32][P]`
+
+use super::{BLOCK, PANEL, TILE_ROWS};
+
+/// Float weights of a dense layer, `[columns, k]`, packed.
+pub struct PackedF32 {
+    values: Vec<f32>,
+    columns: usize,
+    k: usize,
+}
+
+impl PackedF32 {
+    /// Packs row-major weights `[columns, k]`.
+    ///
+    /// # Panics
+    /// When `weights` is not `columns * k` long.
+    pub fn pack(weights: &[f32], columns: usize, k: usize) -> Self {
+        assert_eq!(weights.len(), columns * k, "PackedF32: length");
+        let mut values = vec![0.0; columns.next_multiple_of(PANEL) * k];
+        for (column, row) in weights.chunks_exact(k).enumerate() {
+            let panel = &mut values[column / PANEL * (k * PANEL)..][..k * PANEL];
+            for (at, &w) in row.iter().enumerate() {
+                panel[at * PANEL + column % PANEL] = w;
+            }
+        }
+        Self { values, columns, k }
+    }
+
+    /// Number of outputs.
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+}
+
+/// Signed 8-bit weights of a dense layer with a scale per 32, packed.
+pub struct PackedI8 {
+    pub(super) values: Vec<i8>,
+    pub(super) scales: Vec<f32>,
+    columns: usize,
+    pub(super) k: usize,
+}
+
+impl PackedI8 {
+    /// Packs row-major weights `[columns, k]` with scales `[columns, k / 32]`.
+    ///
+    /// # Panics
+    /// When `k` is no multiple of 32 or a length does not fit.
+    pub fn pack(weights: &[i8], scales: &[f32], columns: usize, k: usize) -> Self {
+        assert!(k.is_multiple_of(BLOCK), "PackedI8: k");
+        assert_eq!((weights.len(), scales.len()), (columns * k, columns * k / BLOCK), "PackedI8: lengths");
+        let padded = columns.next_multiple_of(PANEL);
+        let (mut packed, mut packed_scales) = (vec![0; padded * k], vec![0.0; padded * k / BLOCK]);
+        for (column, row) in weights.chunks_exact(k).enumerate() {
+            let panel = &mut packed[column / PANEL * (k * PANEL)..][..k * PANEL];
+            for (pair, w) in row.chunks_exact(2).enumerate() {
+                let at = (pair * PANEL + column % PANEL) * 2;
+                panel[at..at + 2].copy_from_slice(w);
+            }
+        }
+        let blocks = k / BLOCK;
+        for (column, row) in scales.chunks_exact(blocks.max(1)).enumerate() {
+            let panel = &mut packed_scales[column / PANEL * (blocks * PANEL)..][..blocks * PANEL];
+            for (block, &scale) in row.iter().enumerate() {
+                panel[block * PANEL + column % PANEL] = scale;
+            }
+        }
+        Self { values: packed, scales: packed_scales, columns, k }
+    }
+
+    /// Number of outputs.
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+}
+
+/// `out = x · wᵀ + bias`: `x` is `[rows, k]`, `out` is `[rows, columns]`.
+///
+/// # Panics
+/// When a length does not fit; the same for [`gemm_i8`].
+pub fn gemm_f32(x: &[f32], w: &PackedF32, bias: &[f32], out: &mut [f32]) {
+    gemm_f32_packed(x, &w.values, w.k, bias, out);
+}
+
+/// [`gemm_f32`] over weights that lie packed in a scratch buffer: `bias.len()` columns.
+pub(super) fn gemm_f32_packed(x: &[f32], w: &[f32], k: usize, bias: &[f32], out: &mut [f32]) {
+    let (rows, columns) = (x.len() / k, bias.len());
+    let lengths = (rows * k, columns.next_multiple_of(PANEL) * k, rows * columns);
+    assert_eq!((x.len(), w.len(), out.len()), lengths, "gemm_f32: lengths");
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::available() {
+        return super::avx2::gemm_f32(x, w, k, bias, out);
+    }
+    gemm_f32_portable(x, w, k, bias, out);
+}
+
+/// Vectorised by the compiler: eight columns are one or two registers.
+#[inline(always)]
+pub(super) fn gemm_f32_portable(x: &[f32], w: &[f32], k: usize, bias: &[f32], out: &mut [f32]) {
+    let tiles = x.chunks(TILE_ROWS * k).zip(out.chunks_mut(TILE_ROWS * bias.len()));
+    for (x, out) in tiles {
+        for (panel, w) in w.chunks_exact(k * PANEL).enumerate() {
+            match x.len() / k {
+                1 => tile_f32::<1>(x, w, k, bias, panel, out),
+                2 => tile_f32::<2>(x, w, k, bias, panel, out),
+                3 => tile_f32::<3>(x, w, k, bias, panel, out),
+                _ => tile_f32::<TILE_ROWS>(x, w, k, bias, panel, out),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn tile_f32<const ROWS: usize>(x: &[f32], w: &[f32], k: usize, bias: &[f32], panel: usize, out: &mut [f32]) {
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|r| &x[r * k..][..k]);
+    let mut sums = [[0.0_f32; PANEL]; ROWS];
+    for (at, w) in w.as_chunks::<PANEL>().0.iter().enumerate().take(k) {
+        for (sum, row) in sums.iter_mut().zip(&rows) {
+            let x = row[at];
+            for (sum, w) in sum.iter_mut().zip(w) {
+                *sum += x * w;
+            }
+        }
+    }
+    store(&sums, [1.0; ROWS], bias, panel, out);
+}
+
+/// Scales the sums of one tile, adds the bias and writes the columns that exist.
+#[inline(always)]
+pub(super) fn store<const ROWS: usize>(sums: &[[f32; PANEL]; ROWS], scales: [f32; ROWS], bias: &[f32], panel: usize, out: &mut [f32]) {
+    let columns = bias.len();
+    let first = panel * PANEL;
+    let bias = &bias[first..columns.min(first + PANEL)];
+    for ((sums, scale), out) in sums.iter().zip(scales).zip(out.chunks_exact_mut(columns)) {
+        for ((out, &sum), &bias) in out[first..].iter_mut().zip(sums).zip(bias) {
+            *out = sum * scale + bias;
+        }
+    }
+}
+
+/// The quantised product: `x` is `[rows, k]` with one scale a row, `out` is `[rows, columns]`.
+pub fn gemm_i8(x: &[i16], x_scales: &[f32], w: &PackedI8, bias: &[f32], out: &mut [f32]) {
+    let rows = x_scales.len();
+    assert_eq!((x.len(), out.len(), bias.len()), (rows * w.k, rows * w.columns, w.columns), "gemm_i8: lengths");
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::available() {
+        return super::avx2::gemm_i8(x, x_scales, w, bias, out);
+    }
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return super::simd128::gemm_i8(x, x_scales, w, bias, out);
+    #[allow(unreachable_code)]
+    gemm_i8_portable(x, x_scales, w, bias, out);
+}
+
+/// Walks tiles of rows and panels of columns with a back end's `tile::<ROWS>`, which gives the scaled sums of one panel. A macro, since
+/// a closure would not inherit the caller's target features.
+macro_rules! gemm_i8_with {
+    ($tile:ident, $x:ident, $x_scales:ident, $w:ident, $bias:ident, $out:ident) => {{
+        let (k, columns) = ($w.k, $w.columns());
+        let tiles = $x.chunks(TILE_ROWS * k).zip($x_scales.chunks(TILE_ROWS)).zip($out.chunks_mut(TILE_ROWS * columns));
+        for ((x, x_scales), out) in tiles {
+            let panels = $w.values.chunks_exact(k * PANEL).zip($w.scales.chunks_exact(k / BLOCK * PANEL));
+            for (panel, (values, scales)) in panels.enumerate() {
+                match x_scales.len() {
+                    1 => store(&$tile::<1>(x, k, values, scales), std::array::from_fn(|r| x_scales[r]), $bias, panel, out),
+                    2 => store(&$tile::<2>(x, k, values, scales), std::array::from_fn(|r| x_scales[r]), $bias, panel, out),
+                    3 => store(&$tile::<3>(x, k, values, scales), std::array::from_fn(|r| x_scales[r]), $bias, panel, out),
+                    _ => store(&$tile::<TILE_ROWS>(x, k, values, scales), std::array::from_fn(|r| x_scales[r]), $bias, panel, out),
+                }
+            }
+        }
+    }};
+}
+pub(super) use gemm_i8_with;
+
+fn gemm_i8_portable(x: &[i16], x_scales: &[f32], w: &PackedI8, bias: &[f32], out: &mut [f32]) {
+    gemm_i8_with!(tile_i8, x, x_scales, w, bias, out);
+}
+
+fn tile_i8<const ROWS: usize>(x: &[i16], k: usize, values: &[i8], scales: &[f32]) -> [[f32; PANEL]; ROWS] {
+    let mut sums = [[0.0_f32; PANEL]; ROWS];
+    let blocks = values.as_chunks::<{ BLOCK * PANEL }>().0.iter().zip(scales.as_chunks::<PANEL>().0);
+    for (block, (values, scales)) in blocks.enumerate() {
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let x = &x[r * k + block * BLOCK..][..BLOCK];
+            let mut dots = [0_i32; PANEL];
+            for (x, w) in x.as_chunks::<2>().0.iter().zip(values.as_chunks::<{ 2 * PANEL }>().0) {
+                for (dot, w) in dots.iter_mut().zip(w.as_chunks::<2>().0) {
+                    *dot += i32::from(x[0]) * i32::from(w[0]) + i32::from(x[1]) * i32::from(w[1]);
+                }
+            }
+            for ((sum, dot), scale) in sums.iter_mut().zip(dots).zip(scales) {
+                *sum += dot as f32 * scale;
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{quantize_row, scalar};
+    use proptest::prelude::*;
+
+    fn random(len: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn f32_equals_the_oracle(rows in 1_usize..14, columns in 1_usize..40, k in 1_usize..70, seed in 1_u64..u64::MAX) {
+            let (x, w, bias) = (random(rows * k, seed), random(columns * k, seed ^ 1), random(columns, seed ^ 2));
+            let (mut out, mut oracle) = (vec![f32::NAN; rows * columns], vec![0.0; rows * columns]);
+            gemm_f32(&x, &PackedF32::pack(&w, columns, k), &bias, &mut out);
+            scalar::matmul(&x, &w, &bias, k, &mut oracle);
+            for (a, b) in out.iter().zip(&oracle) {
+                prop_assert!((a - b).abs() <= 1e-5 * k as f32, "{a} {b}");
+            }
+        }
+
+        #[test]
+        fn i8_equals_the_oracle(rows in 1_usize..14, columns in 1_usize..40, blocks in 1_usize..6, seed in 1_u64..u64::MAX, large in any::<bool>()) {
+            let k = blocks * BLOCK;
+            let x: Vec<f32> = random(rows * k, seed);
+            let mut quantized = vec![0; rows * k];
+            let scales: Vec<f32> = x.chunks_exact(k).zip(quantized.chunks_exact_mut(k)).map(|(x, q)| quantize_row(x, q)).collect();
+            // The largest magnitudes are where integer sums would overflow.
+            let w: Vec<i8> = random(columns * k, seed ^ 1).iter().map(|x| if large { -128 } else { (x * 127.0) as i8 }).collect();
+            if large { quantized.fill(i16::MAX); }
+            let w_scales = random(columns * blocks, seed ^ 2);
+            let bias = random(columns, seed ^ 3);
+            let packed = PackedI8::pack(&w, &w_scales, columns, k);
+            let (mut out, mut portable, mut oracle) = (vec![f32::NAN; rows * columns], vec![f32::NAN; rows * columns], vec![0.0; rows * columns]);
+            gemm_i8(&quantized, &scales, &packed, &bias, &mut out);
+            gemm_i8_portable(&quantized, &scales, &packed, &bias, &mut portable);
+            scalar::matmul_i8(&quantized, &scales, &w, &w_scales, &bias, k, &mut oracle);
+            // Integer sums are exact and the float sums have one order: every back end gives the same bits.
+            prop_assert_eq!(&out, &oracle);
+            prop_assert_eq!(&portable, &oracle);
+        }
+    }
+}

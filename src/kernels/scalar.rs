@@ -1,0 +1,35 @@
+//! The oracle: what the products are, in plain loops over unpacked matrices.
+
+use super::BLOCK;
+
+/// `out[m][n] = Σ_k x[m][k] · w[n][k] + bias[n]`, accumulated in f64.
+///
+/// `x` is `[rows, k]`, `w` is `[columns, k]`, `out` is `[rows, columns]`.
+pub fn matmul(x: &[f32], w: &[f32], bias: &[f32], k: usize, out: &mut [f32]) {
+    let columns = bias.len();
+    for (x, out) in x.chunks_exact(k).zip(out.chunks_exact_mut(columns)) {
+        for ((w, &bias), out) in w.chunks_exact(k).zip(bias).zip(out) {
+            let sum: f64 = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
+            *out = (sum + f64::from(bias)) as f32;
+        }
+    }
+}
+
+/// The quantised product: integer dot products per block of 32, times the block's weight scale and the row's activation scale.
+///
+/// `x` is `[rows, k]` with `x_scales` `[rows]`; `w` is `[columns, k]` with `w_scales` `[columns, k / 32]`.
+pub fn matmul_i8(x: &[i16], x_scales: &[f32], w: &[i8], w_scales: &[f32], bias: &[f32], k: usize, out: &mut [f32]) {
+    let columns = bias.len();
+    for ((x, &x_scale), out) in x.chunks_exact(k).zip(x_scales).zip(out.chunks_exact_mut(columns)) {
+        for (n, out) in out.iter_mut().enumerate() {
+            let w = &w[n * k..][..k];
+            let w_scales = &w_scales[n * (k / BLOCK)..][..k / BLOCK];
+            let mut sum = 0.0_f32;
+            for ((x, w), &w_scale) in x.chunks_exact(BLOCK).zip(w.chunks_exact(BLOCK)).zip(w_scales) {
+                let dot: i32 = x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum();
+                sum += dot as f32 * w_scale;
+            }
+            *out = sum * x_scale + bias[n];
+        }
+    }
+}
