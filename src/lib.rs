@@ -1,17 +1,51 @@
-//! Instruction embeddings and task tagging in the browser, Node and natively.
+//! Instruction embeddings and task tagging: vectors in which instructions lie close when their *task* is the same, not their topic.
+//!
+//! The idea and the benchmark are those of *Instruction Embedding: Latent Representations of Instructions Towards Task Identification*
+//! (arXiv 2409.19680, NeurIPS 2024). This crate runs BERT encoders from one GGUF file, in the browser (wasm with SIMD, behind the npm
+//! package of the same name), in Node and natively, and names the task that an instruction asks for.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | (none) | loading, embedding, tagging: what the browser has |
+//! | `parallel` | batches on all cores |
+//! | `convert` | Hugging Face checkpoints to GGUF, quantisation, making taxonomies |
+//! | `cli` | the `pie` program, with all of the above |
+//!
+//! ```no_run
+//! use pie_embed_wasm::tasks::{Level, Taxonomy};
+//! use pie_embed_wasm::{EmbedOptions, Embedder, sha256_hex};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = std::fs::read("models/all-minilm-l6-v2-q8.gguf")?;
+//! let embedder = Embedder::from_bytes(&model)?;
+//! let taxonomy = std::fs::read("models/all-minilm-l6-v2-q8.taxonomy")?;
+//! let taxonomy = Taxonomy::from_bytes(&taxonomy, &sha256_hex(&model), embedder.config().hidden_size)?;
+//!
+//! let vectors = embedder.embed(&["Write a haiku about snow"], &EmbedOptions::default())?;
+//! for vector in vectors.rows() {
+//!     let tags = taxonomy.classify(vector, Level::Task, 3)?;
+//!     println!("{}", tags[0].name); // write a haiku
+//! }
+//! # Ok(()) }
+//! ```
 
 #[cfg(feature = "convert")]
 pub mod checkpoint;
 pub mod config;
+mod digest;
 mod embedder;
 pub mod encoder;
 mod error;
 pub mod gguf;
 pub mod kernels;
 mod prompt;
+pub mod tasks;
 mod tokenizer;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
 
+pub use digest::sha256_hex;
 pub use embedder::{EmbedOptions, Embedder, Embeddings, ModelInfo};
 pub use error::{Error, ErrorCode, Result};
-pub use prompt::Prompt;
-pub use tokenizer::{Normalization, SpecialTokens, Tokenizer, Tokens, Vocabulary};
+pub use prompt::{Prompt, SLOT};
+pub use tokenizer::{MAX_CHARS, Normalization, SpecialTokens, Tokenizer, Tokens, Vocabulary};

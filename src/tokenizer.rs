@@ -78,8 +78,9 @@ impl Vocabulary {
             Ok(id as u32)
         };
         // llama.cpp knows [CLS] as the token that begins a text.
-        let cls = id(keys::BOS_ID).or_else(|_| id(keys::CLS_ID))?;
-        let sep = id(keys::SEP_ID).or_else(|_| id(keys::EOS_ID))?;
+        let either = |first, second| id(if gguf.get(first).is_some() { first } else { second });
+        let cls = either(keys::BOS_ID, keys::CLS_ID)?;
+        let sep = either(keys::SEP_ID, keys::EOS_ID)?;
         let special = SpecialTokens { cls, sep, unk: id(keys::UNK_ID)?, pad: id(keys::PAD_ID)?, mask: id(keys::MASK_ID)? };
         let specials = special.all();
         let tokens =

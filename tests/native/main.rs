@@ -1,1 +1,10 @@
-//! placeholder
+//! Tests of the library and the command line as a user has them, on a tiny random model that needs no network, and on the real
+//! checkpoint where `PIE_BASE_DIR` names it.
+
+mod cli;
+mod common;
+mod fixtures;
+mod goldens;
+mod kernels;
+mod model_file;
+mod taxonomy;

@@ -1,0 +1,250 @@
+//! Texts from a file or stdin, one a line, read in chunks so that memory does not grow with the input.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use pie_embed_wasm::{Error, ErrorCode, Result};
+use serde::Deserialize;
+
+use crate::progress::Progress;
+
+/// Longer lines are passed over with an error.
+const MAX_LINE_BYTES: u64 = 64 << 20;
+/// Error lines that are shown; the rest is counted.
+const SHOWN_ERRORS: u64 = 20;
+
+#[derive(clap::Args)]
+pub struct InputArgs {
+    /// Text lines, or JSON lines with an `instruction` or `text`; - is stdin
+    #[arg(long, value_name = "FILE|-")]
+    pub input: Option<PathBuf>,
+    /// How lines are read; auto looks at the file's name and first line
+    #[arg(long, value_enum, default_value_t = Format::Auto)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Auto,
+    Text,
+    Jsonl,
+}
+
+/// One input line: its text, or what is wrong with it. A faulty line keeps its place in the output.
+pub struct Row {
+    pub line: u64,
+    pub text: String,
+    pub error: Option<String>,
+}
+
+/// Reads rows.
+pub struct Input {
+    reader: Box<dyn BufRead>,
+    json: bool,
+    line: u64,
+    pub progress: Progress,
+}
+
+#[derive(Deserialize)]
+struct JsonRow {
+    instruction: Option<String>,
+    text: Option<String>,
+}
+
+impl InputArgs {
+    /// Opens the input; stdin when none is named.
+    pub fn open(&self) -> Result<Input> {
+        let path = self.input.as_deref().filter(|path| path.as_os_str() != "-");
+        let (raw, progress): (Box<dyn Read>, _) = match path {
+            None => (Box::new(io::stdin()), Progress::rows()),
+            Some(path) => {
+                let file = File::open(path).map_err(|e| Error::io(path, e))?;
+                let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
+                if metadata.is_dir() {
+                    return Err(Error::new(ErrorCode::Io, format!("{} is a folder", path.display())));
+                }
+                let progress = if metadata.is_file() { Progress::bytes(metadata.len()) } else { Progress::rows() };
+                (Box::new(file), progress)
+            }
+        };
+        let mut reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 20, raw));
+        let start = reader.fill_buf().map_err(|e| Error::new(ErrorCode::Io, format!("reading: {e}")).with_source(e))?;
+        let mark = "\u{feff}".as_bytes();
+        if start.starts_with(mark) {
+            reader.consume(mark.len());
+        }
+        let json = match self.format {
+            Format::Text => false,
+            Format::Jsonl => true,
+            Format::Auto => {
+                let by_name = path.and_then(|p| p.extension()).is_some_and(|e| e == "jsonl" || e == "ndjson");
+                by_name || begins_with_object(reader.fill_buf().unwrap_or_default())
+            }
+        };
+        Ok(Input { reader, json, line: 0, progress })
+    }
+}
+
+/// Whether the first line with something in it is a JSON object (or the beginning of a very long one).
+fn begins_with_object(buffer: &[u8]) -> bool {
+    let complete = buffer.contains(&b'\n');
+    let Some(line) = buffer.split(|&b| b == b'\n').find(|line| !line.trim_ascii().is_empty()) else { return false };
+    if complete || buffer.len() < 1 << 20 {
+        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
+    } else {
+        line.trim_ascii_start().starts_with(b"{\"")
+    }
+}
+
+impl Input {
+    /// The next rows, at most `max`; none at the end.
+    pub fn chunk(&mut self, max: usize) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        while rows.len() < max {
+            let Some(row) = self.row()? else { break };
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn row(&mut self) -> Result<Option<Row>> {
+        let mut bytes = Vec::new();
+        let read = |e: io::Error, line| Error::new(ErrorCode::Io, format!("reading line {line}: {e}")).with_source(e);
+        let line = self.line + 1;
+        let taken = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes).map_err(|e| read(e, line))?;
+        if taken == 0 {
+            return Ok(None);
+        }
+        self.line = line;
+        self.progress.add_bytes(taken as u64);
+        if taken as u64 == MAX_LINE_BYTES && !bytes.ends_with(b"\n") {
+            let rest = self.skip_line().map_err(|e| read(e, line))?;
+            let error = format!("the line has {} bytes; at most {MAX_LINE_BYTES} are read", MAX_LINE_BYTES + rest);
+            return Ok(Some(Row { line, text: String::new(), error: Some(error) }));
+        }
+        while bytes.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
+            bytes.pop();
+        }
+        let (text, error) = match String::from_utf8(bytes) {
+            Ok(text) if self.json => match json_text(&text) {
+                Ok(text) => (text, None),
+                Err(error) => (text, Some(error)),
+            },
+            Ok(text) => (text, None),
+            Err(e) => {
+                let at = e.utf8_error().valid_up_to();
+                (String::from_utf8_lossy(e.as_bytes()).into_owned(), Some(format!("no UTF-8 from byte {at} on")))
+            }
+        };
+        let error = error.or_else(|| text.trim().is_empty().then(|| "the text is blank".to_owned()));
+        Ok(Some(Row { line, text, error }))
+    }
+
+    fn skip_line(&mut self) -> io::Result<u64> {
+        let mut skipped = 0;
+        loop {
+            let buffer = self.reader.fill_buf()?;
+            let (used, done) = match buffer.iter().position(|&b| b == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (buffer.len(), buffer.is_empty()),
+            };
+            self.reader.consume(used);
+            self.progress.add_bytes(used as u64);
+            skipped += used as u64;
+            if done {
+                return Ok(skipped);
+            }
+        }
+    }
+}
+
+/// The instruction in one JSON line.
+fn json_text(line: &str) -> std::result::Result<String, String> {
+    if line.trim().is_empty() {
+        return Ok(String::new());
+    }
+    // Lone surrogates are content: `\ud800` reads as U+FFFD, where strict JSON has no such text.
+    let row: JsonRow = serde_json::from_str(line).or_else(|e| {
+        serde_json::from_str(&replace_lone_surrogates(line)).map_err(|_| format!("no JSON object with an instruction: {e}"))
+    })?;
+    row.instruction.or(row.text).ok_or_else(|| "the object has neither \"instruction\" nor \"text\"".to_owned())
+}
+
+/// Rewrites `\uXXXX` escapes that are half a surrogate pair to `\ufffd`.
+fn replace_lone_surrogates(line: &str) -> String {
+    let bytes = line.as_bytes();
+    let unit = |at: usize| match bytes.get(at..at + 6) {
+        Some([b'\\', b'u', hex @ ..]) => std::str::from_utf8(hex).ok().and_then(|hex| u16::from_str_radix(hex, 16).ok()),
+        _ => None,
+    };
+    let mut out = String::with_capacity(line.len());
+    let (mut at, mut copied) = (0, 0);
+    while at < bytes.len() {
+        let step = match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                out.push_str(&line[copied..at]);
+                out.push_str("\\ufffd");
+                copied = at + 6;
+                6
+            }
+            _ if bytes[at] == b'\\' => 2,
+            _ => 1,
+        };
+        at += step;
+    }
+    out.push_str(&line[copied..]);
+    out
+}
+
+/// Counts faulty rows and names the first of them on stderr.
+#[derive(Default)]
+pub struct Faults {
+    rows: u64,
+    faulty: u64,
+}
+
+impl Faults {
+    /// Takes note of a chunk.
+    pub fn note(&mut self, rows: &[Row], progress: &Progress) {
+        self.rows += rows.len() as u64;
+        for row in rows {
+            let Some(error) = &row.error else { continue };
+            self.faulty += 1;
+            if self.faulty <= SHOWN_ERRORS {
+                progress.print(&format!("pie: line {}: {error}", row.line));
+            }
+        }
+    }
+
+    /// An error when any row was faulty.
+    pub fn finish(self) -> Result<()> {
+        match self.faulty {
+            0 => Ok(()),
+            n => Err(Error::new(ErrorCode::Data, format!("{n} of {} lines could not be read; the others are done", self.rows))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lone_surrogates_become_replacement_characters() {
+        assert_eq!(json_text(r#"{"text":"a\ud800b"}"#).unwrap(), "a\u{fffd}b");
+        assert_eq!(json_text(r#"{"text":"\ud83d\ude00\udc00"}"#).unwrap(), "😀\u{fffd}");
+        assert_eq!(json_text(r#"{"text":"\\ud800"}"#).unwrap(), "\\ud800");
+        assert!(json_text(r#"{"text":"\uzzzz"}"#).is_err());
+        assert!(json_text("[1]").is_err());
+    }
+
+    #[test]
+    fn formats_are_told_apart() {
+        assert!(begins_with_object(b"\n{\"instruction\":\"a\"}\nb"));
+        assert!(!begins_with_object(b"{instruction} is a word\n"));
+        assert!(!begins_with_object(b""));
+    }
+}

@@ -1,0 +1,92 @@
+//! `pie taxonomy`: labelled instructions to the labels that a model tags with.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use pie_embed_wasm::tasks::{BuildOptions, build, read_labelled};
+use pie_embed_wasm::{Error, ErrorCode, Result};
+
+use crate::model::ModelArgs;
+use crate::output::write_file;
+use crate::progress::Progress;
+
+/// `pie tag` and the browser take no larger taxonomy.
+const MAX_BYTES: usize = 350_000;
+
+/// Make the taxonomy of a model from labelled instructions
+///
+/// A task's prototype is the mean of its instructions' vectors; tasks whose prototypes are nearly the same merge, the larger one
+/// naming both.
+#[derive(clap::Args)]
+pub struct Args {
+    /// JSON lines of {"instruction", "category": "verb|noun", "conf"}
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The taxonomy file; <model stem>.taxonomy beside the model is found by itself
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// Leave out rows whose label is less sure
+    #[arg(long, value_name = "P", default_value_t = BuildOptions::default().min_conf)]
+    min_conf: f32,
+    /// Leave out tasks with fewer rows
+    #[arg(long, value_name = "N", default_value_t = BuildOptions::default().min_samples)]
+    min_samples: usize,
+    /// Keep at most this many tasks, the most frequent
+    #[arg(long, value_name = "N", default_value_t = BuildOptions::default().max_labels)]
+    max_labels: usize,
+    /// Merge tasks whose prototypes have a higher cosine
+    #[arg(long, value_name = "COSINE", default_value_t = BuildOptions::default().merge_above)]
+    merge_above: f32,
+    /// The same for tasks of one noun ("write a poem", "create a poem")
+    #[arg(long, value_name = "COSINE", default_value_t = BuildOptions::default().merge_same_noun_above)]
+    merge_same_noun_above: f32,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let file = File::open(&args.data).map_err(|e| Error::io(&args.data, e))?;
+    let rows = read_labelled(BufReader::new(file)).map_err(|e| e.context(args.data.display()))?;
+    let model = args.model.load()?;
+    let options = BuildOptions {
+        min_conf: args.min_conf,
+        min_samples: args.min_samples,
+        max_labels: args.max_labels,
+        merge_above: args.merge_above,
+        merge_same_noun_above: args.merge_same_noun_above,
+    };
+    let progress = Progress::steps(rows.len() as u64, "instructions embedded");
+    let (bytes, report) = build(&model.embedder, &model.sha256, &rows, &options, |done| progress.set(done as u64))?;
+    progress.finish();
+    if bytes.len() > MAX_BYTES {
+        let message = format!(
+            "{} labels take {} bytes, more than {MAX_BYTES}: lower --max-labels or raise --min-samples",
+            report.labels,
+            bytes.len()
+        );
+        return Err(Error::new(ErrorCode::InvalidArgument, message));
+    }
+    write_file(&args.output, &bytes)?;
+    eprintln!(
+        "{}: {} bytes, {} labels ({} merged into others) from {} of {} rows\n\
+         temperature {:.4}, unknown level {:.2}\n\
+         on {} held-out rows: first label right {:.3}, among three {:.3}, calibration error {:.3}, called unknown {:.3}\n\
+         rows of left-out labels called unknown: {:.3}",
+        args.output.display(),
+        bytes.len(),
+        report.labels,
+        report.merged,
+        report.used_rows,
+        report.rows,
+        report.calibration.temperature,
+        report.calibration.unknown,
+        report.held_out,
+        report.top1,
+        report.top3,
+        report.calibration_error,
+        report.false_unknown,
+        report.true_unknown,
+    );
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Building a taxonomy from labelled instructions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hasher;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::labelled::Labelled;
+use super::prototypes::Calibration;
+use super::tagger::centroid;
+use super::taxonomy::{Level, MODEL_SHA256};
+use crate::config::Dtype;
+use crate::embedder::{EmbedOptions, Embedder};
+use crate::error::{Error, ErrorCode, Result};
+use crate::gguf::{GgufWriter, MetadataValue, keys};
+
+/// Texts that are embedded at once, between two calls of the progress function.
+const CHUNK: usize = 512;
+/// One row in this many is kept from the prototypes while the calibration is fitted.
+const HOLD_OUT: u64 = 5;
+/// One label in this many is taken as unknown while the calibration is fitted.
+const UNKNOWN_LABELS: u64 = 8;
+/// Share of unknown texts that the calibration expects.
+const UNKNOWN_PRIOR: f64 = 0.1;
+
+/// What becomes a label, and how many.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// Rows whose label is less sure are left out.
+    pub min_conf: f32,
+    /// Labels with fewer rows are left out.
+    pub min_samples: usize,
+    /// At most this many labels, the most frequent ones.
+    pub max_labels: usize,
+    /// Prototypes of a higher cosine merge into one label.
+    pub merge_above: f32,
+    /// Prototypes that name the same noun merge already above this cosine: "write a poem", "create a poem".
+    pub merge_same_noun_above: f32,
+}
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        Self { min_conf: 0.6, min_samples: 5, max_labels: 800, merge_above: 0.93, merge_same_noun_above: 0.8 }
+    }
+}
+
+/// What [`build`] did, in numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildReport {
+    /// Rows that were used, of those given.
+    pub used_rows: usize,
+    pub rows: usize,
+    pub labels: usize,
+    /// Labels that became aliases of another.
+    pub merged: usize,
+    pub calibration: Calibration,
+    /// Held-out rows whose label is the first, and among the first three.
+    pub held_out: usize,
+    pub top1: f64,
+    pub top3: f64,
+    /// Expected calibration error of the first score over ten bins, with unknown texts in the share that the calibration expects.
+    pub calibration_error: f64,
+    /// Held-out known rows that are called unknown, and rows of left-out labels that are.
+    pub false_unknown: f64,
+    pub true_unknown: f64,
+}
+
+struct Group {
+    label: String,
+    aliases: Vec<String>,
+    rows: Vec<usize>,
+    prototype: Vec<f32>,
+}
+
+/// Makes the bytes of a taxonomy file for `embedder`, whose file has this sha256. `progress` gets the rows that are done.
+///
+/// # Errors
+/// [`ErrorCode::Data`] when fewer than two labels are left; what [`Embedder::embed`] says.
+pub fn build(
+    embedder: &Embedder,
+    model_sha256: &str,
+    rows: &[Labelled],
+    options: &BuildOptions,
+    mut progress: impl FnMut(usize),
+) -> Result<(Vec<u8>, BuildReport)> {
+    let mut by_label: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (n, row) in rows.iter().enumerate().filter(|(_, row)| row.conf >= options.min_conf) {
+        by_label.entry(row.label()).or_default().push(n);
+    }
+    let mut kept: Vec<(&str, Vec<usize>)> = by_label.into_iter().filter(|(_, rows)| rows.len() >= options.min_samples).collect();
+    kept.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then(a.0.cmp(b.0)));
+    kept.truncate(options.max_labels);
+    if kept.len() < 2 {
+        let message = format!(
+            "{} of {} rows and {} labels are left (min_conf {}, min_samples {}); a taxonomy needs at least 2 labels",
+            kept.iter().map(|(_, rows)| rows.len()).sum::<usize>(),
+            rows.len(),
+            kept.len(),
+            options.min_conf,
+            options.min_samples
+        );
+        return Err(Error::new(ErrorCode::Data, message));
+    }
+
+    let used: Vec<usize> = kept.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+    let dimensions = embedder.config().hidden_size;
+    let mut vectors: HashMap<usize, Vec<f32>> = HashMap::with_capacity(used.len());
+    for chunk in used.chunks(CHUNK) {
+        let texts: Vec<&str> = chunk.iter().map(|&n| rows[n].instruction.as_str()).collect();
+        let embeddings = embedder.embed(&texts, &EmbedOptions::default())?;
+        vectors.extend(chunk.iter().copied().zip(embeddings.rows().map(<[f32]>::to_vec)));
+        progress(vectors.len());
+    }
+
+    let before = kept.len();
+    let groups = kept.into_iter().map(|(label, rows)| group(label.to_owned(), Vec::new(), rows, &vectors, dimensions)).collect();
+    let groups = merge(groups, options, &vectors, dimensions);
+    let (calibration, mut report) = calibrate(&groups, &vectors, dimensions);
+    report.rows = rows.len();
+    report.used_rows = used.len();
+    report.labels = groups.len();
+    report.merged = before - groups.len();
+    Ok((write(&groups, calibration, model_sha256, dimensions)?, report))
+}
+
+fn group(label: String, aliases: Vec<String>, rows: Vec<usize>, vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> Group {
+    let prototype = mean(&rows, vectors, dimensions);
+    Group { label, aliases, rows, prototype }
+}
+
+fn mean(rows: &[usize], vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> Vec<f32> {
+    let stacked: Vec<f32> = rows.iter().filter_map(|n| vectors.get(n)).flatten().copied().collect();
+    centroid(&stacked, dimensions, None)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn noun(label: &str) -> Option<&str> {
+    label.split_once('|').map(|(_, noun)| noun)
+}
+
+/// Merges the closest pair until none is close enough; the larger group names the result.
+fn merge(mut groups: Vec<Group>, options: &BuildOptions, vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> Vec<Group> {
+    // How far a pair is above the cosine that merges it, or `None`.
+    let excess = |a: &Group, b: &Group| {
+        let same_noun = noun(&a.label).is_some() && noun(&a.label) == noun(&b.label);
+        let above = if same_noun { options.merge_same_noun_above } else { options.merge_above };
+        let excess = cosine(&a.prototype, &b.prototype) - above;
+        (excess > 0.0).then_some(excess)
+    };
+    let best_of = |groups: &[Group], a: usize| {
+        let partners = (a + 1..groups.len()).filter_map(|b| excess(&groups[a], &groups[b]).map(|e| (e, b)));
+        partners.max_by(|x, y| x.0.total_cmp(&y.0).then(y.1.cmp(&x.1)))
+    };
+    let mut best: Vec<_> = (0..groups.len()).map(|a| best_of(&groups, a)).collect();
+    while let Some((a, (_, b))) =
+        best.iter().enumerate().filter_map(|(a, e)| e.map(|e| (a, e))).max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(y.0.cmp(&x.0)))
+    {
+        // Groups stand by size, so the first of the pair is the larger or as large.
+        let from = groups.remove(b);
+        let into = &mut groups[a];
+        into.aliases.push(from.label);
+        into.aliases.extend(from.aliases);
+        into.rows.extend(from.rows);
+        into.prototype = mean(&into.rows, vectors, dimensions);
+        best = (0..groups.len()).map(|a| best_of(&groups, a)).collect();
+    }
+    groups
+}
+
+/// A number that depends on nothing but the text: which rows and labels are held out does not change with their order.
+fn hash(text: &str) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.write(text.as_bytes());
+    hash.finish()
+}
+
+/// Fits temperature and unknown level by the likelihood of held-out rows: rows of known labels must get their label, rows of labels
+/// that are left out must get the unknown.
+fn calibrate(groups: &[Group], vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> (Calibration, BuildReport) {
+    let is_known = |group: &Group| !hash(&group.label).is_multiple_of(UNKNOWN_LABELS);
+    let is_held_out = |row: usize| (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).is_multiple_of(HOLD_OUT);
+    let mut prototypes = Vec::new();
+    // Cosines to all prototypes, with the index of the right one.
+    let mut cases: Vec<(usize, Option<usize>)> = Vec::new();
+    for group in groups {
+        if is_known(group) {
+            let (held_out, train): (Vec<usize>, Vec<usize>) = group.rows.iter().partition(|&&row| is_held_out(row));
+            if !train.is_empty() {
+                cases.extend(held_out.into_iter().map(|row| (row, Some(prototypes.len()))));
+                prototypes.push(mean(&train, vectors, dimensions));
+            }
+        } else {
+            cases.extend(group.rows.iter().map(|&row| (row, None)));
+        }
+    }
+    let cosines: Vec<Vec<f32>> = cases.iter().map(|(row, _)| prototypes.iter().map(|p| cosine(p, &vectors[row])).collect()).collect();
+    let known = cases.iter().filter(|(_, label)| label.is_some()).count().max(1) as f64;
+    let unknown = (cases.len() as f64 - known).max(1.0);
+
+    let mut best = (f64::INFINITY, Calibration { temperature: 0.05, unknown: 0.3 });
+    for step in 0..30 {
+        let temperature = 0.01 * 1.1_f32.powi(step);
+        let log_sums: Vec<f64> = cosines.iter().map(|cosines| log_sum_exp(cosines, temperature)).collect();
+        for level in -10..=90 {
+            let level = level as f32 / 100.0;
+            let mut loss = 0.0;
+            for ((&log_sum, cosines), (_, label)) in log_sums.iter().zip(&cosines).zip(&cases) {
+                let unknown_logit = f64::from(level / temperature);
+                let (large, small) = if log_sum > unknown_logit { (log_sum, unknown_logit) } else { (unknown_logit, log_sum) };
+                let total = large + (small - large).exp().ln_1p();
+                loss += match label {
+                    Some(label) => (total - f64::from(cosines[*label] / temperature)) * (1.0 - UNKNOWN_PRIOR) / known,
+                    None => (total - unknown_logit) * UNKNOWN_PRIOR / unknown,
+                };
+            }
+            if loss < best.0 {
+                best = (loss, Calibration { temperature, unknown: level });
+            }
+        }
+    }
+    let calibration = best.1;
+    (calibration, measure(&cosines, &cases, calibration))
+}
+
+fn log_sum_exp(cosines: &[f32], temperature: f32) -> f64 {
+    let largest = cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = cosines.iter().map(|c| ((c - largest) / temperature).exp()).sum();
+    f64::from(largest / temperature) + f64::from(sum).ln()
+}
+
+fn measure(cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)], calibration: Calibration) -> BuildReport {
+    let (mut known, mut top1, mut top3, mut false_unknown, mut unknown, mut true_unknown) =
+        (0_usize, 0_usize, 0_usize, 0_usize, 0_usize, 0_usize);
+    // Of each bin of scores: the weighted sum of scores less that of hits.
+    let mut bins = [0.0_f64; 10];
+    let total_of = |wanted: bool| cases.iter().filter(|(_, label)| label.is_some() == wanted).count().max(1) as f64;
+    let (known_weight, unknown_weight) = ((1.0 - UNKNOWN_PRIOR) / total_of(true), UNKNOWN_PRIOR / total_of(false));
+    for (cosines, (_, label)) in cosines.iter().zip(cases) {
+        let best = cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let called_unknown = calibration.unknown > best;
+        let score = {
+            let log_sum = log_sum_exp(cosines, calibration.temperature);
+            let total = log_sum.exp() + f64::from(calibration.unknown / calibration.temperature).exp();
+            f64::from(best / calibration.temperature).exp() / total
+        };
+        let bin = &mut bins[((score * 10.0) as usize).min(9)];
+        let Some(label) = label else {
+            unknown += 1;
+            true_unknown += usize::from(called_unknown);
+            *bin += score * unknown_weight;
+            continue;
+        };
+        known += 1;
+        false_unknown += usize::from(called_unknown);
+        let rank = cosines.iter().filter(|&&c| c > cosines[*label]).count();
+        top1 += usize::from(rank == 0);
+        top3 += usize::from(rank < 3);
+        *bin += (score - f64::from(u8::from(rank == 0))) * known_weight;
+    }
+    let share = |n: usize, of: usize| n as f64 / of.max(1) as f64;
+    let calibration_error = bins.iter().map(|x| x.abs()).sum();
+    BuildReport {
+        used_rows: 0,
+        rows: 0,
+        labels: 0,
+        merged: 0,
+        calibration,
+        held_out: known,
+        top1: share(top1, known),
+        top3: share(top3, known),
+        calibration_error,
+        false_unknown: share(false_unknown, known),
+        true_unknown: share(true_unknown, unknown),
+    }
+}
+
+fn write(groups: &[Group], calibration: Calibration, model_sha256: &str, dimensions: usize) -> Result<Vec<u8>> {
+    let level = Level::Task;
+    let strings = |values: Vec<String>| MetadataValue::Array(values.into_iter().map(MetadataValue::String).collect());
+    let prototypes: Vec<f32> = groups.iter().flat_map(|g| g.prototype.iter().copied()).collect();
+    // Rows that are no whole blocks cannot be quantised; only toy models have such.
+    let dtype = if dimensions.is_multiple_of(Dtype::Q8_0.block_len()) { Dtype::Q8_0 } else { Dtype::F32 };
+    let mut file = GgufWriter::default();
+    file.string(keys::GENERAL_ARCHITECTURE, keys::TAXONOMY_ARCHITECTURE)
+        .string(MODEL_SHA256, model_sha256)
+        .metadata(&level.key("labels"), strings(groups.iter().map(|g| g.label.clone()).collect()))
+        .metadata(&level.key("aliases"), strings(groups.iter().map(|g| g.aliases.join(" ")).collect()))
+        .metadata(&level.key("temperature"), MetadataValue::F32(calibration.temperature))
+        .metadata(&level.key("unknown"), MetadataValue::F32(calibration.unknown))
+        .tensor(&level.tensor(), &prototypes, &[groups.len(), dimensions], dtype)?;
+    file.finish()
+}

@@ -1,0 +1,77 @@
+//! The kernels of whatever this is compiled for against the oracle: native tests call these by proptest, wasm tests over a grid.
+
+use pie_embed_wasm::kernels::{AttentionScratch, BLOCK, PackedF32, PackedI8, attention, gemm_f32, gemm_i8, quantize_row, scalar};
+
+/// Numbers in -1..1 that depend on the seed alone (xorshift).
+fn random(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+pub fn gemm_f32_equals_the_oracle(rows: usize, columns: usize, k: usize, seed: u64) {
+    let (x, w, bias) = (random(rows * k, seed), random(columns * k, seed ^ 1), random(columns, seed ^ 2));
+    let (mut out, mut oracle) = (vec![f32::NAN; rows * columns], vec![0.0; rows * columns]);
+    gemm_f32(&x, &PackedF32::pack(&w, columns, k), &bias, &mut out);
+    scalar::matmul(&x, &w, &bias, k, &mut oracle);
+    for (a, b) in out.iter().zip(&oracle) {
+        assert!((a - b).abs() <= 1e-5 * k as f32, "{rows} x {columns} x {k}: {a} {b}");
+    }
+}
+
+/// `extreme` takes the largest magnitudes, where integer sums would overflow first.
+pub fn gemm_i8_equals_the_oracle(rows: usize, columns: usize, blocks: usize, seed: u64, extreme: bool) {
+    let k = blocks * BLOCK;
+    let x = random(rows * k, seed);
+    let mut quantized = vec![0; rows * k];
+    let scales: Vec<f32> = x.chunks_exact(k).zip(quantized.chunks_exact_mut(k)).map(|(x, q)| quantize_row(x, q)).collect();
+    let w: Vec<i8> = random(columns * k, seed ^ 1).iter().map(|x| if extreme { -128 } else { (x * 127.0) as i8 }).collect();
+    if extreme {
+        quantized.fill(i16::MIN + 1);
+    }
+    let (w_scales, bias) = (random(columns * blocks, seed ^ 2), random(columns, seed ^ 3));
+    let (mut out, mut oracle) = (vec![f32::NAN; rows * columns], vec![0.0; rows * columns]);
+    gemm_i8(&quantized, &scales, &PackedI8::pack(&w, &w_scales, columns, k), &bias, &mut out);
+    scalar::matmul_i8(&quantized, &scales, &w, &w_scales, &bias, k, &mut oracle);
+    // Integer sums are exact and the float sums have one order: every back end gives the same bits.
+    assert_eq!(out, oracle, "{rows} x {columns} x {k}");
+}
+
+/// One scratch for sequences of several lengths, as the encoder uses it.
+pub fn attention_equals_the_definition(lengths: &[usize], heads: usize, head_dim: usize, seed: u64) {
+    let mut scratch = AttentionScratch::default();
+    for (n, &tokens) in lengths.iter().enumerate() {
+        let hidden = heads * head_dim;
+        let qkv: Vec<f32> = random(tokens * 3 * hidden, seed + n as u64).iter().map(|x| x * 3.0).collect();
+        let mut out = vec![f32::NAN; tokens * hidden];
+        attention(&qkv, heads, head_dim, &mut scratch, &mut out);
+        for (a, b) in out.iter().zip(attention_oracle(&qkv, heads, head_dim)) {
+            assert!((a - b).abs() < 2e-5, "{tokens} tokens, {heads} heads of {head_dim}: {a} {b}");
+        }
+    }
+}
+
+/// `softmax(Q Kᵀ / √head_dim) V`, in f64.
+fn attention_oracle(qkv: &[f32], heads: usize, head_dim: usize) -> Vec<f32> {
+    let hidden = heads * head_dim;
+    let tokens = qkv.len() / (3 * hidden);
+    let at = |token: usize, which: usize, head: usize, d: usize| f64::from(qkv[token * 3 * hidden + which * hidden + head * head_dim + d]);
+    let mut out = vec![0.0; tokens * hidden];
+    for head in 0..heads {
+        for i in 0..tokens {
+            let score = |j: usize| (0..head_dim).map(|d| at(i, 0, head, d) * at(j, 1, head, d)).sum::<f64>() / (head_dim as f64).sqrt();
+            let weights: Vec<f64> = (0..tokens).map(|j| score(j).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for d in 0..head_dim {
+                let sum: f64 = weights.iter().enumerate().map(|(j, w)| w * at(j, 2, head, d)).sum();
+                out[i * hidden + head * head_dim + d] = (sum / total) as f32;
+            }
+        }
+    }
+    out
+}
