@@ -20,6 +20,8 @@ const CHUNK: usize = 512;
 const HOLD_OUT: u64 = 5;
 /// One label in this many is taken as unknown while the calibration is fitted.
 const UNKNOWN_LABELS: u64 = 8;
+/// Left-out labels whose prototype is this close to a known one ask for a known task in other words; they say nothing of unknown ones.
+const NEAR: f32 = 0.7;
 /// Share of unknown texts that the calibration expects.
 const UNKNOWN_PRIOR: f64 = 0.1;
 
@@ -192,7 +194,10 @@ fn calibrate(groups: &[Group], vectors: &HashMap<usize, Vec<f32>>, dimensions: u
                 cases.extend(held_out.into_iter().map(|row| (row, Some(prototypes.len()))));
                 prototypes.push(mean(&train, vectors, dimensions));
             }
-        } else {
+        }
+    }
+    for group in groups.iter().filter(|group| !is_known(group)) {
+        if prototypes.iter().all(|known| cosine(known, &group.prototype) < NEAR) {
             cases.extend(group.rows.iter().map(|&row| (row, None)));
         }
     }

@@ -1,0 +1,47 @@
+// Writes dist/assets.js: where the wasm and the shipped model lie, how large they are and what they hash to.
+// The addresses are literal `new URL('./…', import.meta.url)`, the one form that bundlers and plain browsers both follow.
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+
+const root = new URL('../', import.meta.url);
+const wasmFile = 'pie_embed_wasm_bg.wasm';
+
+const manifest = JSON.parse(await readFile(new URL('../models/manifest.json', root), 'utf8'));
+const model = manifest.models.find(({ name }) => name === manifest.default);
+if (!model) {
+  throw new Error(`models/manifest.json: its default "${manifest.default}" is not among its models`);
+}
+const wasm = await stat(new URL(`dist/wasm/${wasmFile}`, root)).catch(() => {
+  throw new Error(`pkg/dist/wasm/${wasmFile} is missing: build it first with ./build.sh pkg`);
+});
+
+// What an earlier build compiled would be packed too, also where its source is gone.
+for (const entry of await readdir(new URL('dist/', root), { withFileTypes: true })) {
+  if (entry.isFile() && /\.(js|d\.ts)$/.test(entry.name)) await rm(new URL(`dist/${entry.name}`, root));
+}
+
+const source = (folder, { file, bytes, sha256 }) =>
+  `{ file: '${file}', bytes: ${bytes}, sha256: ${sha256 ? `'${sha256}'` : 'undefined'}, ` +
+  `url: () => new URL('./${folder}/${file}', import.meta.url) }`;
+
+await writeFile(
+  new URL('dist/assets.js', root),
+  `// Made by scripts/assets.mjs from models/manifest.json.
+export const wasm = ${source('wasm', { file: wasmFile, bytes: wasm.size })};
+export const defaultModel = '${model.name}';
+export const models = {
+  '${model.name}': {
+    model: ${source('models', model)},
+    taxonomy: ${model.taxonomy ? source('models', model.taxonomy) : 'null'},
+  },
+};
+`,
+);
+
+await writeFile(
+  new URL('dist/assets.d.ts', root),
+  `export interface Asset { readonly file: string; readonly bytes: number; readonly sha256: string | undefined; readonly url: () => URL }
+export declare const wasm: Asset;
+export declare const defaultModel: string;
+export declare const models: Readonly<Record<string, { readonly model: Asset; readonly taxonomy: Asset | null }>>;
+`,
+);

@@ -1,0 +1,78 @@
+import { PieError } from './error.js';
+
+const MAX_COUNT = 2 ** 31 - 1;
+// The same set that the engine calls white space (Unicode's White_Space property).
+const BLANK = /^\p{White_Space}*$/u;
+
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : typeof value;
+}
+
+export function invalid(what: string, expected: string, value: unknown): PieError {
+  return new PieError('invalid_argument', `${what} must be ${expected}, not ${describe(value)}`);
+}
+
+export function checkText(value: unknown, what: string): string {
+  if (typeof value !== 'string') throw invalid(what, 'a string', value);
+  if (BLANK.test(value)) throw new PieError('blank_text', `${what} is blank`);
+  return value;
+}
+
+export function checkTexts(value: unknown, what: string, expected = 'an array of strings'): string[] {
+  if (!Array.isArray(value)) throw invalid(what, expected, value);
+  if (value.length === 0) throw new PieError('no_texts', `${what} is an empty array`);
+  return Array.from(value, (text, index) => checkText(text, `${what}[${index}]`));
+}
+
+export function checkOptions<T extends object>(value: T | undefined): Partial<T> {
+  if (value === undefined) return {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid('options', 'an object', value);
+  }
+  return value;
+}
+
+/** A whole number of 1 or more; what is beyond every list is cut to what the engine can count. */
+export function checkCount(value: unknown, what: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (!Number.isInteger(value) || (value as number) < 1) throw invalid(what, 'a whole number of 1 or more', value);
+  return Math.min(value as number, MAX_COUNT);
+}
+
+export function checkDimensions(value: unknown): number | undefined {
+  if (value === undefined || (Number.isInteger(value) && (value as number) > 0)) return value as number | undefined;
+  throw typeof value === 'number'
+    ? new PieError('invalid_dimensions', `dimensions must be a whole number of 1 or more, not ${value}`)
+    : invalid('dimensions', 'a number', value);
+}
+
+export function checkPrompt(value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value;
+  throw invalid('prompt', "'pie', 'short', 'none' or a template with {instruction}", value);
+}
+
+export function checkLevel(value: unknown): 'task' | 'kind' | undefined {
+  if (value === undefined || value === 'task' || value === 'kind') return value;
+  throw invalid('level', "'task' or 'kind'", value);
+}
+
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value;
+  throw invalid('signal', 'an AbortSignal', value);
+}
+
+export function checkExamples(value: unknown): [labels: string[], examples: string[][]] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid('examples', 'an object of arrays, such as { label: [text, …] }', value);
+  }
+  const entries = Object.entries(value);
+  if (entries.length === 0) throw new PieError('no_texts', 'examples has no label');
+  return [
+    entries.map(([label]) => label),
+    entries.map(([label, texts]) => checkTexts(texts, `examples[${JSON.stringify(label)}]`)),
+  ];
+}

@@ -1,0 +1,52 @@
+/** What can go wrong, as a string that stays the same from version to version. */
+export type ErrorCode =
+  // the caller's arguments
+  | 'invalid_argument'
+  | 'no_texts'
+  | 'blank_text'
+  | 'invalid_prompt'
+  | 'invalid_dimensions'
+  // loading
+  | 'network'
+  | 'not_found'
+  | 'http_status'
+  | 'integrity'
+  | 'wasm_unsupported'
+  | 'aborted'
+  // the files
+  | 'model_format'
+  | 'model_unsupported'
+  | 'model_corrupt'
+  | 'taxonomy_format'
+  | 'taxonomy_mismatch'
+  // the instance
+  | 'no_taxonomy'
+  | 'level_unavailable'
+  | 'disposed'
+  | 'internal';
+
+/** Every failure of this package: `code` to act on, `message` to read. */
+export class PieError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'PieError';
+    this.code = code;
+  }
+}
+
+/** An error thrown by the engine in wasm, which carries its own code; a trap carries none. */
+export function fromEngine(error: unknown): PieError {
+  if (error instanceof PieError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string'
+    ? new PieError(code as ErrorCode, message, { cause: error })
+    : new PieError('internal', `the engine failed: ${message}`, { cause: error });
+}
+
+/** What an aborted call rejects with; the signal's own reason is its cause. */
+export function aborted(signal: AbortSignal): PieError {
+  return new PieError('aborted', 'the call was aborted', { cause: signal.reason });
+}

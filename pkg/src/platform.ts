@@ -1,0 +1,19 @@
+import { invalid } from './argument.js';
+
+/** What differs between a browser and Node: how a reference becomes an address, and how an address is opened. */
+export interface Platform {
+  resolve(reference: string): URL;
+  open(url: URL, init: RequestInit): Promise<Response>;
+}
+
+export const web: Platform = {
+  resolve(reference) {
+    const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+    try {
+      return new URL(reference, base);
+    } catch {
+      throw invalid('the address', 'a URL', reference);
+    }
+  },
+  open: (url, init) => fetch(url, init),
+};

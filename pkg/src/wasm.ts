@@ -1,0 +1,106 @@
+import { open, readBody, type RemoteFile, wrong } from './download.js';
+import { PieError } from './error.js';
+import type { Platform } from './platform.js';
+import { type Report, Shared } from './shared.js';
+import init from './wasm/pie_embed_wasm.js';
+
+// (module (func (result v128) i32.const 0 i8x16.splat)): valid only where there are SIMD instructions.
+const SIMD_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+]);
+
+const running = new Shared<WebAssembly.Module>();
+const compiled = new Map<string, WebAssembly.Module>();
+let instance: Promise<unknown> | undefined;
+
+/** Refuses in words where the engine could not run, before anything is fetched. */
+export function checkSupport(): void {
+  if (typeof WebAssembly !== 'object') {
+    throw new PieError('wasm_unsupported', 'this browser has no WebAssembly, or it is switched off');
+  }
+  if (!WebAssembly.validate(SIMD_PROBE)) {
+    throw new PieError(
+      'wasm_unsupported',
+      'this browser has no WebAssembly SIMD, which the engine needs: Chrome 91, Firefox 89, Safari 16.4 and later have it',
+    );
+  }
+}
+
+/** The module at an address, compiled while it arrives where the server names its type. */
+export async function compileFile(
+  file: RemoteFile,
+  platform: Platform,
+  signal: AbortSignal,
+  report: Report,
+): Promise<WebAssembly.Module> {
+  const key = file.url.href;
+  const again = compiled.get(key);
+  if (again) {
+    report(file.bytes ?? 0, file.bytes ?? 0);
+    return again;
+  }
+  const work = async (signal: AbortSignal, report: Report) => {
+    const response = await open(file, platform, signal);
+    let module: WebAssembly.Module;
+    if (response.headers.get('content-type')?.startsWith('application/wasm')) {
+      // The response goes in untouched, so that the browser may keep the machine code beside its cached copy.
+      report(0, file.bytes);
+      module = await compile(WebAssembly.compileStreaming(response), file);
+      report(file.bytes ?? 0, file.bytes ?? 0);
+    } else {
+      module = await compile(WebAssembly.compile(await readBody(response, file, report)), file);
+    }
+    compiled.set(key, module);
+    return module;
+  };
+  return running.join(key, work, signal, report);
+}
+
+export async function compileBytes(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+  return compile(WebAssembly.compile(bytes));
+}
+
+async function compile(compiling: Promise<WebAssembly.Module>, file?: RemoteFile): Promise<WebAssembly.Module> {
+  let module: WebAssembly.Module;
+  try {
+    module = await compiling;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    if (!(error instanceof WebAssembly.CompileError)) {
+      throw new PieError('network', `${file?.url.href ?? 'the wasm'} could not be read: ${why}`, { cause: error });
+    }
+    if (/unsafe-eval|Content Security Policy/i.test(why)) {
+      throw new PieError(
+        'wasm_unsupported',
+        "the page's Content-Security-Policy forbids WebAssembly: add 'wasm-unsafe-eval' to script-src",
+        { cause: error },
+      );
+    }
+    throw notEngine(why, file);
+  }
+  return engineOf(module, file);
+}
+
+/** Looks before the engine is set up: the glue would keep even an instance that it cannot use. */
+export function engineOf(module: WebAssembly.Module, file?: RemoteFile): WebAssembly.Module {
+  if (WebAssembly.Module.exports(module).some(({ name }) => name === 'engine_new')) return module;
+  throw notEngine('it exports no engine_new', file);
+}
+
+function notEngine(why: string, file?: RemoteFile): PieError {
+  return file ? wrong(file, `is not the engine's wasm: ${why}`) : new PieError('integrity', `the wasm is not the engine's: ${why}`);
+}
+
+/** Sets the engine up. The generated glue holds one instance a page, so the first module given is the one. */
+export async function instantiate(module: WebAssembly.Module): Promise<void> {
+  instance ??= init({ module_or_path: module });
+  try {
+    await instance;
+  } catch (error) {
+    instance = undefined;
+    const why = error instanceof Error ? error.message : String(error);
+    throw error instanceof RangeError
+      ? new PieError('internal', `there is no memory for the engine: ${why}`, { cause: error })
+      : new PieError('integrity', `the wasm is not this version's engine: ${why}`, { cause: error });
+  }
+}

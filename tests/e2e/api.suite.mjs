@@ -1,0 +1,379 @@
+// What the package promises, whatever it runs on: the same cases in Node and in a page (api.test.mjs).
+// A case gets { pie, PieEmbedder, PieError, model, taxonomy }: a loaded embedder, the classes, the shipped files' bytes.
+
+const TEXTS = [
+  'Write a haiku about snow',
+  'Summarize the following article in three sentences.',
+  'Translate',
+  'How many legs does a spider have, and why is that so? Explain it to a child of five, with an example from the garden.',
+  'Fix the bug in this function:\n\ndef f(x):\n  return x +',
+];
+
+function ok(condition, message) {
+  if (!condition) throw new Error(message);
+}
+
+function equal(actual, expected, what = 'value') {
+  ok(Object.is(actual, expected), `${what}: ${actual} is not ${expected}`);
+}
+
+function near(actual, expected, tolerance, what = 'value') {
+  ok(Math.abs(actual - expected) <= tolerance, `${what}: ${actual} is not ${expected} within ${tolerance}`);
+}
+
+function sameVector(a, b, what = 'vector') {
+  equal(a.length, b.length, `${what}'s length`);
+  const worst = a.reduce((worst, value, index) => Math.max(worst, Math.abs(value - b[index])), 0);
+  ok(worst <= 1e-6, `${what} is off by ${worst}`);
+}
+
+function unit(vector) {
+  near(Math.hypot(...vector), 1, 1e-5, 'length of the vector');
+}
+
+export const suite = {
+  async 'embed gives one vector of unit length'({ pie }) {
+    const vector = await pie.embed(TEXTS[0]);
+    ok(vector instanceof Float32Array, 'not a Float32Array');
+    equal(vector.length, pie.info().hiddenSize);
+    unit(vector);
+  },
+
+  async 'a batch equals its texts one by one'({ pie }) {
+    const texts = Array.from({ length: 23 }, (_, index) => `${TEXTS[index % TEXTS.length]} ${index}`);
+    const { data, dims, truncated } = await pie.embed(texts);
+    const width = pie.info().hiddenSize;
+    equal(dims.join(), [texts.length, width].join(), 'dims');
+    equal(truncated.join(), texts.map(() => false).join(), 'truncated');
+    for (const [index, text] of texts.entries()) {
+      sameVector(data.subarray(index * width, (index + 1) * width), await pie.embed(text), `text ${index}`);
+    }
+  },
+
+  async 'fewer dimensions are the first ones, normalised anew'({ pie }) {
+    const [whole, short] = [await pie.embed(TEXTS[0]), await pie.embed(TEXTS[0], { dimensions: 64 })];
+    equal(short.length, 64);
+    unit(short);
+    const length = Math.hypot(...whole.subarray(0, 64));
+    sameVector(short, whole.subarray(0, 64).map((value) => value / length));
+    sameVector(await pie.embed(TEXTS[0], { dimensions: whole.length }), whole);
+  },
+
+  async 'dimensions out of range are refused'({ pie, code }) {
+    for (const dimensions of [0, -1, 1.5, NaN, Infinity, pie.info().hiddenSize + 1, 1e12]) {
+      equal(await code(pie.embed(TEXTS[0], { dimensions })), 'invalid_dimensions', `dimensions ${dimensions}`);
+    }
+    equal(await code(pie.embed(TEXTS[0], { dimensions: '64' })), 'invalid_argument');
+  },
+
+  async 'prompts change the vector, and one without a slot is refused'({ pie, code }) {
+    const [none, pieVector, own] = [
+      await pie.embed(TEXTS[0], { prompt: 'none' }),
+      await pie.embed(TEXTS[0], { prompt: 'pie' }),
+      await pie.embed(TEXTS[0], { prompt: 'What is to be done here: {instruction}' }),
+    ];
+    ok(none.some((value, index) => Math.abs(value - pieVector[index]) > 1e-3), 'pie is the same as none');
+    ok(none.some((value, index) => Math.abs(value - own[index]) > 1e-3), 'the own prompt is the same as none');
+    for (const prompt of ['no slot', '', '{instruction} and {instruction}']) {
+      equal(await code(pie.embed(TEXTS[0], { prompt })), 'invalid_prompt', JSON.stringify(prompt));
+    }
+    equal(await code(pie.embed(TEXTS[0], { prompt: 7 })), 'invalid_argument');
+  },
+
+  async 'classify gives labels, best first'({ pie }) {
+    const tasks = await pie.classify(TEXTS[0]);
+    equal(tasks.length, 3);
+    for (const { label, name, score } of tasks) {
+      ok(typeof label === 'string' && label !== '', 'no label');
+      ok(typeof name === 'string' && name !== '', 'no name');
+      ok(score >= 0 && score <= 1, `score ${score}`);
+    }
+    for (let rank = tasks[0].label === 'unknown' ? 2 : 1; rank < tasks.length; rank++) {
+      ok(tasks[rank - 1].score >= tasks[rank].score, 'not in order');
+    }
+    ok(/haiku|poem/.test(tasks[0].label), `a haiku is tagged ${tasks[0].label}`);
+  },
+
+  async 'a list of texts is classified as each of them'({ pie }) {
+    const lists = await pie.classify(TEXTS, { topK: 2 });
+    equal(lists.length, TEXTS.length);
+    for (const [index, text] of TEXTS.entries()) {
+      equal(JSON.stringify(lists[index]), JSON.stringify(await pie.classify(text, { topK: 2 })), text);
+    }
+  },
+
+  async 'topK: at least 1, and beyond all labels gives all'({ pie, code }) {
+    equal((await pie.classify(TEXTS[0], { topK: 1 })).length, 1);
+    const all = await pie.classify(TEXTS[0], { topK: 1e9 });
+    equal((await pie.classify(TEXTS[0], { topK: Number.MAX_SAFE_INTEGER })).length, all.length);
+    ok(all.length >= pie.info().taxonomy.tasks, `${all.length} of ${pie.info().taxonomy.tasks} labels`);
+    equal(new Set(all.map(({ label }) => label)).size, all.length, 'different labels');
+    for (const topK of [0, -1, 1.5, NaN, Infinity, '3', null]) {
+      equal(await code(pie.classify(TEXTS[0], { topK })), 'invalid_argument', `topK ${topK}`);
+    }
+  },
+
+  async 'what is unlike any task comes out as unknown, with candidates'({ pie }) {
+    const [first, ...rest] = await pie.classify('zxqj 0x8f3a 77 -- ;;; vrrrp kkkk 0b1011 @@@@', { topK: 3 });
+    equal(first.label, 'unknown');
+    equal(rest.length, 2);
+  },
+
+  async 'levels: task, and kind where the taxonomy has it'({ pie, code }) {
+    equal(JSON.stringify(await pie.classify(TEXTS[0], { level: 'task' })), JSON.stringify(await pie.classify(TEXTS[0])));
+    equal(await code(pie.classify(TEXTS[0], { level: 'kind' })), 'level_unavailable');
+    equal(await code(pie.classify(TEXTS[0], { level: 'verb' })), 'invalid_argument');
+  },
+
+  async 'similarity is a cosine'({ pie }) {
+    near(await pie.similarity(TEXTS[0], TEXTS[0]), 1, 1e-5);
+    equal(await pie.similarity(TEXTS[0], TEXTS[1]), await pie.similarity(TEXTS[1], TEXTS[0]));
+    const [a, b] = [await pie.embed(TEXTS[0]), await pie.embed(TEXTS[1])];
+    near(await pie.similarity(TEXTS[0], TEXTS[1]), a.reduce((sum, value, index) => sum + value * b[index], 0), 1e-5);
+  },
+
+  async 'any string is content'({ pie }) {
+    const odd = ['\ud800', 'a\udc00b', 'nul \0 inside', '\0', '👩‍👩‍👧‍👦 🏳️‍🌈', '\u202e\u0000\uffff', '�'];
+    const { data, dims } = await pie.embed(odd);
+    equal(dims[0], odd.length);
+    ok(data.every(Number.isFinite), 'not finite');
+    sameVector(await pie.embed('Write \ud83d a poem'), await pie.embed('Write \ufffd a poem'), 'a lone surrogate');
+    equal((await pie.classify('Write a poem 📝\0\ud800')).length, 3);
+  },
+
+  async 'a text of 1 MB is truncated and says so'({ pie }) {
+    const long = 'Write a poem about rain. '.repeat(42_000);
+    const { data, truncated } = await pie.embed([long, TEXTS[0]]);
+    equal(truncated.join(), 'true,false');
+    unit(data.subarray(0, pie.info().hiddenSize));
+    equal((await pie.classify(long)).length, 3);
+    unit(await pie.embed('x'.repeat(1_000_000)));
+  },
+
+  async 'maxTokens truncates, and is held to what the model takes'({ pie, code }) {
+    const { truncated } = await pie.embed(TEXTS, { maxTokens: 8 });
+    ok(truncated.includes(true) && truncated.includes(false), `truncated: ${truncated}`);
+    for (const maxTokens of [0, -3, 2.5, 'many']) {
+      equal(await code(pie.embed(TEXTS[0], { maxTokens })), 'invalid_argument', `maxTokens ${maxTokens}`);
+    }
+  },
+
+  async 'blank texts are refused by their index'({ pie, code, PieError }) {
+    for (const blank of ['', ' ', '\n\t\r ', '\u3000\u00a0\u2003\u0085']) {
+      equal(await code(pie.embed(blank)), 'blank_text', JSON.stringify(blank));
+      equal(await code(pie.classify(blank)), 'blank_text', JSON.stringify(blank));
+      equal(await code(pie.similarity(blank, 'a')), 'blank_text', JSON.stringify(blank));
+    }
+    const texts = Array.from({ length: 12 }, (_, index) => (index === 10 ? ' ' : 'text'));
+    const error = await pie.embed(texts).catch((error) => error);
+    ok(error instanceof PieError && error instanceof Error && error.name === 'PieError', 'not a PieError');
+    ok(error.message.includes('10'), error.message);
+  },
+
+  async 'wrong arguments are refused'({ pie, code }) {
+    for (const call of [pie.embed, pie.classify]) {
+      const run = call.bind(pie);
+      equal(await code(run([])), 'no_texts');
+      for (const texts of [undefined, null, 7, {}, [1], ['a', null], [, 'a'], new String('a')]) {
+        equal(await code(run(texts)), 'invalid_argument', String(texts));
+      }
+      for (const options of [null, 'fast', 3, []]) {
+        equal(await code(run('a', options)), 'invalid_argument', `options ${options}`);
+      }
+      equal(await code(run('a', { signal: {} })), 'invalid_argument', 'signal');
+    }
+    equal(await code(pie.similarity('a')), 'invalid_argument');
+    equal(await code(pie.similarity(1, 'a')), 'invalid_argument');
+  },
+
+  async 'own labels from a few examples'({ pie, code }) {
+    const tagger = await pie.tagger({
+      'billing question': ['Where is my invoice?', 'I was charged twice this month', 'Can I get a refund?'],
+      'bug report': ['The app crashes when I open it', 'The button does nothing', 'I see an error page after login'],
+    });
+    equal(tagger.labels.join(), 'billing question,bug report');
+    const [best, other] = await tagger.classify('Please send me the invoice for May');
+    equal(best.label, 'billing question');
+    equal(best.name, 'billing question');
+    ok(best.score >= other.score, 'not in order');
+    const lists = await tagger.classify(['The page crashes at once', 'Refund my last payment'], { topK: 1 });
+    equal(lists.map(([{ label }]) => label).join(), 'bug report,billing question');
+    equal(await code(tagger.classify([])), 'no_texts');
+    equal(await code(tagger.classify('a', { topK: 0 })), 'invalid_argument');
+    tagger.dispose();
+    tagger.dispose();
+    equal(await code(tagger.classify('a')), 'disposed');
+    for (const [examples, expected] of [
+      [{}, 'no_texts'], [{ a: [], b: ['x'] }, 'no_texts'], [{ a: [' '], b: ['x'] }, 'blank_text'],
+      [{ a: 'x' }, 'invalid_argument'], [{ a: [1] }, 'invalid_argument'], [null, 'invalid_argument'],
+      [[['x']], 'invalid_argument'],
+    ]) {
+      equal(await code(pie.tagger(examples)), expected, JSON.stringify(examples));
+    }
+  },
+
+  async 'an abort ends a call before and in the middle'({ pie, code }) {
+    const reason = new Error('changed my mind');
+    const error = await pie.embed('a', { signal: AbortSignal.abort(reason) }).catch((error) => error);
+    equal(error.code, 'aborted');
+    equal(error.cause, reason);
+    const controller = new AbortController();
+    const bulk = code(pie.classify(Array(400).fill(TEXTS[0]), { signal: controller.signal }));
+    controller.abort();
+    equal(await bulk, 'aborted');
+  },
+
+  async 'a short call does not wait behind a long one'({ pie }) {
+    let bulkDone = false;
+    const bulk = pie.embed(Array(64).fill(TEXTS[3])).then(() => (bulkDone = true));
+    await pie.embed('Translate');
+    ok(!bulkDone, 'it waited');
+    await bulk;
+  },
+
+  async 'info describes the model'({ pie, model }) {
+    const info = pie.info();
+    equal(info.bytes, model.length, 'bytes');
+    ok(/^[0-9a-f]{64}$/.test(info.sha256), `sha256 ${info.sha256}`);
+    equal(info.simd, 'simd128', 'simd');
+    ok(info.taxonomy.tasks > 100, `${info.taxonomy.tasks} tasks`);
+    for (const key of ['hiddenSize', 'numHiddenLayers', 'numAttentionHeads', 'intermediateSize', 'vocabSize', 'maxTokens']) {
+      ok(Number.isInteger(info[key]) && info[key] > 0, `${key} is ${info[key]}`);
+    }
+    for (const key of ['architecture', 'name', 'pooling', 'license', 'provenance', 'version']) {
+      ok(typeof info[key] === 'string' && info[key] !== '', `${key} is ${info[key]}`);
+    }
+  },
+
+  async 'without a taxonomy there is embedding and no classifying'({ PieEmbedder, code, model }) {
+    for (const options of [{ taxonomy: null }, { model }]) {
+      const bare = await PieEmbedder.load(options);
+      equal(bare.info().taxonomy, null);
+      equal(await code(bare.classify('a')), 'no_taxonomy');
+      unit(await bare.embed('a'));
+      bare.dispose();
+    }
+  },
+
+  async 'model and taxonomy may come as bytes'({ PieEmbedder, pie, model, taxonomy }) {
+    // As Uint8Array and as ArrayBuffer; the caller keeps what it gave.
+    const own = await PieEmbedder.load({ model, taxonomy: new Uint8Array(taxonomy).buffer });
+    equal(JSON.stringify(await own.classify(TEXTS[0])), JSON.stringify(await pie.classify(TEXTS[0])));
+    equal(own.info().sha256, pie.info().sha256);
+    ok(model.length > 0, 'the bytes were taken away');
+    own.dispose();
+  },
+
+  async 'broken files are refused with a code'({ PieEmbedder, code, pie, model, taxonomy }) {
+    const changed = (bytes, ...changes) => {
+      const copy = new Uint8Array(bytes);
+      for (const [offset, ...values] of changes) copy.set(values, offset);
+      return copy;
+    };
+    const absurd = [255, 255, 255, 255, 255, 255, 255, 127];
+    const cases = [
+      ['no bytes', new Uint8Array(), ['model_format']],
+      ['another magic', changed(model, [0, 71, 71, 77, 76]), ['model_format']],
+      ['a web page', new TextEncoder().encode('<!doctype html><title>Not found</title>'), ['model_format']],
+      ['another version', changed(model, [4, 99]), ['model_format', 'model_unsupported']],
+      ['absurd tensor count', changed(model, [8, ...absurd]), ['model_format']],
+      ['absurd metadata count', changed(model, [16, ...absurd]), ['model_format']],
+      ['cut in the header', model.slice(0, 20), ['model_format']],
+      ['cut in the metadata', model.slice(0, 5000), ['model_format']],
+      ['cut in the weights', model.slice(0, model.length >> 1), ['model_format']],
+      ['one byte short', model.slice(0, -1), ['model_format']],
+      ['a changed weight', changed(model, [model.length - 1, model.at(-1) ^ 1]), ['model_corrupt']],
+      ['a taxonomy', taxonomy, ['model_unsupported', 'model_format']],
+    ];
+    for (const [what, bytes, codes] of cases) {
+      const got = await code(PieEmbedder.load({ model: bytes }));
+      ok(codes.includes(got), `${what}: ${got} is not ${codes.join(' or ')}`);
+    }
+    for (const [what, bytes, codes] of [
+      ['no bytes', new Uint8Array(), ['taxonomy_format']],
+      ['cut', taxonomy.slice(0, taxonomy.length >> 1), ['taxonomy_format']],
+      ['a model', model.slice(0, 100_000), ['taxonomy_format']],
+      ['one byte short', taxonomy.slice(0, -1), ['taxonomy_format']],
+    ]) {
+      const got = await code(PieEmbedder.load({ taxonomy: bytes }));
+      ok(codes.includes(got), `taxonomy, ${what}: ${got} is not ${codes.join(' or ')}`);
+    }
+    unit(await pie.embed(TEXTS[0]));
+  },
+
+  async "another model's taxonomy is refused"({ PieEmbedder, code, model, taxonomy }) {
+    equal(await code(PieEmbedder.load({ model: otherModel(model), taxonomy })), 'taxonomy_mismatch');
+  },
+
+  async 'loading checks its arguments'({ PieEmbedder, code }) {
+    for (const options of [
+      null, 'minilm', { model: 5 }, { model: {} }, { taxonomy: 5 }, { wasm: 5 }, { onProgress: 'loud' }, { signal: {} },
+    ]) {
+      equal(await code(PieEmbedder.load(options)), 'invalid_argument', JSON.stringify(options));
+    }
+    equal(await code(PieEmbedder.load({ model: 'nosuchmodel' })), 'not_found');
+    equal(await code(PieEmbedder.load({ signal: AbortSignal.abort() })), 'aborted');
+  },
+
+  async 'progress rises to its total'({ PieEmbedder }) {
+    const steps = [];
+    const own = await PieEmbedder.load({ onProgress: (step) => steps.push(step) });
+    own.dispose();
+    for (const [index, { loaded, total }] of steps.entries()) {
+      ok(index === 0 || loaded >= steps[index - 1].loaded, `step ${index} goes back`);
+      ok(loaded <= total, `step ${index}: ${loaded} of ${total}`);
+      equal(total, steps[0].total, 'total');
+    }
+    const last = steps.at(-1);
+    equal(last.phase, 'ready');
+    equal(last.loaded, last.total);
+    equal([...new Set(steps.map(({ phase }) => phase))].join(), 'download,compile,ready', 'phases');
+  },
+
+  async 'what onProgress throws ends that load, and no other'({ PieEmbedder }) {
+    const own = new Error('mine');
+    const [failed, fine] = await Promise.allSettled([
+      PieEmbedder.load({ onProgress: () => { throw own; } }),
+      PieEmbedder.load(),
+    ]);
+    equal(failed.reason, own);
+    equal(fine.status, 'fulfilled');
+    fine.value.dispose();
+  },
+
+  async 'a disposed embedder says so, and leaves the others alone'({ PieEmbedder, pie, code }) {
+    const own = await PieEmbedder.load();
+    const tagger = await own.tagger({ a: ['write a poem'], b: ['sort a list'] });
+    const bulk = code(own.embed(Array(64).fill(TEXTS[3])));
+    own.dispose();
+    own.dispose();
+    equal(await bulk, 'disposed');
+    equal(await code(own.embed('a')), 'disposed');
+    equal(await code(own.classify('a')), 'disposed');
+    equal(await code(own.similarity('a', 'b')), 'disposed');
+    equal(await code(own.tagger({ a: ['x'], b: ['y'] })), 'disposed');
+    equal(await code(tagger.classify('a')), 'disposed');
+    equal(await code((async () => own.info())()), 'disposed');
+    tagger.dispose();
+    unit(await pie.embed('a'));
+  },
+};
+
+/** A sound model of another sha256: the same, but for the name of its checksum's key, so that it has none. */
+export function otherModel(model) {
+  const other = new Uint8Array(model);
+  const key = new TextEncoder().encode('pie.checksum');
+  const at = other.findIndex((_, start) => key.every((byte, index) => other[start + index] === byte));
+  other[at] ^= 1;
+  return other;
+}
+
+/** One promise's error code; a promise that holds counts as none. */
+export async function code(promise) {
+  try {
+    await promise;
+    return 'none';
+  } catch (error) {
+    return error.name === 'PieError' ? error.code : `${error.name}: ${error.message}`;
+  }
+}

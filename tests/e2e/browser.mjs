@@ -1,0 +1,49 @@
+// A headless Chromium and the demo page's server, shared by the tests of one file.
+import { after, before } from 'node:test';
+import { chromium } from 'playwright-core';
+import { serve } from '../../www/serve.mjs';
+
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+
+export function launch(flags = []) {
+  return chromium.launch({ executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium', args: [...FLAGS, ...flags] });
+}
+
+/** Starts both before a file's tests and ends them after; `here.page()` opens a fresh page with its own cache. */
+export function withBrowser(flags) {
+  const here = {};
+  before(async () => {
+    here.browser = await launch(flags);
+    Object.assign(here, await serve());
+  });
+  after(async () => {
+    await here.browser?.close();
+    here.server?.closeAllConnections();
+    here.server?.close();
+  });
+
+  here.page = async (options) => {
+    const context = await here.browser.newContext(options);
+    const page = await context.newPage();
+    page.requests = [];
+    page.complaints = [];
+    // Of the context, not the page: a worker's requests count too.
+    context.on('request', (request) => page.requests.push(request.url()));
+    page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()));
+    page.on('pageerror', (error) => page.complaints.push(error.message));
+    return page;
+  };
+
+  /** A page of the server's origin with the package at hand and nothing loaded yet. */
+  here.blank = async (options, host = here.address) => {
+    const page = await here.page(options);
+    // A text file: a document of the server's origin and under its policy, with nothing in it.
+    await page.goto(`${host}style.css`);
+    await page.evaluate(async () => Object.assign(globalThis, await import('/pkg/index.js')));
+    return page;
+  };
+  return here;
+}

@@ -1,0 +1,155 @@
+// npm pack -> install -> run: what a stranger gets, in Node, in TypeScript and in a page that Vite builds or serves.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import * as vite from 'vite';
+import { launch } from '../e2e/browser.mjs';
+import { shipped } from '../e2e/files.mjs';
+
+const run = promisify(execFile);
+const pkg = fileURLToPath(new URL('../../pkg/', import.meta.url));
+const INSTRUCTION = 'Write a haiku about snow';
+// No model of ours and no wasm is to come near these.
+const MAX_PACKED_BYTES = 22_000_000;
+
+describe('the package', () => {
+  let folder, packed;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'pie-packaging-'));
+    const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: pkg, maxBuffer: 1 << 24 });
+    const said = JSON.parse(stdout);
+    packed = Array.isArray(said) ? said[0] : Object.values(said)[0];
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  /** A fresh project with the tarball installed. */
+  async function project(name, files) {
+    const root = join(folder, name);
+    await mkdir(root);
+    await writeFile(join(root, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }));
+    for (const [path, text] of Object.entries(files)) await writeFile(join(root, path), text);
+    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, packed.filename)], { cwd: root });
+    return root;
+  }
+
+  test('it holds the built files, the model and the licences, and nothing else', (t) => {
+    const sizes = packed.files.map(({ path, size }) => `${String(size).padStart(10)}  ${path}`);
+    t.diagnostic(`${packed.filename}: ${packed.size} bytes packed, ${packed.unpackedSize} unpacked`);
+    for (const line of sizes) t.diagnostic(line);
+    const paths = packed.files.map(({ path }) => path);
+    for (const path of [
+      'package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
+      'dist/wasm/pie_embed_wasm.js', 'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/models/manifest.json',
+      'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
+    ]) {
+      assert.ok(paths.includes(path), `${path} is missing`);
+    }
+    const strays = paths.filter((path) => !/^(package\.json|README\.md|LICENSE[^/]*|dist\/(models\/|wasm\/)?[\w.-]+)$/.test(path));
+    assert.deepEqual(strays, []);
+    assert.deepEqual(paths.filter((path) => /(^|\/)\.|\.ts$/.test(path) && !path.endsWith('.d.ts')), []);
+    assert.equal(packed.files.find(({ path }) => path === `dist/models/${shipped.file}`).size, shipped.bytes);
+    assert.ok(packed.size <= MAX_PACKED_BYTES, `${packed.size} bytes packed, of at most ${MAX_PACKED_BYTES}`);
+  });
+
+  test('it depends on nothing', async () => {
+    const { dependencies, peerDependencies, optionalDependencies } = JSON.parse(await readFile(join(pkg, 'package.json'), 'utf8'));
+    assert.deepEqual([dependencies, peerDependencies, optionalDependencies], [undefined, undefined, undefined]);
+  });
+
+  test('a Node script tags an instruction, from any folder', async () => {
+    const root = await project('in-node', {
+      'tag.js': `import { PieEmbedder, PieError } from 'pie-embed-wasm';
+const pie = await PieEmbedder.load();
+const [best] = await pie.classify(${JSON.stringify(INSTRUCTION)});
+console.log(JSON.stringify({ best, url: import.meta.resolve('pie-embed-wasm/dist/wasm/pie_embed_wasm_bg.wasm'), error: await pie.embed('').catch((e) => e instanceof PieError && e.code) }));
+pie.dispose();
+`,
+    });
+    const { stdout, stderr } = await run(process.execPath, [join(root, 'tag.js')], { cwd: tmpdir() });
+    const { best, url, error } = JSON.parse(stdout);
+    assert.match(best.label, /haiku|poem/);
+    assert.match(url, /pie_embed_wasm_bg\.wasm$/);
+    assert.equal(error, 'blank_text');
+    assert.equal(stderr, '');
+  });
+
+  test('its types hold in a strict TypeScript project, as a bundler and as Node resolve it', async () => {
+    const root = await project('in-typescript', {
+      'main.ts': `import { PieEmbedder, PieError, type Classification, type Embedder, type Embeddings, type ErrorCode } from 'pie-embed-wasm';
+const pie: Embedder = await PieEmbedder.load({ onProgress: ({ loaded, total }) => console.log(loaded / total), taxonomy: null });
+const one: Float32Array = await pie.embed('a', { dimensions: 64 });
+const many: Embeddings = await pie.embed(['a', 'b'] as const, { prompt: 'none' });
+const tags: Classification[] = await pie.classify('a', { topK: 3, level: 'task' });
+const lists: Classification[][] = await pie.classify(['a']);
+const tagger = await pie.tagger({ a: ['b'] });
+const own: Classification[] = await tagger.classify('a');
+const code: ErrorCode = new PieError('disposed', '').code;
+// @ts-expect-error a level that does not exist
+await pie.classify('a', { level: 'verb' });
+// @ts-expect-error a number is no text
+await pie.embed(7);
+export { one, many, tags, lists, own, code };
+`,
+    });
+    const tsc = join(pkg, 'node_modules/.bin/tsc');
+    for (const [module, resolution] of [['ESNext', 'bundler'], ['NodeNext', 'nodenext']]) {
+      await run(tsc, ['--noEmit', '--strict', '--target', 'ES2022', '--lib', 'ES2022,DOM', '--types', '', '--module', module, '--moduleResolution', resolution, 'main.ts'], { cwd: root })
+        .catch(({ stdout }) => assert.fail(`${resolution}: ${stdout}`));
+    }
+  });
+
+  describe('in a Vite project', () => {
+    let root, browser;
+    before(async () => {
+      root = await project('in-vite', {
+        'index.html': '<!doctype html><title>Vite</title><output></output><script type="module" src="/main.js"></script>',
+        'main.js': `import { PieEmbedder } from 'pie-embed-wasm';
+const pie = await PieEmbedder.load();
+const [best] = await pie.classify(${JSON.stringify(INSTRUCTION)});
+document.querySelector('output').value = best.label;
+`,
+      });
+      browser = await launch();
+    });
+    after(() => browser?.close());
+
+    async function tags(address) {
+      const page = await browser.newPage();
+      const complaints = [];
+      page.on('pageerror', ({ message }) => complaints.push(message));
+      page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+      await page.goto(address);
+      try {
+        await page.waitForFunction(() => document.querySelector('output').value, undefined, { timeout: 20_000 });
+      } catch (error) {
+        assert.fail(`${error.message}\n${complaints.join('\n')}`);
+      }
+      assert.match(await page.locator('output').innerText(), /haiku|poem/);
+      await page.close();
+    }
+
+    test('it is built, served and run', async () => {
+      const warnings = [];
+      const customLogger = vite.createLogger('warn');
+      customLogger.warn = (message) => warnings.push(message);
+      await vite.build({ root, configFile: false, customLogger, logLevel: 'warn' });
+      assert.deepEqual(warnings, []);
+      const server = await vite.preview({ root, configFile: false, logLevel: 'error', preview: { host: '127.0.0.1', port: 0 } });
+      await tags(server.resolvedUrls.local[0]);
+      await server.close();
+    });
+
+    test('it runs in the development server', async () => {
+      const server = await vite.createServer({ root, configFile: false, logLevel: 'error', server: { host: '127.0.0.1', port: 0 } });
+      await server.listen();
+      await tags(server.resolvedUrls.local[0]);
+      await server.close();
+    });
+  });
+});

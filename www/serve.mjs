@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+// Serves the demo page on loopback: www/ at /, the built package (pkg/dist) at /pkg/.
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { extname } from 'node:path';
+import { pipeline } from 'node:stream';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const PAGE = new URL('./', import.meta.url);
+const PACKAGE = new URL('../pkg/dist/', import.meta.url);
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+};
+
+const HEADERS = {
+  'content-security-policy':
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'; " +
+    "form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  // Asked again each time, and answered with 304 while the file is the same.
+  'cache-control': 'no-cache',
+};
+
+/** The file for a request's path, or nothing where the path leads out of the two folders. */
+export function locate(path) {
+  const [root, below] = path.startsWith('/pkg/') ? [PACKAGE, path.slice('/pkg/'.length)] : [PAGE, path.slice(1)];
+  try {
+    const name = decodeURIComponent(below || 'index.html');
+    // A URL would read these as a way up, a host or a new start; no file of ours has them.
+    if (/[\\\0:]|^\/|(^|\/)\./.test(name)) return undefined;
+    return new URL(name.split('/').map(encodeURIComponent).join('/'), root);
+  } catch {
+    return undefined;
+  }
+}
+
+async function answer(request, response) {
+  const send = (status, text) =>
+    response.writeHead(status, { ...HEADERS, 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return send(405, 'only GET and HEAD');
+  const file = locate(request.url.split('?', 1)[0]);
+  const found = file && (await stat(file).catch(() => undefined));
+  if (!found?.isFile()) return send(404, 'not found');
+
+  const etag = `"${found.size.toString(16)}-${found.mtimeMs.toString(16)}"`;
+  if (request.headers['if-none-match'] === etag) return response.writeHead(304, { ...HEADERS, etag }).end();
+  response.writeHead(200, {
+    ...HEADERS,
+    etag,
+    'content-type': TYPES[extname(file.pathname)] ?? 'application/octet-stream',
+    'content-length': found.size,
+  });
+  if (request.method === 'HEAD') return response.end();
+  // A reader that goes away in mid-file is no fault of ours.
+  pipeline(createReadStream(file), response, () => {});
+}
+
+/** Resolves to the server and its address once it listens; port 0 takes any that is free. */
+export function serve(port = 0) {
+  return new Promise((resolve, reject) => {
+    const server = createServer((request, response) => {
+      answer(request, response).catch((error) => response.destroy(error));
+    });
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      resolve({ server, address: `http://127.0.0.1:${server.address().port}/` });
+    });
+  });
+}
+
+async function main() {
+  const { values } = parseArgs({ options: { port: { type: 'string', default: '8080' } } });
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new Error(`--port must be a number from 0 to 65535, not ${JSON.stringify(values.port)}`);
+  }
+  if (!(await stat(new URL('index.js', PACKAGE)).catch(() => undefined))) {
+    throw new Error(`${fileURLToPath(PACKAGE)} is not built yet: run ./build.sh pkg`);
+  }
+  const { address } = await serve(port).catch((error) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    throw new Error(`port ${port} is taken: name another with --port, or --port 0 for any that is free`);
+  });
+  console.log(`The demo page: ${address}   (Ctrl-C ends it)`);
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  main().catch((error) => {
+    console.error(`serve: ${error.message}`);
+    process.exitCode = 1;
+  });
+}
