@@ -3,14 +3,17 @@
 #[cfg(feature = "convert")]
 pub mod checkpoint;
 pub mod config;
+mod digest;
 mod embedder;
 pub mod encoder;
 mod error;
 pub mod gguf;
+pub mod ieb;
 pub mod kernels;
 mod prompt;
 mod tokenizer;
 
+pub use digest::sha256_hex;
 pub use embedder::{EmbedOptions, Embedder, Embeddings, ModelInfo};
 pub use error::{Error, ErrorCode, Result};
 pub use prompt::Prompt;
