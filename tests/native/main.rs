@@ -1,1 +1,9 @@
-//! placeholder
+//! Tests of the library and the command line as a user has them, on a tiny random model that needs no network, and on the real
+//! checkpoint where `PIE_BASE_DIR` names it.
+
+mod common;
+mod eval_cli;
+mod eval_formats;
+mod eval_metrics;
+mod export_cli;
+mod export_prune;

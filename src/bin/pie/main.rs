@@ -4,17 +4,44 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod card;
+mod corpus;
+mod eval;
+mod export;
+mod manifest;
+mod model;
+mod output;
+mod progress;
+
 /// Instruction embeddings and task tagging: results on stdout, progress on stderr.
+///
+/// Without --model the shipped model is used: the default of models/manifest.json beside the program or in the checkout, or the file
+/// that PIE_MODEL names.
 #[derive(Parser)]
-#[command(name = "pie", version, about, max_term_width = 110)]
+#[command(name = "pie", version, max_term_width = 110)]
 struct Args {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Eval(eval::Args),
+    Export(export::Args),
+}
 
 fn main() -> ExitCode {
-    match Args::parse().command {}
+    let result = output::remove_unfinished_on_interrupt().and_then(|()| match Args::parse().command {
+        Command::Eval(args) => eval::run(&args),
+        Command::Export(args) => export::run(&args),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough (`pie … | head`).
+        Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("pie: {e} [{}]", e.code());
+            ExitCode::FAILURE
+        }
+    }
 }

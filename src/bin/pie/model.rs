@@ -1,0 +1,77 @@
+//! Which model a command uses: a file, a name in the manifest, `PIE_MODEL`, or the manifest's default.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pie_embed_wasm::{Embedder, Error, ErrorCode, Result, sha256_hex};
+use serde::Deserialize;
+
+/// Options of every command that needs a model.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// A model file (.gguf) or a name in models/manifest.json
+    #[arg(long, value_name = "FILE|NAME")]
+    pub model: Option<String>,
+}
+
+/// `models/manifest.json`: the models that ship, the same file that the browser reads.
+#[derive(Deserialize)]
+struct Manifest {
+    default: String,
+    models: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: String,
+    file: String,
+}
+
+/// A loaded model with the identity of its file.
+pub struct Model {
+    pub embedder: Embedder,
+    pub path: PathBuf,
+    pub sha256: String,
+}
+
+impl ModelArgs {
+    /// Finds and loads the model.
+    pub fn load(&self) -> Result<Model> {
+        let path = self.locate()?;
+        let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let embedder = Embedder::from_bytes(&bytes).map_err(|e| e.context(path.display()))?;
+        Ok(Model { embedder, sha256: sha256_hex(&bytes), path })
+    }
+
+    fn locate(&self) -> Result<PathBuf> {
+        let named = self.model.clone().or_else(|| std::env::var("PIE_MODEL").ok());
+        if let Some(path) = named.as_deref().map(Path::new).filter(|path| path.exists() || path.components().count() > 1) {
+            return Ok(path.to_owned());
+        }
+        let Some((dir, manifest)) = find_manifest()? else {
+            let wanted = named.map_or_else(String::new, |name| format!("no file {name:?}, and "));
+            let message =
+                format!("{wanted}no models/manifest.json beside the program or above it: name a model file by --model or PIE_MODEL");
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        };
+        let name = named.unwrap_or(manifest.default);
+        let Some(entry) = manifest.models.iter().find(|entry| entry.name == name) else {
+            let known: Vec<&str> = manifest.models.iter().map(|entry| entry.name.as_str()).collect();
+            let message = format!("no file {name:?} and no model of that name in {}; there are: {}", dir.display(), known.join(", "));
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        };
+        Ok(dir.join(&entry.file))
+    }
+}
+
+/// Looks for `models/manifest.json` beside the program and in the folders above it (`target/release` lies in the checkout).
+fn find_manifest() -> Result<Option<(PathBuf, Manifest)>> {
+    let Ok(exe) = std::env::current_exe() else { return Ok(None) };
+    let Some(file) = exe.ancestors().skip(1).map(|dir| dir.join("models/manifest.json")).find(|file| file.exists()) else {
+        return Ok(None);
+    };
+    let bytes = fs::read(&file).map_err(|e| Error::io(&file, e))?;
+    let manifest =
+        serde_json::from_slice(&bytes).map_err(|e| Error::new(ErrorCode::Data, format!("{}: {e}", file.display())).with_source(e))?;
+    Ok(Some((file.parent().unwrap_or(Path::new("")).to_owned(), manifest)))
+}

@@ -1,0 +1,125 @@
+//! Files that are there whole or not at all, and stdout.
+
+use std::fs;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use pie_embed_wasm::{Error, ErrorCode, Result};
+use tempfile::NamedTempFile;
+
+/// The file being written, for the interrupt handler.
+static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// The shell's exit status of an interrupted program.
+const INTERRUPTED: i32 = 130;
+
+/// On Ctrl-C or a termination signal: removes the unfinished file and ends, also while a read from stdin waits.
+pub fn remove_unfinished_on_interrupt() -> Result<()> {
+    let handler = || {
+        if let Ok(mut unfinished) = UNFINISHED.lock()
+            && let Some(path) = unfinished.take()
+        {
+            // Nothing to be done if it cannot be removed.
+            let _ = fs::remove_file(path);
+        }
+        eprintln!("pie: interrupted; nothing was written");
+        std::process::exit(INTERRUPTED);
+    };
+    ctrlc::set_handler(handler).map_err(|e| Error::new(ErrorCode::Internal, format!("signal handler: {e}")).with_source(e))
+}
+
+fn unfinished(path: Option<PathBuf>) {
+    if let Ok(mut slot) = UNFINISHED.lock() {
+        *slot = path;
+    }
+}
+
+/// A file written beside its place, and moved there by [`AtomicFile::persist`].
+pub struct AtomicFile {
+    file: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    pub fn create(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Err(Error::new(ErrorCode::Io, format!("{} is a folder", path.display())));
+        }
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".pie-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // What any new file gets; the process's umask takes its share.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(dir).map_err(|e| Error::io(path, e))?;
+        unfinished(Some(file.path().to_owned()));
+        Ok(Self { file: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() })
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| Error::io(&self.path, e))
+    }
+
+    /// Overwrites the first bytes.
+    pub fn rewrite_start(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(bytes)).map_err(|e| Error::io(&self.path, e))
+    }
+
+    /// Moves the finished file to its place.
+    pub fn persist(self) -> Result<()> {
+        let Self { file, path } = self;
+        let file = file.into_inner().map_err(|e| Error::io(&path, e.into_error()))?;
+        file.as_file().sync_all().map_err(|e| Error::io(&path, e))?;
+        file.persist(&path).map_err(|e| Error::io(&path, e.error))?;
+        unfinished(None);
+        Ok(())
+    }
+}
+
+/// Writes a whole file.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write(bytes)?;
+    file.persist()
+}
+
+/// Writes several files: all of them are on the disk before the first gets its name.
+pub fn write_files(files: &[(PathBuf, Vec<u8>)]) -> Result<()> {
+    let mut ready = Vec::with_capacity(files.len());
+    for (path, bytes) in files {
+        let mut file = AtomicFile::create(path)?;
+        file.write(bytes)?;
+        ready.push(file);
+    }
+    ready.into_iter().try_for_each(AtomicFile::persist)
+}
+
+/// Lines on stdout.
+pub struct Stdout(BufWriter<io::StdoutLock<'static>>);
+
+impl Stdout {
+    pub fn lock() -> Self {
+        Self(BufWriter::new(io::stdout().lock()))
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write_all(bytes).map_err(stdout_error)
+    }
+
+    pub fn flush(&mut self) -> Result<()> {
+        self.0.flush().map_err(stdout_error)
+    }
+}
+
+fn stdout_error(e: io::Error) -> Error {
+    Error::io("stdout", e)
+}
+
+/// Whether the reader of stdout went away.
+pub fn is_broken_pipe(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|e| e.downcast_ref::<io::Error>());
+    source.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,60 @@
+//! Progress on stderr, drawn only where that is a terminal.
+
+use std::borrow::Cow;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+pub struct Progress {
+    bar: ProgressBar,
+    counts_bytes: bool,
+}
+
+impl Progress {
+    /// Of an input whose length is known.
+    pub fn bytes(total: u64) -> Self {
+        Self { bar: styled(ProgressBar::new(total), "{bar:30} {percent}% {msg}, {elapsed} gone, {eta} left"), counts_bytes: true }
+    }
+
+    /// Of an input without end.
+    pub fn rows() -> Self {
+        Self { bar: styled(ProgressBar::new_spinner(), "{spinner} {msg}, {elapsed} gone"), counts_bytes: false }
+    }
+
+    /// Of a known number of steps.
+    pub fn steps(total: u64, what: impl Into<Cow<'static, str>>) -> Self {
+        let bar = styled(ProgressBar::new(total), "{bar:30} {pos}/{len} {msg}, {elapsed} gone, {eta} left");
+        bar.set_message(what);
+        Self { bar, counts_bytes: false }
+    }
+
+    pub fn add_bytes(&self, n: u64) {
+        if self.counts_bytes {
+            self.bar.inc(n);
+        }
+    }
+
+    pub fn set(&self, position: u64) {
+        self.bar.set_position(position);
+    }
+
+    pub fn message(&self, text: impl Into<Cow<'static, str>>) {
+        self.bar.set_message(text);
+        self.bar.tick();
+    }
+
+    /// Prints a line on stderr without tearing the bar.
+    pub fn print(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
