@@ -52,7 +52,7 @@ pub fn prune<T: AsRef<str>>(checkpoint: &Checkpoint, corpus: &[T], size: usize) 
         return Err(Error::new(ErrorCode::InvalidArgument, format!("the corpus ({} texts) has no text", corpus.len())));
     }
 
-    let mut keep = required(vocabulary, &counts);
+    let mut keep = required(vocabulary, corpus);
     let required = keep.iter().filter(|keep| **keep).count();
     if required > size {
         let message = format!("{size} pieces are wanted; special tokens and single characters alone are {required}");
@@ -97,11 +97,9 @@ fn spelling(token: &str) -> (&str, bool) {
     }
 }
 
-fn required(vocabulary: &Vocabulary, counts: &[usize]) -> Vec<bool> {
+fn required<T: AsRef<str>>(vocabulary: &Vocabulary, corpus: &[T]) -> Vec<bool> {
     let mut scripts = HashSet::from([Script::Latin, Script::Common, Script::Inherited]);
-    for (token, _) in vocabulary.tokens.iter().zip(counts).filter(|(_, count)| **count > 0) {
-        scripts.extend(spelling(token).0.chars().map(|c| c.script()));
-    }
+    scripts.extend(corpus.iter().flat_map(|text| text.as_ref().chars()).map(|c| c.script()));
     // Characters that stand alone in the vocabulary, at a word's beginning and inside a word.
     let mut alone: [HashSet<char>; 2] = Default::default();
     for token in &vocabulary.tokens {
