@@ -126,7 +126,7 @@ impl Space {
     /// The nearest centre of each row, and its squared distance.
     fn assign(&self, centres: &[f32]) -> (Vec<usize>, Vec<f64>) {
         let distances = self.distances(centres);
-        distances.chunks_exact(centres.len() / self.dimensions).map(|row| smallest(row)).unzip()
+        distances.chunks_exact(centres.len() / self.dimensions).map(smallest).unzip()
     }
 
     /// Moves each centre to the mean of its rows; gives the sum of the squared moves. A centre without rows takes the row that is
