@@ -1,5 +1,7 @@
 //! A Hugging Face BERT checkpoint: `config.json`, `tokenizer.json` and `model.safetensors` in one folder.
 
+mod prune;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -10,6 +12,8 @@ use serde::Deserialize;
 use crate::config::{EncoderConfig, Pooling};
 use crate::error::{Error, ErrorCode, Result};
 use crate::tokenizer::{Normalization, SpecialTokens, Vocabulary};
+
+pub use prune::{Pruned, prune};
 
 /// A checkpoint in memory. Weights keep Hugging Face's names without a `bert.` in front, as f32, row-major.
 #[derive(Clone, Debug)]

@@ -37,6 +37,7 @@ mod embedder;
 pub mod encoder;
 mod error;
 pub mod gguf;
+pub mod ieb;
 pub mod kernels;
 mod prompt;
 pub mod tasks;

@@ -3,6 +3,11 @@
 
 mod cli;
 mod common;
+mod eval_cli;
+mod eval_formats;
+mod eval_metrics;
+mod export_cli;
+mod export_prune;
 mod fixtures;
 mod goldens;
 mod kernels;

@@ -4,10 +4,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod card;
 mod convert;
+mod corpus;
 mod embed;
+mod eval;
+mod export;
 mod info;
 mod input;
+mod manifest;
 mod model;
 mod output;
 mod progress;
@@ -32,6 +37,8 @@ enum Command {
     Info(info::Args),
     Convert(convert::Args),
     Taxonomy(taxonomy::Args),
+    Eval(eval::Args),
+    Export(export::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +48,8 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Convert(args) => convert::run(args),
         Command::Taxonomy(args) => taxonomy::run(args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Export(args) => export::run(&args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,33 +5,15 @@ use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::tasks::Taxonomy;
 use pie_embed_wasm::{Embedder, Error, ErrorCode, Result, sha256_hex};
-use serde::Deserialize;
+
+use crate::manifest::Manifest;
 
 /// Options of every command that needs a model.
 #[derive(clap::Args)]
 pub struct ModelArgs {
     /// A model file (.gguf) or a name in models/manifest.json
     #[arg(long, value_name = "FILE|NAME")]
-    model: Option<String>,
-}
-
-/// `models/manifest.json`: the models that ship, the same file that the browser reads.
-#[derive(Deserialize)]
-struct Manifest {
-    default: String,
-    models: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    file: String,
-    taxonomy: Option<TaxonomyEntry>,
-}
-
-#[derive(Deserialize)]
-struct TaxonomyEntry {
-    file: String,
+    pub model: Option<String>,
 }
 
 /// A loaded model with the identity of its file.
@@ -78,9 +60,7 @@ fn find_manifest() -> Result<Option<(PathBuf, Manifest)>> {
     let Some(file) = exe.ancestors().skip(1).map(|dir| dir.join("models/manifest.json")).find(|file| file.exists()) else {
         return Ok(None);
     };
-    let bytes = fs::read(&file).map_err(|e| Error::io(&file, e))?;
-    let manifest =
-        serde_json::from_slice(&bytes).map_err(|e| Error::new(ErrorCode::Data, format!("{}: {e}", file.display())).with_source(e))?;
+    let manifest = Manifest::load(&file)?;
     Ok(Some((file.parent().unwrap_or(Path::new("")).to_owned(), manifest)))
 }
 

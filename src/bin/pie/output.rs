@@ -8,30 +8,24 @@ use std::sync::Mutex;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use tempfile::NamedTempFile;
 
-/// The file being written, for the interrupt handler.
-static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// The files being written, for the interrupt handler; a name that is gone by then does no harm.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// The shell's exit status of an interrupted program.
 const INTERRUPTED: i32 = 130;
 
 /// On Ctrl-C or a termination signal: removes the unfinished file and ends, also while a read from stdin waits.
 pub fn remove_unfinished_on_interrupt() -> Result<()> {
     let handler = || {
-        if let Ok(mut unfinished) = UNFINISHED.lock()
-            && let Some(path) = unfinished.take()
-        {
-            // Nothing to be done if it cannot be removed.
-            let _ = fs::remove_file(path);
+        if let Ok(unfinished) = UNFINISHED.lock() {
+            for path in unfinished.iter() {
+                // Nothing to be done if it cannot be removed.
+                let _ = fs::remove_file(path);
+            }
         }
         eprintln!("pie: interrupted; nothing was written");
         std::process::exit(INTERRUPTED);
     };
     ctrlc::set_handler(handler).map_err(|e| Error::new(ErrorCode::Internal, format!("signal handler: {e}")).with_source(e))
-}
-
-fn unfinished(path: Option<PathBuf>) {
-    if let Ok(mut slot) = UNFINISHED.lock() {
-        *slot = path;
-    }
 }
 
 /// A file written beside its place, and moved there by [`AtomicFile::persist`].
@@ -55,7 +49,9 @@ impl AtomicFile {
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         let file = builder.tempfile_in(dir).map_err(|e| Error::io(path, e))?;
-        unfinished(Some(file.path().to_owned()));
+        if let Ok(mut unfinished) = UNFINISHED.lock() {
+            unfinished.push(file.path().to_owned());
+        }
         Ok(Self { file: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() })
     }
 
@@ -74,7 +70,6 @@ impl AtomicFile {
         let file = file.into_inner().map_err(|e| Error::io(&path, e.into_error()))?;
         file.as_file().sync_all().map_err(|e| Error::io(&path, e))?;
         file.persist(&path).map_err(|e| Error::io(&path, e.error))?;
-        unfinished(None);
         Ok(())
     }
 }
@@ -84,6 +79,17 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write(bytes)?;
     file.persist()
+}
+
+/// Writes several files: all of them are on the disk before the first gets its name.
+pub fn write_files(files: &[(PathBuf, Vec<u8>)]) -> Result<()> {
+    let mut ready = Vec::with_capacity(files.len());
+    for (path, bytes) in files {
+        let mut file = AtomicFile::create(path)?;
+        file.write(bytes)?;
+        ready.push(file);
+    }
+    ready.into_iter().try_for_each(AtomicFile::persist)
 }
 
 /// Lines on stdout.

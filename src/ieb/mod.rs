@@ -1,0 +1,36 @@
+//! The Instruction Embedding Benchmark (arXiv 2409.19680): its file formats and its measures, and tests beside it for what it
+//! does not see: the same task in other words, and instructions in real prompts.
+//!
+//! | test | file | what is measured |
+//! |---|---|---|
+//! | clustering (ICT) | [`TaskSet`] | [`clustering_scores`]: k-means with one cluster a task, then ARI, purity, homogeneity, silhouette |
+//! | similarity (IIS) | [`PairSet`] | [`similarity_scores`]: Spearman correlation of the cosine with the 0/1 label, and its ceiling |
+//! | paraphrase | [`ParaphraseSet`] | [`paraphrase_scores`]: nearest neighbour, R-precision, tagging from a few examples |
+//! | disturbance | [`TaskSet`] | [`disturbance_scores`]: the nearest clean instruction of a disturbed one has its task |
+//!
+//! The measures take [`Vectors`] and know nothing of models; [`TextEncoder`] is the seam to them.
+
+mod clustering;
+mod correlation;
+pub mod disturb;
+mod fidelity;
+mod format;
+mod kmeans;
+#[cfg(feature = "eval")]
+pub mod map;
+mod neighbour;
+mod random;
+mod suite;
+mod tfidf;
+mod vectors;
+
+pub use clustering::{adjusted_rand_index, homogeneity, purity, silhouette};
+pub use correlation::{binary_ceiling, spearman};
+pub use fidelity::{Fidelity, fidelity};
+pub use format::{Instruction, Pair, PairSet, Paraphrase, ParaphraseSet, TaskSet};
+pub use kmeans::{Clusters, KMeans};
+pub use neighbour::{few_shot_accuracy, nearest, nearest_neighbour_accuracy, r_precision};
+pub use random::Random;
+pub use suite::{Score, clustering_scores, disturbance_scores, paraphrase_scores, similarity_scores};
+pub use tfidf::TfIdf;
+pub use vectors::{ModelEncoder, TextEncoder, Vectors};

@@ -1,0 +1,129 @@
+//! Rows of numbers, one a text, and what makes them.
+
+use crate::embedder::{EmbedOptions, Embedder};
+use crate::error::{Error, ErrorCode, Result};
+use crate::kernels::{PackedF32, gemm_f32, l2_normalize};
+
+/// `[rows, dimensions]`, row-major, every number finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vectors {
+    data: Vec<f32>,
+    dimensions: usize,
+}
+
+impl Vectors {
+    /// Takes `[rows, dimensions]`, row-major.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidDimensions`] when the data are no whole rows, [`ErrorCode::InvalidArgument`] naming the first number that
+    /// is not finite.
+    pub fn new(data: Vec<f32>, dimensions: usize) -> Result<Self> {
+        if dimensions == 0 || !data.len().is_multiple_of(dimensions) {
+            let message = format!("{} numbers are no whole rows of {dimensions} dimensions", data.len());
+            return Err(Error::new(ErrorCode::InvalidDimensions, message));
+        }
+        if let Some(at) = data.iter().position(|x| !x.is_finite()) {
+            let message = format!("vector {} holds {} at dimension {}", at / dimensions, data[at], at % dimensions);
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        Ok(Self { data, dimensions })
+    }
+
+    /// The same rows, each of length 1 (a zero row stays zero).
+    #[must_use]
+    pub fn normalized(mut self) -> Self {
+        self.data.chunks_exact_mut(self.dimensions).for_each(l2_normalize);
+        self
+    }
+
+    /// All numbers, row-major.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// Numbers of one row.
+    pub const fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    /// Number of rows.
+    pub const fn len(&self) -> usize {
+        self.data.len() / self.dimensions
+    }
+
+    /// Whether there is no row.
+    pub const fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.data.chunks_exact(self.dimensions)
+    }
+
+    /// Row `n`, or nothing beyond the last.
+    pub fn row(&self, n: usize) -> &[f32] {
+        self.data.get(n * self.dimensions..(n + 1) * self.dimensions).unwrap_or_default()
+    }
+
+    /// `[self.len(), other.len()]`: the dot product of each row here with each row there, `S = A·Bᵀ`; cosines where both are
+    /// normalised.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidDimensions`] when the dimensions differ.
+    pub fn dot(&self, other: &Self) -> Result<Vec<f32>> {
+        if self.dimensions != other.dimensions {
+            let message = format!("vectors of {} and of {} dimensions cannot be compared", self.dimensions, other.dimensions);
+            return Err(Error::new(ErrorCode::InvalidDimensions, message));
+        }
+        let mut out = vec![0.0; self.len() * other.len()];
+        if !out.is_empty() {
+            let packed = PackedF32::pack(&other.data, other.len(), self.dimensions);
+            gemm_f32(&self.data, &packed, &vec![0.0; other.len()], &mut out);
+        }
+        Ok(out)
+    }
+}
+
+/// What turns texts into vectors of length 1: a model, or a baseline.
+pub trait TextEncoder {
+    /// What tables call it.
+    fn name(&self) -> &str;
+
+    /// The vectors of `texts`. `corpus` is what an encoder without weights of its own may learn word frequencies from; a model
+    /// passes it over.
+    ///
+    /// # Errors
+    /// Those of the encoder: a blank text, a prompt that leaves no room, …
+    fn encode(&self, corpus: &[&str], texts: &[&str]) -> Result<Vectors>;
+}
+
+/// A model as a [`TextEncoder`].
+pub struct ModelEncoder<'a> {
+    pub name: String,
+    pub embedder: &'a Embedder,
+    pub options: EmbedOptions,
+    /// Told after each piece of work how many texts it had.
+    pub on_progress: Option<&'a (dyn Fn(usize) + Sync)>,
+}
+
+/// Texts between two calls of [`ModelEncoder::on_progress`]: enough for all cores to stay busy.
+const STRIDE: usize = 128;
+
+impl TextEncoder for ModelEncoder<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn encode(&self, _corpus: &[&str], texts: &[&str]) -> Result<Vectors> {
+        let mut data = Vec::new();
+        for (n, chunk) in texts.chunks(STRIDE).enumerate() {
+            let embeddings = self.embedder.embed(chunk, &self.options).map_err(|e| e.context(format!("from text {} on", n * STRIDE)))?;
+            data.extend_from_slice(&embeddings.data);
+            if let Some(report) = self.on_progress {
+                report(chunk.len());
+            }
+        }
+        Ok(Vectors::new(data, self.embedder.dimensions(&self.options)?)?.normalized())
+    }
+}
