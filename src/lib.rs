@@ -10,6 +10,8 @@ pub mod gguf;
 pub mod kernels;
 mod prompt;
 mod tokenizer;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use embedder::{EmbedOptions, Embedder, Embeddings, ModelInfo};
 pub use error::{Error, ErrorCode, Result};
