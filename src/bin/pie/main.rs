@@ -1,5 +1,8 @@
 //! `pie`: instruction embeddings and task tagging on the command line.
 
+#[cfg(feature = "train")]
+mod train;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -13,8 +16,21 @@ struct Args {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    #[cfg(feature = "train")]
+    Train(Box<train::Args>),
+}
 
 fn main() -> ExitCode {
-    match Args::parse().command {}
+    let result = match Args::parse().command {
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(*args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("pie: {e}");
+            ExitCode::FAILURE
+        }
+    }
 }
