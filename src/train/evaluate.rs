@@ -5,6 +5,7 @@ use rand::seq::index;
 use serde::{Deserialize, Serialize};
 
 use super::dataset::{Example, Source};
+use super::ops::float::dot;
 use super::random::{Purpose, generator};
 
 /// Examples of a source that are looked at, at most.
@@ -38,7 +39,7 @@ pub fn choose(source: &Source) -> Vec<u32> {
 /// Measures rows `[examples, dim]`, L2-normalised.
 pub fn measure(vectors: &[Vec<f32>], examples: &[&Example], seed: u64) -> Quality {
     let count = vectors.len();
-    let cosine = |i: usize, j: usize| vectors[i].iter().zip(&vectors[j]).map(|(a, b)| a * b).sum::<f32>();
+    let cosine = |i: usize, j: usize| dot(&vectors[i], &vectors[j]);
     let (mut right, mut asked, mut same_pairs) = (0, 0, Vec::new());
     for i in 0..count {
         let (mut best, mut nearest, mut has_other) = (f32::NEG_INFINITY, None, false);

@@ -20,6 +20,7 @@ use super::trainer::{Step, Trainer};
 use crate::checkpoint::Checkpoint;
 use crate::config::Pooling;
 use crate::error::{Error, ErrorCode, Result};
+use crate::kernels::keep_freed_memory;
 use crate::tokenizer::Tokenizer;
 
 /// What to train from what, and where to put it.
@@ -76,11 +77,15 @@ pub struct Summary {
 /// folder in use and a checkpoint of other settings, [`ErrorCode::NonFinite`] with the step, [`ErrorCode::Interrupted`], those of
 /// [`Checkpoint::load`], and [`ErrorCode::Io`].
 pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event<'_>) -> bool) -> Result<Summary> {
+    keep_freed_memory();
     let base = Checkpoint::load(&job.base)?;
     let mut settings = job.settings.clone();
     settings.validate(&base.config, &job.device)?;
     let (sources, dev) = load_data(job, on_event)?;
     if let Some(epochs) = job.epochs {
+        if !(epochs > 0.0 && epochs <= 1e6) {
+            return Err(Error::new(ErrorCode::InvalidArgument, format!("epochs is {epochs}; it must lie above 0 and up to 1000000")));
+        }
         let examples: usize = sources.iter().map(|source| source.examples.len()).sum();
         settings.steps = (epochs * examples as f64 / (settings.batch_rows() * settings.accumulate) as f64).ceil().max(1.0) as u64;
     }

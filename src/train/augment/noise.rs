@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Augmentation;
 
-/// Letters to a slip: one word in about this many has one.
+/// One word in about this many has a slip.
 const WORDS_TO_A_SLIP: f64 = 6.0;
 
 /// Everything in lower case, no punctuation but apostrophes.
@@ -14,7 +14,7 @@ pub struct Sloppy;
 impl Augmentation for Sloppy {
     fn apply(&self, text: &str, rng: &mut ChaCha8Rng) -> String {
         let keep_case = rng.random::<f64>() < 0.25;
-        let bare: String = text.chars().filter(|c| !c.is_ascii_punctuation() || *c == '\'' || *c == '|').collect();
+        let bare: String = text.chars().filter(|c| !c.is_ascii_punctuation() || *c == '\'').collect();
         // A text of punctuation alone stays.
         match (bare.trim().is_empty(), keep_case) {
             (true, _) => text.to_owned(),

@@ -6,7 +6,7 @@
 //! have no backward pass, and cut the gradient without a word.
 
 mod attention;
-mod float;
+pub(super) mod float;
 mod gelu;
 mod linear;
 mod norm;
