@@ -165,7 +165,7 @@ fn the_encoder_has_a_gradient_for_every_weight() {
             let expected = dot(gradient, &direction);
             // Weights differ in size: the step is in proportion.
             let h = 2e-3 * f64::from(original.abs().unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap()).max(0.02);
-            let mut at = |step: f64| {
+            let at = |step: f64| {
                 variable.set(&(&original + (&direction * step).unwrap()).unwrap()).unwrap();
                 value()
             };
