@@ -34,6 +34,8 @@ pub enum ErrorCode {
     Data,
     /// Reading or writing a file failed.
     Io,
+    /// Training came to a loss or a gradient that is no finite number.
+    NonFinite,
     /// The operation was interrupted.
     Interrupted,
     /// A fault of this library.
@@ -58,6 +60,7 @@ impl ErrorCode {
             Self::LevelUnavailable => "level_unavailable",
             Self::Data => "data",
             Self::Io => "io",
+            Self::NonFinite => "non_finite",
             Self::Interrupted => "interrupted",
             Self::Internal => "internal",
         }

@@ -9,7 +9,9 @@
 //! | (none) | loading, embedding, tagging: what the browser has |
 //! | `parallel` | batches on all cores |
 //! | `convert` | Hugging Face checkpoints to GGUF, quantisation, making taxonomies |
-//! | `cli` | the `pie` program, with all of the above |
+//! | `eval` | 2-D maps of vectors, drawn as SVG |
+//! | `train` | contrastive training on candle (`cuda`: on an NVIDIA GPU) |
+//! | `cli` | the `pie` program, with all of the above but `cuda` |
 //!
 //! ```no_run
 //! use pie_embed_wasm::tasks::{Level, Taxonomy};
@@ -42,6 +44,8 @@ pub mod kernels;
 mod prompt;
 pub mod tasks;
 mod tokenizer;
+#[cfg(feature = "train")]
+pub mod train;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 

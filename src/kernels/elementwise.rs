@@ -60,7 +60,7 @@ pub fn add_layer_norm(row: &mut [f32], residual: &[f32], gamma: &[f32], beta: &[
 
 /// `eˣ`: relative error at most 2e-7 on [-87, 88], clamped outside (Cephes' polynomial after Cody-Waite reduction).
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     // Adding 1.5 · 2²³ rounds to an integer and leaves it in the low bits of the mantissa.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);

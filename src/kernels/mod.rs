@@ -10,6 +10,8 @@
 mod attention;
 mod elementwise;
 mod gemm;
+#[cfg(feature = "train")]
+mod memory;
 pub mod scalar;
 
 #[cfg(target_arch = "x86_64")]
@@ -18,8 +20,10 @@ mod avx2;
 mod simd128;
 
 pub use attention::{AttentionScratch, attention};
-pub use elementwise::{add_layer_norm, gelu, l2_normalize, layer_norm, quantize_row};
+pub use elementwise::{add_layer_norm, exp, gelu, l2_normalize, layer_norm, quantize_row};
 pub use gemm::{PackedF32, PackedI8, gemm_f32, gemm_i8};
+#[cfg(feature = "train")]
+pub use memory::keep_freed_memory;
 
 /// Output columns that lie side by side in packed weights.
 pub const PANEL: usize = 8;

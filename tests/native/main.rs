@@ -13,3 +13,8 @@ mod goldens;
 mod kernels;
 mod model_file;
 mod taxonomy;
+mod train_data;
+mod train_layers;
+mod train_parity;
+mod train_run;
+mod train_support;

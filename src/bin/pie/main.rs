@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod tag;
 mod taxonomy;
+mod train;
 
 /// Instruction embeddings and task tagging: results on stdout, progress on stderr.
 ///
@@ -39,10 +40,14 @@ enum Command {
     Taxonomy(taxonomy::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Train(Box<train::Args>),
 }
 
 fn main() -> ExitCode {
-    let result = output::remove_unfinished_on_interrupt().and_then(|()| match Args::parse().command {
+    let command = Args::parse().command;
+    // Training keeps a checkpoint when it is interrupted, and sees to that itself.
+    let guard = if matches!(command, Command::Train(_)) { Ok(()) } else { output::remove_unfinished_on_interrupt() };
+    let result = guard.and_then(|()| match command {
         Command::Embed(args) => embed::run(args),
         Command::Tag(args) => tag::run(args),
         Command::Info(args) => info::run(&args),
@@ -50,6 +55,7 @@ fn main() -> ExitCode {
         Command::Taxonomy(args) => taxonomy::run(args),
         Command::Eval(args) => eval::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Train(args) => train::run(*args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

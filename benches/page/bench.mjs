@@ -1,0 +1,84 @@
+// ms per instruction in headless Chromium beside the native figure (target/bench/native.log, made by ./build.sh bench)
+// and the sizes (target/bench/sizes.json). Prints a table and leaves target/bench/bench.json.
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { serve } from '../../www/serve.mjs';
+
+const root = new URL('../../', import.meta.url);
+const { chromium } = createRequire(new URL('tests/package.json', root))('playwright-core');
+const PASSES = 5;
+
+const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+};
+
+async function browser(texts) {
+  const { server, address } = await serve();
+  const chrome = await chromium.launch({
+    executablePath: process.env.CHROMIUM_PATH,
+    args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+  });
+  try {
+    const page = await chrome.newPage();
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(error));
+    // The package comes from the demo's server, the measuring page from here: isolated, for the finer clock that this brings.
+    const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+    await page.route(`${address}bench/**`, (route) => {
+      const name = new URL(route.request().url()).pathname.slice('/bench/'.length) || 'index.html';
+      return route.fulfill({ path: fileURLToPath(new URL(`benches/page/${name}`, root)), headers });
+    });
+    await page.goto(`${address}bench/`);
+    await page.waitForFunction(() => 'measure' in globalThis, null, { timeout: 30_000 }).catch((error) => {
+      throw errors[0] ?? error;
+    });
+    const { coldStartMs, timesMs, info } = await page.evaluate(
+      ([texts, passes]) => globalThis.measure(texts, passes),
+      [texts, PASSES],
+    );
+    return {
+      engine: `Chromium ${chrome.version()}`,
+      model: info.name,
+      simd: info.simd,
+      best_ms: median(timesMs.map((times) => Math.min(...times))),
+      median_ms: median(timesMs.map(median)),
+      cold_start_ms: coldStartMs,
+      threads: 1,
+    };
+  } finally {
+    await chrome.close();
+    server.close();
+  }
+}
+
+async function native() {
+  const log = await readFile(new URL('target/bench/native.log', root), 'utf8');
+  const line = log.split('\n').findLast((text) => text.startsWith('{'));
+  if (!line) throw new Error('benches/encoder.rs printed no line of JSON: see target/bench/native.log');
+  return { engine: 'native', ...JSON.parse(line) };
+}
+
+const texts = (await readFile(new URL('tests/fixtures/bench-instructions.txt', root), 'utf8')).split('\n').filter(Boolean);
+const { totals } = JSON.parse(await readFile(new URL('target/bench/sizes.json', root), 'utf8'));
+const runs = [await browser(texts), await native()];
+const date = new Date().toISOString().slice(0, 10);
+const cpu = cpus()[0].model.trim();
+
+const report = fileURLToPath(new URL('target/bench/bench.json', root));
+const measured = { date, cpu, texts: texts.length, passes: PASSES, sizes: totals, runs };
+await writeFile(`${report}.part`, `${JSON.stringify(measured, null, 1)}\n`);
+await rename(`${report}.part`, report);
+
+const row = (name, ...cells) => console.log(name.padEnd(34) + cells.map((cell) => String(cell).padStart(12)).join(''));
+const ms = (value) => (value === undefined ? '' : value.toFixed(2));
+console.log(`\n${date}, ${cpu}, ${texts.length} instructions, one at a time, one thread`);
+console.log('best: median over the texts of each text\'s fastest pass; median: of each text\'s median pass');
+row('ms per instruction', 'best', 'median', 'cold start');
+for (const run of runs) row(`${run.engine} ${run.simd}`, ms(run.best_ms), ms(run.median_ms), ms(run.cold_start_ms));
+console.log();
+row('bytes', 'raw', 'gzip', 'brotli');
+for (const [kind, { raw, gzip, brotli }] of Object.entries(totals)) row(kind, ...[raw, gzip, brotli].map((n) => n.toLocaleString('en')));

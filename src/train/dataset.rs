@@ -1,0 +1,296 @@
+//! Labelled instructions: JSONL with a task for each, as `{"instruction": …, "category": "verb|noun", "conf": 0.98}`.
+//!
+//! A category names one task, or several that mean the same, joined by `##`: `compute|value##calculate|value`. Two instructions
+//! are of the same task when their sets of names intersect. Files are sources of their own: equal names in two of them need not
+//! mean the same task.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rand::seq::SliceRandom;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::random::{Purpose, generator};
+use crate::error::{Error, ErrorCode, Result};
+
+/// How many faulty lines an error names.
+const NAMED: usize = 5;
+
+/// One labelled instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    pub text: String,
+    /// Sorted indices into [`Source::labels`].
+    pub labels: Vec<u32>,
+}
+
+impl Example {
+    /// Whether both are of the same task.
+    pub fn same_task(&self, other: &Self) -> bool {
+        self.labels.iter().any(|label| other.labels.binary_search(label).is_ok())
+    }
+}
+
+/// The name of a task with the examples that bear it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub name: String,
+    pub examples: Vec<u32>,
+}
+
+impl Label {
+    /// What stands before and behind the bar of `verb|noun`.
+    pub fn parts(&self) -> (&str, Option<&str>) {
+        self.name.split_once('|').map_or((&self.name, None), |(verb, noun)| (verb, Some(noun)))
+    }
+}
+
+/// What was found in a file beside its examples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    pub lines: usize,
+    /// Lines whose `conf` is below the minimum.
+    pub unsure: usize,
+    /// Lines that repeat a text with its task; the first is kept.
+    pub duplicates: usize,
+    /// Lines whose text stands elsewhere with another task; none is kept.
+    pub conflicts: usize,
+    /// 1-based numbers of the first such lines.
+    pub conflicting_lines: Vec<usize>,
+}
+
+/// The examples of one file, with a label space of their own.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub path: PathBuf,
+    /// Share of the batches, relative to the other sources.
+    pub weight: f64,
+    pub sha256: String,
+    pub examples: Vec<Example>,
+    pub labels: Vec<Label>,
+    pub findings: Findings,
+}
+
+/// A line as it is written.
+#[derive(Deserialize)]
+struct Line {
+    instruction: Option<String>,
+    category: Option<String>,
+    conf: Option<f64>,
+}
+
+impl Source {
+    /// Reads a JSONL file.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Io`], and [`ErrorCode::Data`] naming the lines that are no JSON, have no instruction or no category, or when
+    /// nothing is left.
+    pub fn load(path: &Path, weight: f64, min_conf: f64) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
+        let text = String::from_utf8(bytes).map_err(|e| data(path, format!("not UTF-8 from byte {} on", e.utf8_error().valid_up_to())))?;
+        Self::parse(path, &text, weight, min_conf)
+    }
+
+    /// As [`load`](Self::load), from a file's text.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(path: &Path, text: &str, weight: f64, min_conf: f64) -> Result<Self> {
+        let (rows, mut findings) = read_lines(path, text, min_conf)?;
+        let rows = drop_repeated(rows, &mut findings);
+        if rows.is_empty() {
+            let Findings { lines, unsure, conflicts, .. } = findings;
+            let what = format!("no example is left of {lines} lines ({unsure} below conf {min_conf}, {conflicts} in conflict)");
+            return Err(data(path, what));
+        }
+        let names: BTreeMap<&str, u32> = rows.iter().flat_map(|row| &row.names).map(|name| (name.as_str(), 0)).collect();
+        let names: BTreeMap<&str, u32> = names.into_keys().zip(0..).collect();
+        let mut labels: Vec<Label> = names.keys().map(|name| Label { name: (*name).to_owned(), examples: Vec::new() }).collect();
+        let mut examples = Vec::with_capacity(rows.len());
+        for (n, row) in rows.iter().enumerate() {
+            let mut ids: Vec<u32> = row.names.iter().filter_map(|name| names.get(name.as_str()).copied()).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids.iter().for_each(|&id| labels[id as usize].examples.push(n as u32));
+            examples.push(Example { text: row.text.clone(), labels: ids });
+        }
+        let sha256 = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
+        Ok(Self { path: path.to_owned(), weight, sha256, examples, labels, findings })
+    }
+
+    /// Tasks: groups of examples connected by shared labels, in the order of their first example.
+    pub fn tasks(&self) -> Vec<Vec<u32>> {
+        // Union-find over labels; an example joins all of its own.
+        let mut parent: Vec<u32> = (0..self.labels.len() as u32).collect();
+        fn root(parent: &mut [u32], mut n: u32) -> u32 {
+            while parent[n as usize] != n {
+                parent[n as usize] = parent[parent[n as usize] as usize];
+                n = parent[n as usize];
+            }
+            n
+        }
+        for example in &self.examples {
+            for pair in example.labels.windows(2) {
+                let (a, b) = (root(&mut parent, pair[0]), root(&mut parent, pair[1]));
+                parent[a.max(b) as usize] = a.min(b);
+            }
+        }
+        let mut order = HashMap::new();
+        let mut tasks: Vec<Vec<u32>> = Vec::new();
+        for (n, example) in self.examples.iter().enumerate() {
+            let task = *order.entry(root(&mut parent, example.labels[0])).or_insert(tasks.len());
+            if task == tasks.len() {
+                tasks.push(Vec::new());
+            }
+            tasks[task].push(n as u32);
+        }
+        tasks
+    }
+
+    /// Splits off whole tasks of two examples and more, at random, until they hold `fraction` of the examples.
+    /// Gives the rest and the part that was split off.
+    pub fn split(&self, fraction: f64, seed: u64) -> (Self, Self) {
+        let mut tasks: Vec<Vec<u32>> = self.tasks().into_iter().filter(|task| task.len() > 1).collect();
+        tasks.shuffle(&mut generator(seed, Purpose::Split, 0, 0));
+        let wanted = (self.examples.len() as f64 * fraction) as usize;
+        let mut held_out = vec![false; self.examples.len()];
+        let mut count = 0;
+        for task in tasks {
+            if count + task.len() <= wanted {
+                count += task.len();
+                task.into_iter().for_each(|n| held_out[n as usize] = true);
+            }
+        }
+        (self.filtered(|n| !held_out[n]), self.filtered(|n| held_out[n]))
+    }
+
+    fn filtered(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let mut labels: Vec<Label> = self.labels.iter().map(|label| Label { name: label.name.clone(), examples: Vec::new() }).collect();
+        let mut examples = Vec::new();
+        for (_, example) in self.examples.iter().enumerate().filter(|(n, _)| keep(*n)) {
+            example.labels.iter().for_each(|&id| labels[id as usize].examples.push(examples.len() as u32));
+            examples.push(example.clone());
+        }
+        Self {
+            path: self.path.clone(),
+            weight: self.weight,
+            sha256: self.sha256.clone(),
+            examples,
+            labels,
+            findings: self.findings.clone(),
+        }
+    }
+
+    /// Refuses data that nothing can be learnt from: fewer than two tasks, or none with two examples.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Data`] with the counts.
+    pub fn check_trainable(&self) -> Result<()> {
+        let tasks = self.tasks();
+        let paired = tasks.iter().filter(|task| task.len() > 1).count();
+        if tasks.len() < 2 || paired == 0 {
+            let what = format!(
+                "{} examples of {} tasks, {paired} of them with two examples; at least two tasks are needed, one of them with two",
+                self.examples.len(),
+                tasks.len()
+            );
+            return Err(data(&self.path, what));
+        }
+        Ok(())
+    }
+}
+
+/// The JSONL files that an argument names: itself, or those in the folder, by name.
+///
+/// # Errors
+/// [`ErrorCode::Io`], or [`ErrorCode::Data`] for a folder without any.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(|e| Error::io(path, e))? {
+        let file = entry.map_err(|e| Error::io(path, e))?.path();
+        if file.extension().is_some_and(|extension| extension == "jsonl") {
+            found.push(file);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        return Err(data(path, "the folder holds no *.jsonl".to_owned()));
+    }
+    Ok(found)
+}
+
+fn data(path: &Path, what: String) -> Error {
+    Error::new(ErrorCode::Data, format!("{}: {what}", path.display()))
+}
+
+struct Row {
+    line: usize,
+    text: String,
+    names: Vec<String>,
+}
+
+fn read_lines(path: &Path, text: &str, min_conf: f64) -> Result<(Vec<Row>, Findings)> {
+    let (mut rows, mut findings, mut bad) = (Vec::new(), Findings::default(), Vec::new());
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        findings.lines += 1;
+        match parse_line(line) {
+            Ok((_, _, conf)) if conf < min_conf => findings.unsure += 1,
+            Ok((text, names, _)) => rows.push(Row { line: n + 1, text, names }),
+            Err(why) => bad.push(format!("line {}: {why}", n + 1)),
+        }
+    }
+    if findings.lines == 0 {
+        return Err(data(path, "empty; a JSON object with instruction and category a line is expected".to_owned()));
+    }
+    if !bad.is_empty() {
+        let more = if bad.len() > NAMED { ", …" } else { "" };
+        let named = bad.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+        return Err(data(path, format!("{} of {} lines cannot be used: {named}{more}", bad.len(), findings.lines)));
+    }
+    Ok((rows, findings))
+}
+
+fn parse_line(line: &str) -> std::result::Result<(String, Vec<String>, f64), String> {
+    let Line { instruction, category, conf } = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    let text = instruction.ok_or("no \"instruction\"")?;
+    if text.trim().is_empty() {
+        return Err("the instruction is blank".to_owned());
+    }
+    let category = category.ok_or("no \"category\"")?;
+    let names: Vec<String> = category.split("##").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        return Err("the category is blank".to_owned());
+    }
+    Ok((text, names, conf.unwrap_or(1.0)))
+}
+
+/// Keeps one row of each text, and none where its rows are of different tasks.
+fn drop_repeated(rows: Vec<Row>, findings: &mut Findings) -> Vec<Row> {
+    let mut by_text: HashMap<String, Vec<usize>> = HashMap::new();
+    for (n, row) in rows.iter().enumerate() {
+        let key = row.text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        by_text.entry(key).or_default().push(n);
+    }
+    let mut keep = vec![true; rows.len()];
+    for same in by_text.values().filter(|same| same.len() > 1) {
+        let first = &rows[same[0]];
+        let agree = same.iter().all(|&n| rows[n].names.iter().any(|name| first.names.contains(name)));
+        if agree {
+            findings.duplicates += same.len() - 1;
+            same[1..].iter().for_each(|&n| keep[n] = false);
+        } else {
+            findings.conflicts += same.len();
+            findings.conflicting_lines.extend(same.iter().map(|&n| rows[n].line));
+            same.iter().for_each(|&n| keep[n] = false);
+        }
+    }
+    findings.conflicting_lines.sort_unstable();
+    findings.conflicting_lines.truncate(NAMED);
+    let mut keep = keep.into_iter();
+    rows.into_iter().filter(|_| keep.next().unwrap_or(false)).collect()
+}

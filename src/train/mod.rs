@@ -1,0 +1,43 @@
+//! Contrastive training of a BERT encoder on labelled instructions (feature `train`), on candle.
+//!
+//! [`train`] reads a Hugging Face checkpoint and labelled JSONL, and writes a run folder: `model/` (a checkpoint that
+//! `pie convert`, transformers and sentence-transformers read), `checkpoint.safetensors` (to resume from), `metrics.jsonl`,
+//! `curve.svg` and `run.json`. A run on the CPU is a function of its settings and inputs, to the bit.
+
+mod augment;
+mod checkpoint;
+mod curve;
+mod dataset;
+mod encoder;
+mod evaluate;
+mod export;
+mod folder;
+pub mod loss;
+pub mod ops;
+mod optimiser;
+mod random;
+mod run;
+mod sampler;
+mod schedule;
+mod settings;
+mod teacher;
+mod trainer;
+
+pub use augment::{Augmentation, Augmenter, Before, Behind, Material, Probabilities, Sloppy, Typos, Wrap};
+pub use dataset::{Example, Findings, Label, Source, files};
+pub use encoder::{Dropout, Encoder, Freeze, Tokens};
+pub use evaluate::Quality;
+pub use optimiser::{AdamW, Gradients, Optimiser, Slot};
+pub use run::{Event, Job, Summary, device, train};
+pub use sampler::{Batch, Sampler, Shape};
+pub use schedule::{Decay, Schedule};
+pub use settings::{DataFile, Distillation, Loss, Settings, Target, Width};
+pub use trainer::{Step, contrastive};
+
+use crate::error::{Error, ErrorCode};
+
+impl From<candle_core::Error> for Error {
+    fn from(e: candle_core::Error) -> Self {
+        Self::new(ErrorCode::Internal, format!("candle: {e}")).with_source(e)
+    }
+}
