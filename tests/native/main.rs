@@ -1,6 +1,8 @@
 //! placeholder
 
 #[cfg(feature = "train")]
+mod phrasebook;
+#[cfg(feature = "train")]
 mod train_data;
 #[cfg(feature = "train")]
 mod train_layers;

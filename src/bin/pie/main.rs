@@ -1,6 +1,8 @@
 //! `pie`: instruction embeddings and task tagging on the command line.
 
 #[cfg(feature = "train")]
+mod phrasebook;
+#[cfg(feature = "train")]
 mod train;
 
 use std::process::ExitCode;
@@ -18,11 +20,15 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     #[cfg(feature = "train")]
+    Phrasebook(phrasebook::Args),
+    #[cfg(feature = "train")]
     Train(Box<train::Args>),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
+        #[cfg(feature = "train")]
+        Command::Phrasebook(args) => phrasebook::run(&args),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(*args),
     };
