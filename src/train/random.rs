@@ -12,6 +12,7 @@ pub enum Purpose {
     Augment = 3,
     Dropout = 4,
     Evaluate = 5,
+    Phrasebook = 6,
 }
 
 /// The generator for item `index` of `step`.

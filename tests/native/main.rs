@@ -12,6 +12,7 @@ mod fixtures;
 mod goldens;
 mod kernels;
 mod model_file;
+mod phrasebook;
 mod taxonomy;
 mod train_data;
 mod train_layers;

@@ -15,6 +15,7 @@ mod input;
 mod manifest;
 mod model;
 mod output;
+mod phrasebook;
 mod progress;
 mod tag;
 mod taxonomy;
@@ -40,6 +41,7 @@ enum Command {
     Taxonomy(taxonomy::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Phrasebook(phrasebook::Args),
     Train(Box<train::Args>),
 }
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Taxonomy(args) => taxonomy::run(args),
         Command::Eval(args) => eval::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Phrasebook(args) => phrasebook::run(&args),
         Command::Train(args) => train::run(*args),
     });
     match result {
