@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::labelled::Labelled;
 use super::prototypes::Calibration;
 use super::tagger::centroid;
+use super::task_name;
 use super::taxonomy::{Level, MODEL_SHA256};
 use crate::config::Dtype;
 use crate::embedder::{EmbedOptions, Embedder};
@@ -46,9 +47,20 @@ impl Default for BuildOptions {
     }
 }
 
-/// What [`build`] did, in numbers.
+/// The labelled instructions that make one level of a taxonomy.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    pub level: Level,
+    pub rows: &'a [Labelled],
+    /// Rows to fit the calibration on; one in five of `rows` where there are none.
+    pub held_out: &'a [Labelled],
+    pub options: BuildOptions,
+}
+
+/// What [`build`] did for one level, in numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildReport {
+    pub level: Level,
     /// Rows that were used, of those given.
     pub used_rows: usize,
     pub rows: usize,
@@ -69,6 +81,7 @@ pub struct BuildReport {
 
 struct Group {
     label: String,
+    name: String,
     aliases: Vec<String>,
     rows: Vec<usize>,
     prototype: Vec<f32>,
@@ -77,14 +90,28 @@ struct Group {
 /// Makes the bytes of a taxonomy file for `embedder`, whose file has this sha256. `progress` gets the rows that are done.
 ///
 /// # Errors
-/// [`ErrorCode::Data`] when fewer than two labels are left; what [`Embedder::embed`] says.
+/// [`ErrorCode::Data`] when fewer than two labels of a level are left; what [`Embedder::embed`] says.
 pub fn build(
     embedder: &Embedder,
     model_sha256: &str,
-    rows: &[Labelled],
-    options: &BuildOptions,
+    sources: &[Source<'_>],
     mut progress: impl FnMut(usize),
-) -> Result<(Vec<u8>, BuildReport)> {
+) -> Result<(Vec<u8>, Vec<BuildReport>)> {
+    let mut file = GgufWriter::default();
+    file.string(keys::GENERAL_ARCHITECTURE, keys::TAXONOMY_ARCHITECTURE).string(MODEL_SHA256, model_sha256);
+    let (mut reports, mut done) = (Vec::new(), 0);
+    for source in sources {
+        let (groups, report) = build_level(embedder, source, &mut |n| progress(done + n))?;
+        done += source.rows.len() + source.held_out.len();
+        write(&mut file, source.level, &groups, report.calibration, embedder.config().hidden_size)?;
+        reports.push(report);
+    }
+    Ok((file.finish()?, reports))
+}
+
+fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMut(usize)) -> Result<(Vec<Group>, BuildReport)> {
+    let Source { level, options, .. } = source;
+    let rows: Vec<&Labelled> = source.rows.iter().chain(source.held_out).collect();
     let mut by_label: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (n, row) in rows.iter().enumerate().filter(|(_, row)| row.conf >= options.min_conf) {
         by_label.entry(row.label()).or_default().push(n);
@@ -94,7 +121,7 @@ pub fn build(
     kept.truncate(options.max_labels);
     if kept.len() < 2 {
         let message = format!(
-            "{} of {} rows and {} labels are left (min_conf {}, min_samples {}); a taxonomy needs at least 2 labels",
+            "{} of {} rows and {} labels are left (min_conf {}, min_samples {}); a taxonomy needs at least 2 labels of a {level}",
             kept.iter().map(|(_, rows)| rows.len()).sum::<usize>(),
             rows.len(),
             kept.len(),
@@ -115,19 +142,22 @@ pub fn build(
     }
 
     let before = kept.len();
-    let groups = kept.into_iter().map(|(label, rows)| group(label.to_owned(), Vec::new(), rows, &vectors, dimensions)).collect();
-    let groups = merge(groups, options, &vectors, dimensions);
-    let (calibration, mut report) = calibrate(&groups, &vectors, dimensions);
+    let groups = kept.into_iter().map(|(label, members)| {
+        let name = members.iter().find_map(|&n| rows[n].name.clone()).unwrap_or_else(|| task_name(label));
+        let prototype = mean(&members, &vectors, dimensions);
+        Group { label: label.to_owned(), name, aliases: Vec::new(), rows: members, prototype }
+    });
+    let groups = merge(groups.collect(), options, &vectors, dimensions);
+    let is_held_out = |row: usize| match source.held_out {
+        [] => (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).is_multiple_of(HOLD_OUT),
+        _ => row >= source.rows.len(),
+    };
+    let mut report = calibrate(*level, &groups, &is_held_out, &vectors, dimensions);
     report.rows = rows.len();
     report.used_rows = used.len();
     report.labels = groups.len();
     report.merged = before - groups.len();
-    Ok((write(&groups, calibration, model_sha256, dimensions)?, report))
-}
-
-fn group(label: String, aliases: Vec<String>, rows: Vec<usize>, vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> Group {
-    let prototype = mean(&rows, vectors, dimensions);
-    Group { label, aliases, rows, prototype }
+    Ok((groups, report))
 }
 
 fn mean(rows: &[usize], vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> Vec<f32> {
@@ -181,9 +211,14 @@ fn hash(text: &str) -> u64 {
 
 /// Fits temperature and unknown level by the likelihood of held-out rows: rows of known labels must get their label, rows of labels
 /// that are left out must get the unknown.
-fn calibrate(groups: &[Group], vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> (Calibration, BuildReport) {
+fn calibrate(
+    level: Level,
+    groups: &[Group],
+    is_held_out: &dyn Fn(usize) -> bool,
+    vectors: &HashMap<usize, Vec<f32>>,
+    dimensions: usize,
+) -> BuildReport {
     let is_known = |group: &Group| !hash(&group.label).is_multiple_of(UNKNOWN_LABELS);
-    let is_held_out = |row: usize| (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).is_multiple_of(HOLD_OUT);
     let mut prototypes = Vec::new();
     // Cosines to all prototypes, with the index of the right one.
     let mut cases: Vec<(usize, Option<usize>)> = Vec::new();
@@ -226,8 +261,7 @@ fn calibrate(groups: &[Group], vectors: &HashMap<usize, Vec<f32>>, dimensions: u
             }
         }
     }
-    let calibration = best.1;
-    (calibration, measure(&cosines, &cases, calibration))
+    measure(level, &cosines, &cases, best.1)
 }
 
 fn log_sum_exp(cosines: &[f32], temperature: f32) -> f64 {
@@ -236,7 +270,7 @@ fn log_sum_exp(cosines: &[f32], temperature: f32) -> f64 {
     f64::from(largest / temperature) + f64::from(sum).ln()
 }
 
-fn measure(cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)], calibration: Calibration) -> BuildReport {
+fn measure(level: Level, cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)], calibration: Calibration) -> BuildReport {
     let (mut known, mut top1, mut top3, mut false_unknown, mut unknown, mut true_unknown) =
         (0_usize, 0_usize, 0_usize, 0_usize, 0_usize, 0_usize);
     // Of each bin of scores: the weighted sum of scores less that of hits.
@@ -268,6 +302,7 @@ fn measure(cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)], calibration: 
     let share = |n: usize, of: usize| n as f64 / of.max(1) as f64;
     let calibration_error = bins.iter().map(|x| x.abs()).sum();
     BuildReport {
+        level,
         used_rows: 0,
         rows: 0,
         labels: 0,
@@ -282,19 +317,16 @@ fn measure(cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)], calibration: 
     }
 }
 
-fn write(groups: &[Group], calibration: Calibration, model_sha256: &str, dimensions: usize) -> Result<Vec<u8>> {
-    let level = Level::Task;
-    let strings = |values: Vec<String>| MetadataValue::Array(values.into_iter().map(MetadataValue::String).collect());
+fn write(file: &mut GgufWriter, level: Level, groups: &[Group], calibration: Calibration, dimensions: usize) -> Result<()> {
+    let strings = |of: &dyn Fn(&Group) -> String| MetadataValue::Array(groups.iter().map(|g| MetadataValue::String(of(g))).collect());
     let prototypes: Vec<f32> = groups.iter().flat_map(|g| g.prototype.iter().copied()).collect();
     // Rows that are no whole blocks cannot be quantised; only toy models have such.
     let dtype = if dimensions.is_multiple_of(Dtype::Q8_0.block_len()) { Dtype::Q8_0 } else { Dtype::F32 };
-    let mut file = GgufWriter::default();
-    file.string(keys::GENERAL_ARCHITECTURE, keys::TAXONOMY_ARCHITECTURE)
-        .string(MODEL_SHA256, model_sha256)
-        .metadata(&level.key("labels"), strings(groups.iter().map(|g| g.label.clone()).collect()))
-        .metadata(&level.key("aliases"), strings(groups.iter().map(|g| g.aliases.join(" ")).collect()))
+    file.metadata(&level.key("labels"), strings(&|g| g.label.clone()))
+        .metadata(&level.key("names"), strings(&|g| g.name.clone()))
+        .metadata(&level.key("aliases"), strings(&|g| g.aliases.join(" ")))
         .metadata(&level.key("temperature"), MetadataValue::F32(calibration.temperature))
         .metadata(&level.key("unknown"), MetadataValue::F32(calibration.unknown))
         .tensor(&level.tensor(), &prototypes, &[groups.len(), dimensions], dtype)?;
-    file.finish()
+    Ok(())
 }

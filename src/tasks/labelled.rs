@@ -14,6 +14,9 @@ pub struct Labelled {
     /// How sure the label is, 0..=1; 1 where the data does not say.
     #[serde(default = "certain")]
     pub conf: f32,
+    /// The task as people say it, where the category does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 const fn certain() -> f32 {

@@ -1,7 +1,7 @@
 //! The taxonomy file beside a model: task labels with 8-bit prototypes, in the GGUF container that the model has too.
 //!
-//! Keys: `pie.model_sha256`, `pie.tasks.labels`, `pie.tasks.aliases` (one string a label, its merged labels joined by a space),
-//! `pie.tasks.temperature`, `pie.tasks.unknown`; tensor `tasks.prototypes` `[labels, hidden]`. Kinds have the same under `kinds`.
+//! Keys: `pie.model_sha256`, `pie.tasks.labels`, `pie.tasks.names`, `pie.tasks.aliases` (one string a label, its merged labels joined
+//! by a space), `pie.tasks.temperature`, `pie.tasks.unknown`; tensor `tasks.prototypes` `[labels, hidden]`. Kinds have the same under `kinds`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -90,6 +90,11 @@ impl Taxonomy {
         Ok(Self { tasks, kinds })
     }
 
+    /// Whether texts can be tagged with their kind.
+    pub const fn has_kinds(&self) -> bool {
+        self.kinds.is_some()
+    }
+
     /// The labels of a level.
     ///
     /// # Errors
@@ -121,6 +126,10 @@ fn read_level(gguf: &Gguf<'_>, level: Level, hidden_size: usize) -> Result<Proto
         return Err(Error::new(ErrorCode::ModelCorrupt, format!("{} is not finite", level.tensor())));
     }
     let calibration = Calibration { temperature: gguf.float(&level.key("temperature"))?, unknown: gguf.float(&level.key("unknown"))? };
-    let labels = labels.iter().map(|&label| Label::from(label)).collect();
+    let names = gguf.strings(&level.key("names"))?;
+    if names.len() != labels.len() {
+        return Err(Error::new(ErrorCode::TaxonomyFormat, format!("{} names for {} labels", names.len(), labels.len())));
+    }
+    let labels = labels.iter().zip(names).map(|(&label, &name)| Label { label: label.to_owned(), name: name.to_owned() }).collect();
     Prototypes::new(labels, &vectors, hidden_size, calibration)
 }

@@ -165,7 +165,8 @@ impl Expansion {
 
     fn lines(&self, phrases: &[Phrase]) -> String {
         let line = |Phrase { text, task }: &Phrase| {
-            let row = json!({"instruction": text, "category": self.tasks[*task].0, "conf": 1.0});
+            let (category, name) = &self.tasks[*task];
+            let row = json!({"instruction": text, "category": category, "name": name, "conf": 1.0});
             format!("{row}\n")
         };
         phrases.iter().map(line).collect()

@@ -1,7 +1,7 @@
 //! Taxonomies and taggers on the tiny model: built, written, read, used, and refused.
 
 use pie_embed_wasm::config::{Dtype, Pooling};
-use pie_embed_wasm::tasks::{BuildOptions, Labelled, Level, Tagger, Taxonomy, UNKNOWN, build, read_labelled};
+use pie_embed_wasm::tasks::{BuildOptions, Labelled, Level, Source, Tagger, Taxonomy, UNKNOWN, build, read_labelled};
 use pie_embed_wasm::{EmbedOptions, Embedder, ErrorCode, sha256_hex};
 
 use crate::common::tiny;
@@ -16,14 +16,20 @@ pub fn labelled() -> Vec<Labelled> {
         ("sort|list", "[Sort] {this}; list: of;"),
     ];
     let rows = tasks.iter().flat_map(|(category, start)| {
-        topics.iter().map(move |topic| Labelled { instruction: format!("{start} {topic}"), category: (*category).to_owned(), conf: 1.0 })
+        topics.iter().map(move |topic| Labelled {
+            instruction: format!("{start} {topic}"),
+            category: (*category).to_owned(),
+            conf: 1.0,
+            name: None,
+        })
     });
     rows.collect()
 }
 
-fn options() -> BuildOptions {
+fn source(rows: &[Labelled]) -> [Source<'_>; 1] {
     // A random model's vectors all lie close together.
-    BuildOptions { merge_above: 0.9999, merge_same_noun_above: 0.9999, ..Default::default() }
+    let options = BuildOptions { merge_above: 0.9999, merge_same_noun_above: 0.9999, ..Default::default() };
+    [Source { level: Level::Task, rows, held_out: &[], options }]
 }
 
 #[test]
@@ -33,9 +39,9 @@ fn a_taxonomy_tags_what_it_was_made_of() {
     let sha256 = sha256_hex(&bytes);
     let rows = labelled();
     let mut seen = Vec::new();
-    let (file, report) = build(&embedder, &sha256, &rows, &options(), |done| seen.push(done)).unwrap();
+    let (file, report) = build(&embedder, &sha256, &source(&rows), |done| seen.push(done)).unwrap();
     // Two labels of the same sentences are one task with an alias.
-    assert_eq!((report.labels, report.merged, report.used_rows), (3, 1, rows.len()));
+    assert_eq!((report[0].labels, report[0].merged, report[0].used_rows), (3, 1, rows.len()));
     assert_eq!(seen.last(), Some(&rows.len()));
     let taxonomy = Taxonomy::from_bytes(&file, &sha256, 64).unwrap();
     for row in &rows {
@@ -49,7 +55,32 @@ fn a_taxonomy_tags_what_it_was_made_of() {
     let vectors = embedder.embed(&["x"], &EmbedOptions::default()).unwrap();
     assert_eq!(taxonomy.classify(&vectors.data, Level::Kind, 3).unwrap_err().code(), ErrorCode::LevelUnavailable);
     // The same rows give the same bytes.
-    assert_eq!(build(&embedder, &sha256, &rows, &options(), |_| ()).unwrap().0, file);
+    assert_eq!(build(&embedder, &sha256, &source(&rows), |_| ()).unwrap().0, file);
+}
+
+#[test]
+fn kinds_stand_beside_tasks() {
+    let bytes = tiny(Dtype::Q8_0, Pooling::Mean);
+    let embedder = Embedder::from_bytes(&bytes).unwrap();
+    let sha256 = sha256_hex(&bytes);
+    let tasks = labelled();
+    let kinds: Vec<Labelled> = tasks
+        .iter()
+        .map(|row| {
+            let (label, name) = if row.category.ends_with("poem") { ("verse", "write verse") } else { ("chores", "do chores") };
+            Labelled { category: label.to_owned(), name: Some(name.to_owned()), ..row.clone() }
+        })
+        .collect();
+    let (train, dev) = kinds.split_at(kinds.len() - 6);
+    let [task] = source(&tasks);
+    let kind = Source { level: Level::Kind, rows: train, held_out: dev, options: task.options.clone() };
+    let (file, reports) = build(&embedder, &sha256, &[task, kind], |_| ()).unwrap();
+    assert_eq!(reports.iter().map(|r| (r.level, r.labels)).collect::<Vec<_>>(), [(Level::Task, 3), (Level::Kind, 2)]);
+    let taxonomy = Taxonomy::from_bytes(&file, &sha256, 64).unwrap();
+    let vectors = embedder.embed(&["Write a poem about rain"], &EmbedOptions::default()).unwrap();
+    let tags = taxonomy.classify(&vectors.data, Level::Kind, 3).unwrap();
+    let best = tags.iter().find(|t| t.label != UNKNOWN).unwrap();
+    assert_eq!((best.label.as_str(), best.name.as_str()), ("verse", "write verse"));
 }
 
 #[test]
@@ -58,7 +89,7 @@ fn bad_taxonomies_are_refused() {
     let embedder = Embedder::from_bytes(&bytes).unwrap();
     let sha256 = sha256_hex(&bytes);
     let code = |bytes: &[u8], sha256: &str, hidden| Taxonomy::from_bytes(bytes, sha256, hidden).map(|_| ()).unwrap_err().code();
-    let (file, _) = build(&embedder, &sha256, &labelled(), &options(), |_| ()).unwrap();
+    let (file, _) = build(&embedder, &sha256, &source(&labelled()), |_| ()).unwrap();
     assert_eq!(code(&file, &sha256_hex(b"another"), 64), ErrorCode::TaxonomyMismatch);
     assert_eq!(code(&file, &sha256, 32), ErrorCode::TaxonomyFormat);
     assert_eq!(code(&bytes, &sha256, 64), ErrorCode::TaxonomyFormat);
@@ -78,7 +109,7 @@ fn too_little_data_makes_no_taxonomy() {
     let embedder = Embedder::from_bytes(&bytes).unwrap();
     let rows = labelled();
     for rows in [&rows[..0], &rows[..8], &rows[..9]] {
-        let e = build(&embedder, "", rows, &options(), |_| ()).unwrap_err();
+        let e = build(&embedder, "", &source(rows), |_| ()).unwrap_err();
         assert_eq!(e.code(), ErrorCode::Data, "{e}");
     }
     for (text, line) in [

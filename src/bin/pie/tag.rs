@@ -38,9 +38,17 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
+struct Kind {
+    label: String,
+    score: f32,
+}
+
+#[derive(Serialize)]
 struct JsonRow<'a> {
     text: &'a str,
     tasks: &'a [Tag],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,8 +73,12 @@ pub fn run(args: Args) -> Result<()> {
         for row in rows {
             let vector = if row.error.is_none() { vectors.next() } else { None };
             let tasks = vector.map_or(Ok(Vec::new()), |(v, _)| taxonomy.classify(v, Level::Task, args.top_k))?;
+            let kind = match vector.filter(|_| taxonomy.has_kinds()) {
+                Some((v, _)) => taxonomy.classify(v, Level::Kind, 1)?.pop().map(|tag| Kind { label: tag.label, score: tag.score }),
+                None => None,
+            };
             let truncated = vector.is_some_and(|(_, truncated)| *truncated);
-            let row = JsonRow { text: &row.text, tasks: &tasks, truncated, error: row.error.as_deref() };
+            let row = JsonRow { text: &row.text, tasks: &tasks, kind, truncated, error: row.error.as_deref() };
             let line = if json {
                 serde_json::to_string(&row).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?
             } else {
@@ -104,6 +116,7 @@ impl JsonRow<'_> {
     fn for_people(&self) -> String {
         let first: String = self.text.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
         let tasks: Vec<String> = self.tasks.iter().map(|t| format!("  {:>5.1} %  {}  ({})", t.score * 100.0, t.name, t.label)).collect();
-        [vec![first], self.error.map(|e| format!("  error: {e}")).into_iter().collect(), tasks].concat().join("\n")
+        let kind = self.kind.iter().map(|k| format!("  {:>5.1} %  {}", k.score * 100.0, k.label)).collect();
+        [vec![first], kind, self.error.map(|e| format!("  error: {e}")).into_iter().collect(), tasks].concat().join("\n")
     }
 }

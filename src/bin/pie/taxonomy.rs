@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pie_embed_wasm::tasks::{BuildOptions, build, read_labelled};
+use pie_embed_wasm::tasks::{BuildOptions, Labelled, Level, Source, build, read_labelled};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 
 use crate::model::ModelArgs;
@@ -23,6 +23,12 @@ pub struct Args {
     /// JSON lines of {"instruction", "category": "verb|noun", "conf"}
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    /// The same for the coarse kinds of task; each row's `name` is the kind as people say it
+    #[arg(long, value_name = "FILE")]
+    kinds: Option<PathBuf>,
+    /// Rows to fit the scores of kinds on; one in five of --kinds by default
+    #[arg(long, value_name = "FILE", requires = "kinds")]
+    kinds_dev: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
     /// The taxonomy file; <model stem>.taxonomy beside the model is found by itself
@@ -46,8 +52,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let file = File::open(&args.data).map_err(|e| Error::io(&args.data, e))?;
-    let rows = read_labelled(BufReader::new(file)).map_err(|e| e.context(args.data.display()))?;
+    let tasks = read(&args.data)?;
+    let kinds = args.kinds.as_deref().map(read).transpose()?.unwrap_or_default();
+    let kinds_dev = args.kinds_dev.as_deref().map(read).transpose()?.unwrap_or_default();
     let model = args.model.load()?;
     let options = BuildOptions {
         min_conf: args.min_conf,
@@ -56,37 +63,45 @@ pub fn run(args: Args) -> Result<()> {
         merge_above: args.merge_above,
         merge_same_noun_above: args.merge_same_noun_above,
     };
-    let progress = Progress::steps(rows.len() as u64, "instructions embedded");
-    let (bytes, report) = build(&model.embedder, &model.sha256, &rows, &options, |done| progress.set(done as u64))?;
+    let mut sources = vec![Source { level: Level::Task, rows: &tasks, held_out: &[], options }];
+    if !kinds.is_empty() {
+        // Kinds are chosen by hand: none merges.
+        let options = BuildOptions { merge_above: f32::INFINITY, merge_same_noun_above: f32::INFINITY, ..BuildOptions::default() };
+        sources.push(Source { level: Level::Kind, rows: &kinds, held_out: &kinds_dev, options });
+    }
+    let progress = Progress::steps((tasks.len() + kinds.len() + kinds_dev.len()) as u64, "instructions embedded");
+    let (bytes, reports) = build(&model.embedder, &model.sha256, &sources, |done| progress.set(done as u64))?;
     progress.finish();
     if bytes.len() > MAX_BYTES {
-        let message = format!(
-            "{} labels take {} bytes, more than {MAX_BYTES}: lower --max-labels or raise --min-samples",
-            report.labels,
-            bytes.len()
-        );
+        let message = format!("the taxonomy takes {} bytes, more than {MAX_BYTES}: lower --max-labels or raise --min-samples", bytes.len());
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
     write_file(&args.output, &bytes)?;
-    eprintln!(
-        "{}: {} bytes, {} labels ({} merged into others) from {} of {} rows\n\
-         temperature {:.4}, unknown level {:.2}\n\
-         on {} held-out rows: first label right {:.3}, among three {:.3}, calibration error {:.3}, called unknown {:.3}\n\
-         rows of left-out labels called unknown: {:.3}",
-        args.output.display(),
-        bytes.len(),
-        report.labels,
-        report.merged,
-        report.used_rows,
-        report.rows,
-        report.calibration.temperature,
-        report.calibration.unknown,
-        report.held_out,
-        report.top1,
-        report.top3,
-        report.calibration_error,
-        report.false_unknown,
-        report.true_unknown,
-    );
+    eprintln!("{}: {} bytes", args.output.display(), bytes.len());
+    for report in reports {
+        eprintln!(
+            "{} {}s ({} merged into others) from {} of {} rows; temperature {:.4}, unknown level {:.2}\n  \
+             on {} held-out rows: first label right {:.3}, among three {:.3}, calibration error {:.3}, called unknown {:.3}\n  \
+             rows of left-out labels called unknown: {:.3}",
+            report.labels,
+            report.level,
+            report.merged,
+            report.used_rows,
+            report.rows,
+            report.calibration.temperature,
+            report.calibration.unknown,
+            report.held_out,
+            report.top1,
+            report.top3,
+            report.calibration_error,
+            report.false_unknown,
+            report.true_unknown,
+        );
+    }
     Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<Labelled>> {
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    read_labelled(BufReader::new(file)).map_err(|e| e.context(path.display()))
 }
