@@ -175,6 +175,7 @@ macro_rules! gemm_i8_with {
         }
     }};
 }
+#[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
 pub(super) use gemm_i8_with;
 
 fn gemm_i8_portable(x: &[i16], x_scales: &[f32], w: &PackedI8, bias: &[f32], out: &mut [f32]) {

@@ -1,0 +1,63 @@
+// What a visitor downloads: raw, gzip and brotli bytes of the package's parts, held to tools/size-budget.json.
+// Leaves target/bench/sizes.json; a file whose sha256 is in there already is not compressed again.
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'pkg/dist');
+const report = join(root, 'target/bench/sizes.json');
+const json = async (path) => JSON.parse(await readFile(path, 'utf8'));
+
+const kinds = { '.wasm': 'wasm', '.js': 'js', '.gguf': 'model', '.taxonomy': 'taxonomy' };
+const known = (await json(report).catch(() => ({ files: [] }))).files;
+
+async function measure(file) {
+  const bytes = await readFile(join(dist, file));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const before = known.find((entry) => entry.sha256 === sha256);
+  if (before) return { ...before, file };
+  const kind = kinds[file.slice(file.lastIndexOf('.'))];
+  if (bytes.length > 5e6) console.error(`==> compressing ${file} to know its sizes (about a minute, once)`);
+  const [zipped, brotli] = await Promise.all([
+    promisify(gzip)(bytes, { level: 9 }),
+    promisify(brotliCompress)(bytes, {
+      params: {
+        [constants.BROTLI_PARAM_QUALITY]: 11,
+        [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+        [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+      },
+    }),
+  ]);
+  return { file, kind, sha256, raw: bytes.length, gzip: zipped.length, brotli: brotli.length };
+}
+
+const names = (await readdir(dist, { recursive: true })).filter((name) => kinds[name.slice(name.lastIndexOf('.'))]).sort();
+const files = [];
+for (const name of names) files.push(await measure(name));
+
+const totals = {};
+for (const kind of Object.values(kinds)) {
+  const own = files.filter((entry) => entry.kind === kind);
+  totals[kind] = Object.fromEntries(['raw', 'gzip', 'brotli'].map((how) => [how, own.reduce((sum, entry) => sum + entry[how], 0)]));
+}
+await mkdir(join(root, 'target/bench'), { recursive: true });
+await writeFile(`${report}.part`, `${JSON.stringify({ totals, files }, null, 1)}\n`);
+await rename(`${report}.part`, report);
+
+const row = (name, ...cells) => console.log(name.padEnd(34) + cells.map((cell) => cell.toLocaleString('en').padStart(14)).join(''));
+row('bytes', 'raw', 'gzip -9', 'brotli -q 11');
+for (const { file, kind, raw, gzip, brotli } of files) if (kind !== 'js') row(file, raw, gzip, brotli);
+row('all JavaScript', totals.js.raw, totals.js.gzip, totals.js.brotli);
+
+const budget = await json(join(root, 'tools/size-budget.json'));
+for (const entry of files) {
+  for (const [how, limit] of Object.entries(budget[entry.kind] ?? {})) {
+    if (entry[how] <= limit) continue;
+    console.error(`build.sh: ${entry.file} has ${entry[how]} bytes (${how}), over its budget of ${limit}: shrink it, or raise tools/size-budget.json and say why.`);
+    process.exitCode = 1;
+  }
+}

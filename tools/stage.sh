@@ -1,0 +1,112 @@
+# shellcheck shell=bash
+# ./build.sh test: one stage after another, all of them even when one fails, with minutes per stage at the end.
+
+STAGES=(fmt house clippy rust cli wasm-node wasm-scalar wasm-browser package npm)
+# Too long for every change; later work adds its own here, as a function stage_NAME below.
+FULL_STAGES=(bench)
+
+stage_fmt() { cargo fmt --check || die "the Rust sources are not formatted: run 'cargo fmt'."; }
+
+stage_house() {
+  apt_command shellcheck shellcheck
+  shellcheck -x -a build.sh tools/house.sh .ci/run || die 'shellcheck has complaints about the shell scripts: mend them.'
+  bash tools/house.sh
+}
+
+# In the release profile, so that build scripts and macros serve the test stages too.
+stage_clippy() {
+  ensure_wasm_std
+  cargo clippy --release --features cli --all-targets -- -D warnings
+  cargo clippy --release --target "$WASM_TARGET" --lib --tests -- -D warnings
+}
+
+stage_rust() {
+  ensure_checkpoint
+  cargo test --release --features cli
+}
+
+stage_wasm_node() { wasm_tests --node; }
+
+# The fallback for engines without SIMD: the same tests, another target folder for its other flags.
+stage_wasm_scalar() {
+  RUSTFLAGS='-D warnings --cfg getrandom_backend="wasm_js"' CARGO_TARGET_DIR=$ROOT/target/scalar wasm_tests --node
+}
+
+stage_wasm_browser() {
+  ensure_browser
+  # The tests name no place to run in, and without this the runner skips them with exit status 0.
+  WASM_BINDGEN_USE_BROWSER=1 wasm_tests --headless --chrome --chromedriver "$(command -v chromedriver)"
+}
+
+# wasm_tests FLAG…: wasm-pack's tests; a run in which none was executed is a failure.
+wasm_tests() {
+  ensure_wasm_std
+  ensure_wasm_bindgen
+  ensure_wasm_pack
+  local log=$ROOT/target/wasm-tests.log
+  mkdir -p "$ROOT/target"
+  wasm-pack test "$@" --release --mode no-install -- --lib --test web 2>&1 | tee "$log"
+  grep -qE 'test result: ok\. [1-9][0-9]* passed' "$log" ||
+    die "wasm-pack ran no test ($*): tests/web/main.rs must not be configured for only one of browser and Node."
+}
+
+# The README's first command, all but the serving.
+stage_package() { run --no-serve; }
+
+# The command line too: one of these tests holds wasm to its answers, and would be skipped without it.
+stage_npm() {
+  ensure_browser
+  package
+  cli
+  npm_modules tests
+  npm --prefix tests test
+}
+
+# The README's example, read from the README, must name the task it shows.
+stage_cli() {
+  cli
+  local example='echo '\''{"instruction":"Write a haiku about snow"}'\'' | target/release/pie tag --json' answer
+  grep -qF "$example" README.md || die "the README no longer shows the command line's example ($example)."
+  answer=$(bash -euo pipefail -c "$example")
+  printf '%s\n' "$answer"
+  node -e 'process.exit(/poem|haiku/.test(JSON.parse(process.argv[1]).tasks[0].label) ? 0 : 1)' "$answer" ||
+    die 'a haiku is not tagged as poetry: the shipped model or taxonomy does not fit the command line.'
+}
+
+stage_bench() { bench; }
+
+run_stages() {
+  local wanted=() full='' argument all="${STAGES[*]} ${FULL_STAGES[*]}"
+  for argument; do
+    if [ "$argument" = --full ]; then
+      full=1
+    elif [[ " $all " = *" $argument "* ]]; then
+      wanted+=("$argument")
+    else
+      die "there is no stage '$argument': the stages are $all."
+    fi
+  done
+  [ ${#wanted[@]} -gt 0 ] || wanted=("${STAGES[@]}")
+  [ -z "$full" ] || wanted+=("${FULL_STAGES[@]}")
+
+  local stage state passed=0 failed=0 started begun=$SECONDS table=''
+  for stage in "${wanted[@]}"; do
+    say "stage $stage"
+    started=$SECONDS
+    # A subshell of its own, and not in a condition: there errexit would be off.
+    set +e
+    (set -e; "stage_${stage//-/_}")
+    state=$?
+    set -e
+    if [ "$state" = 0 ]; then state=passed passed=$((passed + 1)); else state=FAILED failed=$((failed + 1)); fi
+    table+=$(printf '%-14s %-7s %6s' "$stage" "$state" "$(minutes $((SECONDS - started)))")$'\n'
+    say "stage $stage $state"
+  done
+  printf '\n%-14s %-7s %6s\n' stage result minutes
+  printf '%s' "$table"
+  printf '%-22s %6s\n\n' all "$(minutes $((SECONDS - begun)))"
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" = 0 ]
+}
+
+minutes() { awk -v seconds="$1" 'BEGIN { printf "%.1f", seconds / 60 }'; }
