@@ -37,7 +37,8 @@ impl EncoderConfig {
             ("intermediate_size", self.intermediate_size, 65_536),
             ("num_hidden_layers", self.num_hidden_layers, 128),
             ("num_attention_heads", self.num_attention_heads, 256),
-            ("max_position_embeddings", self.max_position_embeddings, 65_536),
+            // A head's attention scores take the square of it.
+            ("max_position_embeddings", self.max_position_embeddings, 8_192),
             ("type_vocab_size", self.type_vocab_size, 64),
         ];
         for (name, value, limit) in limits {

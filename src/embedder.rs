@@ -112,7 +112,7 @@ impl Embedder {
             provenance: text(keys::PIE_PROVENANCE)?,
             prompt: match text(keys::PIE_PROMPT)?.as_str() {
                 "" => Prompt::none(),
-                prompt => prompt.parse()?,
+                prompt => prompt.parse().map_err(|e: Error| Error::new(ErrorCode::ModelFormat, format!("{}: {e}", keys::PIE_PROMPT)))?,
             },
             normalize: gguf.bool_or(keys::PIE_NORMALIZE, true)?,
             max_tokens,
@@ -241,6 +241,10 @@ impl Embedder {
                 pooled.copy_within(row * hidden..row * hidden + dimensions, row * dimensions);
             }
             pooled.truncate(tokens.len() * dimensions);
+        }
+        if let Some(at) = pooled.iter().position(|x| !x.is_finite()) {
+            let message = format!("the vector of a text holds {} at dimension {}: the weights overflow", pooled[at], at % dimensions);
+            return Err(Error::new(ErrorCode::ModelCorrupt, message));
         }
         if self.info.normalize {
             pooled.chunks_exact_mut(dimensions).for_each(l2_normalize);

@@ -156,12 +156,21 @@ impl<'a> Gguf<'a> {
             None => DEFAULT_ALIGNMENT,
         };
         let data_start = (cursor.at as u64).next_multiple_of(alignment);
+        // Tensors that share bytes would let a small file ask for any amount of memory.
+        let mut unclaimed = (bytes.len() as u64).saturating_sub(data_start);
         for info in infos {
             let dtype = dtype_of(info.kind).ok_or_else(|| {
                 let known = "f32 (0), f16 (1), q4_0 (2) and q8_0 (8)";
                 Error::new(ErrorCode::ModelUnsupported, format!("tensor {:?} has GGML type {}; {known} are read", info.name, info.kind))
             })?;
             let range = tensor_range(info.name, &info.dimensions, dtype, data_start, info.offset, bytes.len())?;
+            let len = range.len() as u64;
+            unclaimed = unclaimed.checked_sub(len).ok_or_else(|| {
+                Error::new(
+                    ErrorCode::ModelFormat,
+                    format!("the tensors up to {:?} take more than the file's {} bytes", info.name, bytes.len()),
+                )
+            })?;
             gguf.tensors.push(Tensor { name: info.name, dimensions: info.dimensions, dtype, data: &bytes[range] });
         }
         Ok(gguf)

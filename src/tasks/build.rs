@@ -1,6 +1,6 @@
 //! Building a taxonomy from labelled instructions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hasher;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -21,8 +21,6 @@ const CHUNK: usize = 512;
 const HOLD_OUT: u64 = 5;
 /// One label in this many is taken as unknown while the calibration is fitted.
 const UNKNOWN_LABELS: u64 = 8;
-/// Left-out labels whose prototype is this close to a known one ask for a known task in other words; they say nothing of unknown ones.
-const NEAR: f32 = 0.7;
 /// Share of unknown texts that the calibration expects.
 const UNKNOWN_PRIOR: f64 = 0.1;
 
@@ -37,13 +35,15 @@ pub struct BuildOptions {
     pub max_labels: usize,
     /// Prototypes of a higher cosine merge into one label.
     pub merge_above: f32,
+    /// Left-out labels whose prototype is closer to a known one ask for a known task in other words: they do not count as unknown.
+    pub near: f32,
     /// Prototypes that name the same noun merge already above this cosine: "write a poem", "create a poem".
     pub merge_same_noun_above: f32,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { min_conf: 0.6, min_samples: 5, max_labels: 800, merge_above: 0.93, merge_same_noun_above: 0.8 }
+        Self { min_conf: 0.6, min_samples: 5, max_labels: 800, merge_above: 0.93, merge_same_noun_above: 0.8, near: 0.7 }
     }
 }
 
@@ -52,7 +52,8 @@ impl Default for BuildOptions {
 pub struct Source<'a> {
     pub level: Level,
     pub rows: &'a [Labelled],
-    /// Rows to fit the calibration on; one in five of `rows` where there are none.
+    /// Rows to fit the calibration on, best such as the encoder was not trained on; one in five of `rows` where there are none.
+    /// Those of labels that `rows` does not have count as unknown.
     pub held_out: &'a [Labelled],
     pub options: BuildOptions,
 }
@@ -131,7 +132,17 @@ fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMu
         return Err(Error::new(ErrorCode::Data, message));
     }
 
-    let used: Vec<usize> = kept.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+    let is_held_out = |row: usize| match source.held_out {
+        [] => (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).is_multiple_of(HOLD_OUT),
+        _ => row >= source.rows.len(),
+    };
+    let known: BTreeSet<&str> = kept.iter().map(|(label, _)| *label).collect();
+    let mut strangers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (n, row) in rows.iter().enumerate().skip(source.rows.len()).filter(|(_, row)| !known.contains(row.label())) {
+        strangers.entry(row.label()).or_default().push(n);
+    }
+
+    let used: Vec<usize> = kept.iter().map(|(_, rows)| rows).chain(strangers.values()).flatten().copied().collect();
     let dimensions = embedder.config().hidden_size;
     let mut vectors: HashMap<usize, Vec<f32>> = HashMap::with_capacity(used.len());
     for chunk in used.chunks(CHUNK) {
@@ -148,11 +159,12 @@ fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMu
         Group { label: label.to_owned(), name, aliases: Vec::new(), rows: members, prototype }
     });
     let groups = merge(groups.collect(), options, &vectors, dimensions);
-    let is_held_out = |row: usize| match source.held_out {
-        [] => (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).is_multiple_of(HOLD_OUT),
-        _ => row >= source.rows.len(),
-    };
-    let mut report = calibrate(*level, &groups, &is_held_out, &vectors, dimensions);
+    let strangers = strangers.into_iter().map(|(label, members)| {
+        let prototype = mean(&members, &vectors, dimensions);
+        Group { label: label.to_owned(), name: String::new(), aliases: Vec::new(), rows: members, prototype }
+    });
+    let strangers: Vec<Group> = strangers.collect();
+    let mut report = calibrate(source, &groups, &strangers, &is_held_out, &vectors, dimensions);
     report.rows = rows.len();
     report.used_rows = used.len();
     report.labels = groups.len();
@@ -190,9 +202,11 @@ fn merge(mut groups: Vec<Group>, options: &BuildOptions, vectors: &HashMap<usize
     while let Some((a, (_, b))) =
         best.iter().enumerate().filter_map(|(a, e)| e.map(|e| (a, e))).max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(y.0.cmp(&x.0)))
     {
-        // Groups stand by size, so the first of the pair is the larger or as large.
-        let from = groups.remove(b);
+        let mut from = groups.remove(b);
         let into = &mut groups[a];
+        if from.rows.len() > into.rows.len() {
+            std::mem::swap(&mut from, into);
+        }
         into.aliases.push(from.label);
         into.aliases.extend(from.aliases);
         into.rows.extend(from.rows);
@@ -212,8 +226,9 @@ fn hash(text: &str) -> u64 {
 /// Fits temperature and unknown level by the likelihood of held-out rows: rows of known labels must get their label, rows of labels
 /// that are left out must get the unknown.
 fn calibrate(
-    level: Level,
+    source: &Source<'_>,
     groups: &[Group],
+    strangers: &[Group],
     is_held_out: &dyn Fn(usize) -> bool,
     vectors: &HashMap<usize, Vec<f32>>,
     dimensions: usize,
@@ -231,8 +246,8 @@ fn calibrate(
             }
         }
     }
-    for group in groups.iter().filter(|group| !is_known(group)) {
-        if prototypes.iter().all(|known| cosine(known, &group.prototype) < NEAR) {
+    for group in groups.iter().filter(|group| !is_known(group)).chain(strangers) {
+        if prototypes.iter().all(|known| cosine(known, &group.prototype) < source.options.near) {
             cases.extend(group.rows.iter().map(|&row| (row, None)));
         }
     }
@@ -261,7 +276,7 @@ fn calibrate(
             }
         }
     }
-    measure(level, &cosines, &cases, best.1)
+    measure(source.level, &cosines, &cases, best.1)
 }
 
 fn log_sum_exp(cosines: &[f32], temperature: f32) -> f64 {

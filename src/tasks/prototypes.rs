@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::task_name;
 use crate::error::{Error, ErrorCode, Result};
-use crate::kernels::{PackedF32, gemm_f32};
+use crate::kernels::{PackedF32, gemm_f32, l2_normalize};
 
 /// The label of a text that is like no known task.
 pub const UNKNOWN: &str = "unknown";
@@ -77,7 +77,7 @@ impl Prototypes {
         &self.labels
     }
 
-    /// The most likely labels for a normalised vector, best first, at most `top_k` of them. [`UNKNOWN`] stands first, and counts,
+    /// The most likely labels for a vector, best first, at most `top_k` of them. [`UNKNOWN`] stands first, and counts,
     /// when it is likelier than every label.
     ///
     /// # Errors
@@ -90,8 +90,10 @@ impl Prototypes {
             let message = format!("the vector has {} dimensions, the prototypes have {}", vector.len(), self.dimensions);
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
+        let mut unit = vector.to_vec();
+        l2_normalize(&mut unit);
         let mut cosines = vec![0.0; self.labels.len()];
-        gemm_f32(vector, &self.weights, &self.zeros, &mut cosines);
+        gemm_f32(&unit, &self.weights, &self.zeros, &mut cosines);
         let (scores, unknown) = probabilities(&cosines, self.calibration);
         let mut order: Vec<usize> = (0..scores.len()).collect();
         // Equal scores keep the labels' order, so that answers do not depend on the sort.

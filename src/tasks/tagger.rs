@@ -1,6 +1,6 @@
 //! A user's own labels, from a few examples each.
 
-use super::prototypes::{Calibration, Label, Prototypes, Tag};
+use super::prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::l2_normalize;
@@ -26,7 +26,7 @@ impl Tagger {
     /// `b` the mean cosine of examples to the prototypes of other labels, `u = (w + b) / 2` and `T = max((w - b) / 8, 0.02)`.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidArgument`] for no labels, a label that stands twice or one without examples; what
+    /// [`ErrorCode::InvalidArgument`] for no labels, a label that stands twice, is [`UNKNOWN`] or has no examples; what
     /// [`Embedder::embed`] says of the examples.
     pub fn new<L: AsRef<str>, T: AsRef<str> + Sync>(embedder: &Embedder, examples: &[(L, Vec<T>)], options: &EmbedOptions) -> Result<Self> {
         if examples.is_empty() {
@@ -38,6 +38,12 @@ impl Tagger {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
                     format!("label {n} ({label:?}) has {} examples; it needs a name and 1", texts.len()),
+                ));
+            }
+            if label == UNKNOWN {
+                return Err(Error::new(
+                    ErrorCode::InvalidArgument,
+                    format!("label {n} is {UNKNOWN:?}, the answer for texts that are like no label"),
                 ));
             }
             if examples[..n].iter().any(|(other, _)| other.as_ref() == label) {

@@ -133,7 +133,9 @@ impl Engine {
     pub fn similarity(&self, a: JsValue, b: JsValue) -> Result<f32, JsValue> {
         let embeddings = self.embedder.embed(&strings(&[a, b])?, &EmbedOptions::default()).map_err(js_error)?;
         let (a, b) = embeddings.data.split_at(embeddings.dimensions);
-        Ok(a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>().clamp(-1.0, 1.0))
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let norms = (dot(a, a) * dot(b, b)).sqrt();
+        Ok(if norms > 0.0 { (dot(a, b) / norms).clamp(-1.0, 1.0) } else { 0.0 })
     }
 
     /// A tagger of the caller's own labels, each with its examples.

@@ -128,6 +128,34 @@ fn faulty_lines_keep_their_row_and_the_status_says_so() {
     }
 }
 
+/// Whatever is wrong with the first line, JSON lines are told from text by how they begin.
+#[test]
+fn a_faulty_first_line_does_not_hide_the_format() {
+    let session = Session::new();
+    let long = format!("{{\"text\":\"{}\"}}", "word ".repeat(50_000));
+    for (first, good) in
+        [("{\"text\":\"\\ud800\"}", true), ("{\"text\":", false), ("\n\n{\"text\":\"\u{1}\"}", false), (long.as_str(), true)]
+    {
+        let rows = json_lines(&session.run(&["tag"], format!("{first}\n{{\"instruction\":\"Write a poem\"}}\n").as_bytes()));
+        assert_eq!(rows.last().unwrap()["text"], "Write a poem");
+        assert_eq!(rows[rows.len() - 2]["error"].is_null(), good, "{first:.20}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_not_replaced_and_links_are_followed() {
+    let session = Session::new();
+    assert!(Command::new("mkfifo").arg(session.path("pipe.npy")).status().unwrap().success());
+    let output = session.run(&["embed", "-o", "pipe.npy"], b"a\n");
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("no regular file"), "{}", stderr(&output));
+    session.write("real.npy", b"");
+    std::os::unix::fs::symlink("real.npy", session.path("link.npy")).unwrap();
+    assert!(session.run(&["embed", "-o", "link.npy"], b"a\n").status.success());
+    assert_eq!(read_npy(&session.path("real.npy")).0, 1);
+    assert!(fs::symlink_metadata(session.path("link.npy")).unwrap().is_symlink());
+}
+
 #[test]
 fn tag_takes_arguments_files_and_stdin() {
     let session = Session::new();

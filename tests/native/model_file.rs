@@ -93,6 +93,27 @@ fn absurd_dimensions_are_refused_before_anything_is_allocated() {
     }
 }
 
+/// A small file whose tensors all point at the same bytes would unpack to any size.
+#[test]
+fn tensors_that_share_bytes_are_refused() {
+    let good = tiny(Dtype::Q8_0, Pooling::Mean);
+    let gguf = Gguf::parse(&good).unwrap();
+    let start = gguf.tensors()[0].data.as_ptr() as usize;
+    let mut bytes = good.clone();
+    for tensor in gguf.tensors() {
+        // name, rank, dimensions, type, offset
+        let at = find(&good, tensor.name.as_bytes()) + tensor.name.len() + 4 + 8 * tensor.dimensions.len() + 4;
+        let offset = (tensor.data.as_ptr() as usize - start) as u64;
+        assert_eq!(good[at..at + 8], offset.to_le_bytes());
+        bytes[at..at + 8].copy_from_slice(&0_u64.to_le_bytes());
+    }
+    // The data that nothing points at any more is cut off, but for the largest tensor's.
+    let largest = gguf.tensors().iter().map(|t| t.data.len()).max().unwrap();
+    bytes.truncate(start - good.as_ptr() as usize + largest);
+    let refused = Embedder::from_bytes(&unsealed(bytes)).err().unwrap();
+    assert!(refused.code() == ErrorCode::ModelFormat && refused.to_string().contains("take more than"), "{refused}");
+}
+
 #[test]
 fn every_truncation_is_refused() {
     let good = tiny(Dtype::Q4_0, Pooling::Mean);

@@ -7,7 +7,7 @@ use pie_embed_wasm::config::{Dtype, Pooling};
 use pie_embed_wasm::gguf::{ConvertOptions, convert};
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result, sha256_hex};
 
-use crate::output::write_file;
+use crate::output::{say, write_file};
 
 /// Make a model file (GGUF) from a Hugging Face BERT checkpoint
 ///
@@ -76,6 +76,6 @@ pub fn run(args: Args) -> Result<()> {
     };
     let bytes = convert(&checkpoint, &options)?;
     write_file(&args.output, &bytes)?;
-    eprintln!("{}: {} bytes, sha256 {}", args.output.display(), bytes.len(), sha256_hex(&bytes));
+    say(&format!("{}: {} bytes, sha256 {}", args.output.display(), bytes.len(), sha256_hex(&bytes)));
     Ok(())
 }

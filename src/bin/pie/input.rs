@@ -1,7 +1,7 @@
 //! Texts from a file or stdin, one a line, read in chunks so that memory does not grow with the input.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -10,6 +10,8 @@ use serde::Deserialize;
 
 use crate::progress::Progress;
 
+/// A chunk ends when its rows hold this much text.
+const CHUNK_BYTES: usize = 8 << 20;
 /// Longer lines are passed over with an error.
 const MAX_LINE_BYTES: u64 = 64 << 20;
 /// Error lines that are shown; the rest is counted.
@@ -69,41 +71,53 @@ impl InputArgs {
                 (Box::new(file), progress)
             }
         };
-        let mut reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 20, raw));
-        let start = reader.fill_buf().map_err(|e| Error::new(ErrorCode::Io, format!("reading: {e}")).with_source(e))?;
-        let mark = "\u{feff}".as_bytes();
-        if start.starts_with(mark) {
-            reader.consume(mark.len());
-        }
+        let mut reader = BufReader::with_capacity(1 << 20, raw);
+        let start = beginning(&mut reader).map_err(|e| Error::new(ErrorCode::Io, format!("reading: {e}")).with_source(e))?;
         let json = match self.format {
             Format::Text => false,
             Format::Jsonl => true,
             Format::Auto => {
                 let by_name = path.and_then(|p| p.extension()).is_some_and(|e| e == "jsonl" || e == "ndjson");
-                by_name || begins_with_object(reader.fill_buf().unwrap_or_default())
+                by_name || begins_with_object(&start)
             }
         };
+        let reader = Box::new(BufReader::with_capacity(1 << 20, Cursor::new(start).chain(reader)));
         Ok(Input { reader, json, line: 0, progress })
     }
 }
 
-/// Whether the first line with something in it is a JSON object (or the beginning of a very long one).
-fn begins_with_object(buffer: &[u8]) -> bool {
-    let complete = buffer.contains(&b'\n');
-    let Some(line) = buffer.split(|&b| b == b'\n').find(|line| !line.trim_ascii().is_empty()) else { return false };
-    if complete || buffer.len() < 1 << 20 {
-        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
-    } else {
-        line.trim_ascii_start().starts_with(b"{\"")
+/// What the input begins with, without a byte order mark, up to where it tells its format: two bytes that are no white space.
+fn beginning(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    /// White space behind which no format shows is text.
+    const MAX_BYTES: usize = 1 << 20;
+    let (mut start, mut solid) = (Vec::new(), 0);
+    for byte in reader.bytes().take(MAX_BYTES) {
+        let byte = byte?;
+        start.push(byte);
+        solid += usize::from(!byte.is_ascii_whitespace());
+        if start == MARK {
+            (start, solid) = (Vec::new(), 0);
+        } else if solid >= 2 && !MARK.starts_with(&start) {
+            break;
+        }
     }
+    Ok(start)
+}
+
+/// Whether this is the beginning of a JSON object, sound or not: a brace and a quote, or an empty object.
+fn begins_with_object(start: &[u8]) -> bool {
+    let mut bytes = start.iter().filter(|b| !b.is_ascii_whitespace());
+    bytes.next() == Some(&b'{') && matches!(bytes.next(), Some(b'"' | b'}'))
 }
 
 impl Input {
-    /// The next rows, at most `max`; none at the end.
+    /// The next rows, at most `max` and fewer where they are long; none at the end.
     pub fn chunk(&mut self, max: usize) -> Result<Vec<Row>> {
-        let mut rows = Vec::new();
-        while rows.len() < max {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < max && bytes < CHUNK_BYTES {
             let Some(row) = self.row()? else { break };
+            bytes += row.text.len();
             rows.push(row);
         }
         Ok(rows)
@@ -243,8 +257,10 @@ mod tests {
 
     #[test]
     fn formats_are_told_apart() {
-        assert!(begins_with_object(b"\n{\"instruction\":\"a\"}\nb"));
-        assert!(!begins_with_object(b"{instruction} is a word\n"));
+        let begins = |text: &str| begins_with_object(&beginning(&mut text.as_bytes()).unwrap());
+        assert!(begins("\n {\"instruction\":\"a\"}\nb") && begins("\u{feff}{ \"a\\ud800") && begins("{}"));
+        assert!(!begins("{instruction} is a word\n") && !begins("\u{feff}{") && !begins("\u{feff}"));
+        assert_eq!(beginning(&mut "\u{feff}ab".as_bytes()).unwrap(), b"ab");
         assert!(!begins_with_object(b""));
     }
 }

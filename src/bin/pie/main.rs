@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         // Whoever reads our output has seen enough (`pie … | head`).
         Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("pie: {e} [{}]", e.code());
+            output::say(&format!("pie: {e} [{}]", e.code()));
             ExitCode::FAILURE
         }
     }

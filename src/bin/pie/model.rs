@@ -34,8 +34,10 @@ impl ModelArgs {
     }
 
     fn locate(&self) -> Result<(PathBuf, Option<PathBuf>)> {
-        let named = self.model.clone().or_else(|| std::env::var("PIE_MODEL").ok());
-        if let Some(path) = named.as_deref().map(Path::new).filter(|path| path.exists() || path.components().count() > 1) {
+        let from_environment =
+            || std::env::var_os("PIE_MODEL").filter(|name| !name.is_empty()).map(|name| name.to_string_lossy().into_owned());
+        let named = self.model.clone().or_else(from_environment);
+        if let Some(path) = named.as_deref().map(Path::new).filter(|path| path.is_file() || path.components().count() > 1) {
             return Ok((path.to_owned(), Some(path.with_extension("taxonomy")).filter(|p| p.exists())));
         }
         let Some((dir, manifest)) = find_manifest()? else {

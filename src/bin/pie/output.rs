@@ -16,13 +16,15 @@ const INTERRUPTED: i32 = 130;
 /// On Ctrl-C or a termination signal: removes the unfinished file and ends, also while a read from stdin waits.
 pub fn remove_unfinished_on_interrupt() -> Result<()> {
     let handler = || {
+        let mut files = 0;
         if let Ok(unfinished) = UNFINISHED.lock() {
+            files = unfinished.len();
             for path in unfinished.iter() {
                 // Nothing to be done if it cannot be removed.
                 let _ = fs::remove_file(path);
             }
         }
-        eprintln!("pie: interrupted; nothing was written");
+        say(if files > 0 { "pie: interrupted; no file was written" } else { "pie: interrupted" });
         std::process::exit(INTERRUPTED);
     };
     ctrlc::set_handler(handler).map_err(|e| Error::new(ErrorCode::Internal, format!("signal handler: {e}")).with_source(e))
@@ -36,8 +38,11 @@ pub struct AtomicFile {
 
 impl AtomicFile {
     pub fn create(path: &Path) -> Result<Self> {
-        if path.is_dir() {
-            return Err(Error::new(ErrorCode::Io, format!("{} is a folder", path.display())));
+        // What a link points to is replaced, not the link; a pipe or a device is nobody's to replace.
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if path.exists() && !path.is_file() {
+            let what = if path.is_dir() { "a folder" } else { "no regular file" };
+            return Err(Error::new(ErrorCode::Io, format!("{} is {what}", path.display())));
         }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
@@ -90,6 +95,11 @@ pub fn write_files(files: &[(PathBuf, Vec<u8>)]) -> Result<()> {
         ready.push(file);
     }
     ready.into_iter().try_for_each(AtomicFile::persist)
+}
+
+/// A line on stderr. Nobody may be listening there; that stops nothing.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Lines on stdout.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output::say;
+
 pub struct Progress {
     bar: ProgressBar,
     counts_bytes: bool,
@@ -44,7 +46,7 @@ impl Progress {
 
     /// Prints a line on stderr without tearing the bar.
     pub fn print(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| say(line));
     }
 
     pub fn finish(&self) {

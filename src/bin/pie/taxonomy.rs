@@ -8,10 +8,10 @@ use pie_embed_wasm::tasks::{BuildOptions, Labelled, Level, Source, build, read_l
 use pie_embed_wasm::{Error, ErrorCode, Result};
 
 use crate::model::ModelArgs;
-use crate::output::write_file;
+use crate::output::{say, write_file};
 use crate::progress::Progress;
 
-/// `pie tag` and the browser take no larger taxonomy.
+/// A page downloads it beside the model: larger ones are not made.
 const MAX_BYTES: usize = 350_000;
 
 /// Make the taxonomy of a model from labelled instructions
@@ -23,6 +23,9 @@ pub struct Args {
     /// JSON lines of {"instruction", "category": "verb|noun", "conf"}
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    /// Rows to fit the scores of tasks on, best such as the model was not trained on; one in five of --data by default
+    #[arg(long, value_name = "FILE")]
+    data_dev: Option<PathBuf>,
     /// The same for the coarse kinds of task; each row's `name` is the kind as people say it
     #[arg(long, value_name = "FILE")]
     kinds: Option<PathBuf>,
@@ -53,6 +56,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let tasks = read(&args.data)?;
+    let tasks_dev = args.data_dev.as_deref().map(read).transpose()?.unwrap_or_default();
     let kinds = args.kinds.as_deref().map(read).transpose()?.unwrap_or_default();
     let kinds_dev = args.kinds_dev.as_deref().map(read).transpose()?.unwrap_or_default();
     let model = args.model.load()?;
@@ -62,14 +66,16 @@ pub fn run(args: Args) -> Result<()> {
         max_labels: args.max_labels,
         merge_above: args.merge_above,
         merge_same_noun_above: args.merge_same_noun_above,
+        ..BuildOptions::default()
     };
-    let mut sources = vec![Source { level: Level::Task, rows: &tasks, held_out: &[], options }];
+    let mut sources = vec![Source { level: Level::Task, rows: &tasks, held_out: &tasks_dev, options }];
     if !kinds.is_empty() {
-        // Kinds are chosen by hand: none merges.
-        let options = BuildOptions { merge_above: f32::INFINITY, merge_same_noun_above: f32::INFINITY, ..BuildOptions::default() };
+        // Kinds are chosen by hand: none merges, and each that is left out is another task.
+        let never = f32::INFINITY;
+        let options = BuildOptions { merge_above: never, merge_same_noun_above: never, near: never, ..BuildOptions::default() };
         sources.push(Source { level: Level::Kind, rows: &kinds, held_out: &kinds_dev, options });
     }
-    let progress = Progress::steps((tasks.len() + kinds.len() + kinds_dev.len()) as u64, "instructions embedded");
+    let progress = Progress::steps((tasks.len() + tasks_dev.len() + kinds.len() + kinds_dev.len()) as u64, "instructions embedded");
     let (bytes, reports) = build(&model.embedder, &model.sha256, &sources, |done| progress.set(done as u64))?;
     progress.finish();
     if bytes.len() > MAX_BYTES {
@@ -77,9 +83,9 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
     write_file(&args.output, &bytes)?;
-    eprintln!("{}: {} bytes", args.output.display(), bytes.len());
+    say(&format!("{}: {} bytes", args.output.display(), bytes.len()));
     for report in reports {
-        eprintln!(
+        say(&format!(
             "{} {}s ({} merged into others) from {} of {} rows; temperature {:.4}, unknown level {:.2}\n  \
              on {} held-out rows: first label right {:.3}, among three {:.3}, calibration error {:.3}, called unknown {:.3}\n  \
              rows of left-out labels called unknown: {:.3}",
@@ -96,7 +102,7 @@ pub fn run(args: Args) -> Result<()> {
             report.calibration_error,
             report.false_unknown,
             report.true_unknown,
-        );
+        ));
     }
     Ok(())
 }
