@@ -34,7 +34,7 @@ only_in 'bin' '\b(clap|indicatif|ctrlc)(::|;)' 'the command line stays in src/bi
 only_in 'kernels' '\bunsafe\b' 'unsafe stays in src/kernels/'
 
 # Who may import whom: a file uses its own layer and those before it; error.rs and config.rs are everyone's.
-layers=(kernels prompt gguf tokenizer encoder webgpu backend embedder tasks ieb train wasm)
+layers=(kernels prompt gguf tokenizer encoder embedder tasks ieb train wasm)
 for index in "${!layers[@]}"; do
   layer=${layers[index]} above=$(IFS='|' && echo "${layers[*]:index+1}")
   [ -n "$above" ] || continue
