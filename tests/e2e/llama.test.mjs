@@ -1,24 +1,27 @@
-// The shipped model is real GGUF: llama.cpp (as wasm, npm's @wllama/wllama) loads it and gives the same vectors.
+// Every model of models/manifest.json is real GGUF: llama.cpp (as wasm, npm's @wllama/wllama) loads it and gives
+// the same vectors.
 import assert from 'node:assert/strict';
-import { createReadStream } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { PieEmbedder } from '../../pkg/dist/node.js';
 import { launch } from './browser.mjs';
-import { dist, plainInstructions, shipped } from './files.mjs';
+import { plainInstructions } from './files.mjs';
 
 const TEXTS = 50;
 const MIN_COSINE = 0.99;
 
+const models = new URL('../../models/', import.meta.url);
+const manifest = JSON.parse(readFileSync(new URL('manifest.json', models), 'utf8'));
 const wllama = new URL('../node_modules/@wllama/wllama/esm/', import.meta.url);
 const FILES = {
   '/wllama.js': ['text/javascript', new URL('index.js', wllama)],
   '/wllama.wasm': ['application/wasm', new URL('wasm/wllama.wasm', wllama)],
-  '/model.gguf': ['application/octet-stream', new URL(`models/${shipped.file}`, dist)],
+  ...Object.fromEntries(manifest.models.map(({ file }) => [`/${file}`, ['application/octet-stream', new URL(file, models)]])),
 };
 
 describe('llama.cpp', () => {
-  let server, browser, pie;
+  let server, browser;
 
   // A server of its own: wllama's worker is a blob, which the demo's policy forbids.
   before(async () => {
@@ -30,31 +33,32 @@ describe('llama.cpp', () => {
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     browser = await launch();
-    pie = await PieEmbedder.load();
   });
   after(async () => {
-    pie?.dispose();
     await browser?.close();
     server.closeAllConnections();
     server.close();
   });
 
-  test(`its vectors of ${TEXTS} instructions agree with ours at cosine ${MIN_COSINE}`, { timeout: 300_000 }, async (t) => {
+  for (const model of manifest.models)
+  test(`its vectors of ${TEXTS} instructions agree with ours at cosine ${MIN_COSINE}: ${model.file}`, { timeout: 300_000 }, async (t) => {
     const texts = await plainInstructions(TEXTS);
     assert.equal(texts.length, TEXTS);
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
-    const theirs = await page.evaluate(async (texts) => {
+    const theirs = await page.evaluate(async ([texts, name]) => {
       const { Wllama } = await import('/wllama.js');
       const llama = new Wllama({ default: '/wllama.wasm' }, { suppressNativeLog: true });
-      const file = await (await fetch('/model.gguf')).blob();
+      const file = await (await fetch(name)).blob();
       // No pooling_type: the file names its own.
       await llama.loadModel([file], { embeddings: true, n_threads: 1, n_gpu_layers: 0, n_ctx: 512, n_batch: 512, n_ubatch: 512 });
       const vectors = [];
       for (const input of texts) vectors.push((await llama.createEmbedding({ input })).data[0].embedding);
       return vectors;
-    }, texts);
+    }, [texts, `/${model.file}`]);
 
+    const pie = await PieEmbedder.load({ model: new Uint8Array(readFileSync(new URL(model.file, models))), taxonomy: null });
+    t.after(() => pie.dispose());
     const { data, dims: [, width] } = await pie.embed(texts, { prompt: 'none' });
     const cosines = theirs.map((vector, row) => {
       assert.equal(vector.length, width);
@@ -63,7 +67,7 @@ describe('llama.cpp', () => {
     });
     const worst = cosines.indexOf(Math.min(...cosines));
     const mean = cosines.reduce((sum, cosine) => sum + cosine) / TEXTS;
-    t.diagnostic(`${shipped.file}: worst cosine ${cosines[worst].toFixed(5)}, mean ${mean.toFixed(5)}`);
+    t.diagnostic(`${model.file}: worst cosine ${cosines[worst].toFixed(5)}, mean ${mean.toFixed(5)}`);
     assert.ok(cosines[worst] >= MIN_COSINE, `cosine ${cosines[worst]} for ${JSON.stringify(texts[worst])}`);
   });
 });
