@@ -3,7 +3,7 @@
 
 STAGES=(fmt house clippy rust cli wasm-node wasm-scalar wasm-browser package npm)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
-FULL_STAGES=(bench)
+FULL_STAGES=(bench soak)
 
 stage_fmt() { cargo fmt --check || die "the Rust sources are not formatted: run 'cargo fmt'."; }
 
@@ -74,6 +74,14 @@ stage_cli() {
 }
 
 stage_bench() { bench; }
+
+# Memory stays flat over many more embeddings than the npm stage makes.
+stage_soak() {
+  ensure_browser
+  package
+  npm_modules tests
+  (cd tests && PIE_SOAK=20000 node --test --test-reporter=spec e2e/soak.test.mjs)
+}
 
 run_stages() {
   local wanted=() full='' argument all="${STAGES[*]} ${FULL_STAGES[*]}"
