@@ -32,6 +32,8 @@ pub const UNK_ID: &str = "tokenizer.ggml.unknown_token_id";
 pub const PAD_ID: &str = "tokenizer.ggml.padding_token_id";
 pub const MASK_ID: &str = "tokenizer.ggml.mask_token_id";
 
+/// What this project's own keys begin with; a file that has any has [`PIE_CHECKSUM`].
+pub const PIE: &str = "pie.";
 /// The prompt that the model was trained with, as `Prompt` reads it.
 pub const PIE_PROMPT: &str = "pie.prompt";
 /// Whether vectors are L2-normalised.

@@ -85,6 +85,13 @@ impl<'a> Gguf<'a> {
     /// crate does not read, [`ErrorCode::ModelCorrupt`] when the checksum differs.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let gguf = Self::parse_structure(bytes)?;
+        // Files of other programs have none; ours always do, so that an altered key or type of the entry is noticed too.
+        if gguf.checksum.is_none() && gguf.metadata.iter().any(|(key, _)| key.starts_with(keys::PIE)) {
+            return Err(Error::new(
+                ErrorCode::ModelCorrupt,
+                format!("the file has {:?} metadata but no {:?}", keys::PIE, keys::PIE_CHECKSUM),
+            ));
+        }
         if let Some((at, stored)) = gguf.checksum {
             let computed = checksum(bytes, at);
             if computed != stored {
