@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::checkpoint::{Checkpoint, Pruned, prune};
-use pie_embed_wasm::config::{Dtype, EncoderConfig, Pooling};
+use pie_embed_wasm::config::Dtype;
 use pie_embed_wasm::gguf::{ConvertOptions, convert};
 use pie_embed_wasm::ieb::{Fidelity, ModelEncoder, TextEncoder, Vectors, fidelity};
 use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
@@ -16,6 +16,7 @@ use crate::card;
 use crate::corpus::read_corpus;
 use crate::manifest::{Attached, Entry, Manifest, to_json};
 use crate::output::{Stdout, write_files};
+use crate::storage::StorageArgs;
 
 /// Texts that are compared where --sample names none.
 const SAMPLE: usize = 500;
@@ -31,27 +32,11 @@ pub struct Args {
     /// The model file to write
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
-    /// Dense layers
-    #[arg(long, default_value = "q8_0")]
-    dtype: Dtype,
-    /// Dense layers of the feed-forward part; as --dtype by default
-    #[arg(long)]
-    ffn_dtype: Option<Dtype>,
-    /// Word embeddings
-    #[arg(long, default_value = "q4_0")]
-    embedding_dtype: Dtype,
-    /// Position embeddings: f32 or f16
-    #[arg(long, default_value = "f16")]
-    position_dtype: Dtype,
-    /// mean or cls; what the checkpoint says by default, or mean
-    #[arg(long)]
-    pooling: Option<Pooling>,
+    #[command(flatten)]
+    storage: StorageArgs,
     /// The prompt that the model was trained with: pie, short, none, or a text with one {instruction}
     #[arg(long, default_value = "none")]
     prompt: Prompt,
-    /// The most tokens of one text; all positions by default
-    #[arg(long, value_name = "N")]
-    max_tokens: Option<usize>,
     /// Cut the vocabulary to N pieces: those that the corpus uses most, and all that is needed to spell anything
     #[arg(long, value_name = "N", requires = "vocab_corpus")]
     vocab: Option<usize>,
@@ -64,12 +49,6 @@ pub struct Args {
     /// Name in the file's metadata and in the manifest; the output file's by default
     #[arg(long)]
     name: Option<String>,
-    /// Licence of the weights (SPDX)
-    #[arg(long, default_value = "")]
-    license: String,
-    /// Base model, data and command, in words
-    #[arg(long, default_value = "")]
-    provenance: String,
     /// The model that training began with
     #[arg(long, default_value = "")]
     base: String,
@@ -109,12 +88,13 @@ pub struct Comparison {
 
 pub fn run(args: &Args) -> Result<()> {
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
-    check(args, &checkpoint.config)?;
+    let stem = || args.output.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let options = args.storage.options(&checkpoint, args.name.clone().unwrap_or_else(stem), args.prompt.clone())?;
+    check_folder(args)?;
     let corpus = read_all(&args.vocab_corpus)?;
     let sample = if args.sample.is_empty() { spread(&corpus, SAMPLE) } else { read_all(&args.sample)? };
     let pruned = args.vocab.map(|size| prune(&checkpoint, &corpus, size)).transpose()?;
     let exported = pruned.as_ref().map_or(&checkpoint, |pruned| &pruned.checkpoint);
-    let options = options(args, &checkpoint);
     let bytes = convert(exported, &options)?;
     // Loaded as a user would: what cannot be read back is not written.
     let embedder = Embedder::from_bytes(&bytes)?;
@@ -148,14 +128,8 @@ pub fn run(args: &Args) -> Result<()> {
     stdout.flush()
 }
 
-fn check(args: &Args, config: &EncoderConfig) -> Result<()> {
-    if !matches!(args.position_dtype, Dtype::F32 | Dtype::F16) {
-        return Err(Error::new(ErrorCode::InvalidArgument, format!("--position-dtype is {}; it must be f32 or f16", args.position_dtype)));
-    }
-    let positions = config.max_position_embeddings;
-    if let Some(n) = args.max_tokens.filter(|n| !(3..=positions).contains(n)) {
-        return Err(Error::new(ErrorCode::InvalidArgument, format!("--max-tokens is {n}; it must lie in 3..={positions}")));
-    }
+/// The manifest names files of its own folder.
+fn check_folder(args: &Args) -> Result<()> {
     if let Some(path) = &args.manifest
         && folder(path) != folder(&args.output)
     {
@@ -171,23 +145,6 @@ fn folder(path: &Path) -> Option<PathBuf> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn options(args: &Args, checkpoint: &Checkpoint) -> ConvertOptions {
-    let stem = || args.output.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    ConvertOptions {
-        dtype: args.dtype,
-        ffn_dtype: args.ffn_dtype,
-        embedding_dtype: args.embedding_dtype,
-        position_dtype: args.position_dtype,
-        pooling: args.pooling.or(checkpoint.pooling).unwrap_or(Pooling::Mean),
-        prompt: args.prompt.clone(),
-        normalize: true,
-        max_tokens: args.max_tokens,
-        name: args.name.clone().unwrap_or_else(stem),
-        license: args.license.clone(),
-        provenance: args.provenance.clone(),
-    }
 }
 
 fn read_all(paths: &[PathBuf]) -> Result<Vec<String>> {
@@ -256,7 +213,7 @@ fn entry(args: &Args, options: &ConvertOptions, bytes: &[u8], comparison: Option
         file: file_name(&args.output),
         sha256,
         bytes: bytes.len(),
-        license: args.license.clone(),
+        license: args.storage.license.clone(),
         base: args.base.clone(),
         data: args.data.clone(),
         dtype: dtypes.into_iter().map(|(part, dtype)| (part.to_owned(), dtype.to_string())).collect(),

@@ -17,6 +17,7 @@ mod model;
 mod output;
 mod phrasebook;
 mod progress;
+mod storage;
 mod tag;
 mod taxonomy;
 mod train;
