@@ -10,7 +10,6 @@ use super::{BLOCK, PANEL, TILE_ROWS};
 /// Float weights of a dense layer, `[columns, k]`, packed.
 pub struct PackedF32 {
     values: Vec<f32>,
-    columns: usize,
     k: usize,
 }
 
@@ -28,12 +27,7 @@ impl PackedF32 {
                 panel[at * PANEL + column % PANEL] = w;
             }
         }
-        Self { values, columns, k }
-    }
-
-    /// Number of outputs.
-    pub const fn columns(&self) -> usize {
-        self.columns
+        Self { values, k }
     }
 }
 

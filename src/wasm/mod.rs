@@ -3,7 +3,7 @@
 
 mod convert;
 
-use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
 use crate::embedder::{EmbedOptions, Embedder};
@@ -181,12 +181,6 @@ impl Engine {
 /// A tagger of the caller's own labels.
 #[wasm_bindgen(js_name = Tagger)]
 pub struct WasmTagger(Tagger);
-
-/// The sha256 of bytes, for pages that have no `crypto.subtle` (insecure origins).
-#[wasm_bindgen(js_name = sha256)]
-pub fn sha256_of(bytes: &Uint8Array) -> String {
-    crate::sha256_hex(&bytes.to_vec())
-}
 
 fn embed_options(options: JsEmbedOptions) -> Result<EmbedOptions, Error> {
     Ok(EmbedOptions {
