@@ -1,6 +1,7 @@
 //! A Hugging Face BERT checkpoint: `config.json`, `tokenizer.json` and `model.safetensors` in one folder.
 
 mod prune;
+mod save;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +15,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::tokenizer::{Normalization, SpecialTokens, Vocabulary};
 
 pub use prune::{Pruned, prune};
+#[cfg(feature = "train")]
+pub(crate) use save::write_tensors;
 
 /// A checkpoint in memory. Weights keep Hugging Face's names without a `bert.` in front, as f32, row-major.
 #[derive(Clone, Debug)]

@@ -25,6 +25,13 @@ pub struct Pruned {
     pub dropped_pieces: usize,
 }
 
+impl std::fmt::Display for Pruned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let share = 100.0 * (1.0 - self.dropped_pieces as f64 / self.corpus_pieces.max(1) as f64);
+        write!(f, "{} pieces, {} of them for spelling; they are {share:.2} % of the corpus's", self.kept.len(), self.required)
+    }
+}
+
 /// Cuts the vocabulary down to `size` pieces.
 ///
 /// Kept are, in this order: the special tokens; for spelling, each single character and each `##` character of a script that is

@@ -15,5 +15,7 @@ pub use block::{dequantize, int8_blocks};
 #[cfg(feature = "convert")]
 pub use convert::{ConvertOptions, convert};
 pub use read::{Array, Gguf, Tensor, Value};
+#[cfg(feature = "train")]
+pub(crate) use write::ggml_dtype;
 #[cfg(feature = "convert")]
 pub use write::{GgufWriter, MetadataValue};

@@ -47,13 +47,8 @@ impl GgufWriter {
         if let Some(at) = values.iter().position(|x| !x.is_finite()) {
             return Err(Error::new(ErrorCode::ModelCorrupt, format!("tensor {name:?} holds {} at element {at}", values[at])));
         }
-        let ggml = match dtype {
-            Dtype::F32 => GgmlDType::F32,
-            Dtype::F16 => GgmlDType::F16,
-            Dtype::Q8_0 => GgmlDType::Q8_0,
-            Dtype::Q4_0 => GgmlDType::Q4_0,
-        };
-        let quantised = Tensor::from_slice(values, shape, &Device::Cpu).and_then(|t| QTensor::quantize(&t, ggml)).map_err(candle)?;
+        let quantised =
+            Tensor::from_slice(values, shape, &Device::Cpu).and_then(|t| QTensor::quantize(&t, ggml_dtype(dtype))).map_err(candle)?;
         self.tensors.push((name.to_owned(), quantised));
         Ok(self)
     }
@@ -76,4 +71,14 @@ impl GgufWriter {
 
 fn candle(e: candle_core::Error) -> Error {
     Error::new(ErrorCode::Internal, format!("writing GGUF: {e}")).with_source(e)
+}
+
+/// Candle's name of a dtype.
+pub(crate) const fn ggml_dtype(dtype: Dtype) -> GgmlDType {
+    match dtype {
+        Dtype::F32 => GgmlDType::F32,
+        Dtype::F16 => GgmlDType::F16,
+        Dtype::Q8_0 => GgmlDType::Q8_0,
+        Dtype::Q4_0 => GgmlDType::Q4_0,
+    }
 }

@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::encoder::numbers;
-use super::export::write_tensors;
 use super::optimiser::{Optimiser, Slot};
 use super::settings::Settings;
-use crate::checkpoint::Weight;
+use crate::checkpoint::{Weight, write_tensors};
 use crate::error::{Error, ErrorCode, Result};
 
 /// The file's name in the run folder.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ops;
 use crate::checkpoint::{Checkpoint, Weight};
-use crate::config::{EncoderConfig, Pooling};
+use crate::config::{Dtype, EncoderConfig, Pooling};
 use crate::error::{Error, ErrorCode, Result};
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
@@ -26,6 +26,24 @@ pub enum Freeze {
     Words,
     /// Words, positions and token types.
     Embeddings,
+}
+
+/// How a model file will store the weights: the forward pass sees them rounded that way, the optimiser keeps them in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounding {
+    /// Attention's dense layers.
+    pub attention: Dtype,
+    /// The feed-forward ones.
+    pub ffn: Dtype,
+    /// Word embeddings.
+    pub words: Dtype,
+}
+
+impl Default for Rounding {
+    /// None.
+    fn default() -> Self {
+        Self { attention: Dtype::F32, ffn: Dtype::F32, words: Dtype::F32 }
+    }
 }
 
 /// The token ids of several texts, one behind the other.
@@ -65,8 +83,8 @@ struct Pair {
 }
 
 impl Pair {
-    fn linear(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        ops::linear(x, &self.weight, &self.bias)
+    fn linear(&self, x: &Tensor, dtype: Dtype) -> candle_core::Result<Tensor> {
+        ops::linear(x, &ops::stored_as(&self.weight, dtype)?, &self.bias)
     }
 
     fn add_norm(&self, x: &Tensor, branch: &Tensor, eps: f32) -> candle_core::Result<Tensor> {
@@ -90,6 +108,7 @@ pub struct Encoder {
     pub config: EncoderConfig,
     pub pooling: Pooling,
     dtype: DType,
+    rounding: Rounding,
     device: Device,
     words: Tensor,
     positions: Tensor,
@@ -176,7 +195,25 @@ impl Encoder {
         let embedding_norm = loader.pair("embeddings.LayerNorm", &[hidden])?;
         let layers = (0..config.num_hidden_layers).map(|n| loader.layer(n, hidden, config.intermediate_size)).collect::<Result<_>>()?;
         let Loader { variables, frozen, .. } = loader;
-        Ok(Self { config, pooling, dtype, device: device.clone(), words, positions, types, embedding_norm, layers, variables, frozen })
+        let (device, rounding) = (device.clone(), Rounding::default());
+        Ok(Self { config, pooling, dtype, rounding, device, words, positions, types, embedding_norm, layers, variables, frozen })
+    }
+
+    /// The same with weights that the forward pass sees rounded.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] when rows are no whole blocks of a dtype.
+    pub fn rounded(mut self, rounding: Rounding) -> Result<Self> {
+        let Rounding { attention, ffn, words } = rounding;
+        let EncoderConfig { hidden_size: hidden, intermediate_size: intermediate, .. } = self.config;
+        for (dtype, row) in [(attention, hidden), (ffn, hidden), (ffn, intermediate), (words, hidden)] {
+            if !row.is_multiple_of(dtype.block_len()) {
+                let message = format!("rows of {row} numbers are no whole blocks of {dtype}, which takes {}", dtype.block_len());
+                return Err(Error::new(ErrorCode::InvalidArgument, message));
+            }
+        }
+        self.rounding = rounding;
+        Ok(self)
     }
 
     /// What is trained, by Hugging Face's names, in a fixed order.
@@ -224,15 +261,17 @@ impl Encoder {
         let ids = Tensor::from_slice(input_ids, input_ids.len(), &self.device)?;
         let positions = Tensor::from_slice(&positions, positions.len(), &self.device)?;
         let places = self.positions.index_select(&positions, 0)?.broadcast_add(&self.types.narrow(0, 0, 1)?)?;
-        let words = self.words.index_select(&ids, 0)?;
+        let Rounding { attention, ffn, words } = self.rounding;
+        // Blocks lie within rows, so that rounding the rows is rounding the table.
+        let words = ops::stored_as(&self.words.index_select(&ids, 0)?, words)?;
         let (words, places) = (words.to_dtype(self.dtype)?, places.to_dtype(self.dtype)?);
         let mut x = Dropout::apply(dropout, self.embedding_norm.add_norm(&words, &places, eps)?)?;
         for layer in &self.layers {
-            let (q, k, v) = (layer.query.linear(&x)?, layer.key.linear(&x)?, layer.value.linear(&x)?);
+            let (q, k, v) = (layer.query.linear(&x, attention)?, layer.key.linear(&x, attention)?, layer.value.linear(&x, attention)?);
             let context = ops::attention(&q, &k, &v, lengths, heads)?;
-            let branch = Dropout::apply(dropout, layer.attention_output.linear(&context)?)?;
+            let branch = Dropout::apply(dropout, layer.attention_output.linear(&context, attention)?)?;
             x = layer.attention_norm.add_norm(&x, &branch, eps)?;
-            let branch = layer.down.linear(&ops::gelu(&layer.up.linear(&x)?)?)?;
+            let branch = layer.down.linear(&ops::gelu(&layer.up.linear(&x, ffn)?)?, ffn)?;
             x = layer.output_norm.add_norm(&x, &Dropout::apply(dropout, branch)?, eps)?;
         }
         Ok(x)

@@ -1,5 +1,7 @@
 //! How good vectors are at telling tasks apart, on examples that were not trained on.
 
+use std::collections::HashSet;
+
 use rand::Rng;
 use rand::seq::index;
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::dataset::{Example, Source};
 use super::ops::float::dot;
 use super::random::{Purpose, generator};
-use crate::ieb::spearman;
+use crate::error::Result;
+use crate::ieb::{KMeans, Vectors, adjusted_rand_index, spearman};
 
 /// Examples of a source that are looked at, at most.
 pub const MAX_EXAMPLES: usize = 1_000;
@@ -18,6 +21,8 @@ const PAIRS: usize = 1_500;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     pub examples: usize,
+    /// Adjusted Rand index of k-means clusters, one a task, against the tasks (the benchmark's clustering test).
+    pub clustering: f64,
     /// Share of the examples whose nearest neighbour has their task, of those whose task has another example.
     pub nearest: f64,
     /// Spearman's correlation of cosine with "same task" over as many pairs that are as that are not.
@@ -26,19 +31,23 @@ pub struct Quality {
     pub margin: f64,
 }
 
-/// The examples to look at: whole tasks of two and more, until there are [`MAX_EXAMPLES`].
-pub fn choose(source: &Source) -> Vec<u32> {
-    let mut rows = Vec::new();
-    for task in source.tasks().into_iter().filter(|task| task.len() > 1) {
+/// The examples to look at, and the task of each: whole tasks of two and more, until there are [`MAX_EXAMPLES`].
+pub fn choose(source: &Source) -> (Vec<u32>, Vec<usize>) {
+    let (mut rows, mut tasks) = (Vec::new(), Vec::new());
+    for (n, task) in source.tasks().into_iter().enumerate().filter(|(_, task)| task.len() > 1) {
         if rows.len() + task.len() <= MAX_EXAMPLES {
+            tasks.extend(std::iter::repeat_n(n, task.len()));
             rows.extend(task);
         }
     }
-    rows
+    (rows, tasks)
 }
 
 /// Measures rows `[examples, dim]`, L2-normalised.
-pub fn measure(vectors: &[Vec<f32>], examples: &[&Example], seed: u64) -> Quality {
+///
+/// # Errors
+/// [`ErrorCode::InvalidArgument`](crate::ErrorCode::InvalidArgument) for a number that is not finite.
+pub fn measure(vectors: &[Vec<f32>], examples: &[&Example], tasks: &[usize], seed: u64) -> Result<Quality> {
     let count = vectors.len();
     let cosine = |i: usize, j: usize| dot(&vectors[i], &vectors[j]);
     let (mut right, mut asked, mut same_pairs) = (0, 0, Vec::new());
@@ -77,12 +86,20 @@ pub fn measure(vectors: &[Vec<f32>], examples: &[&Example], seed: u64) -> Qualit
         }
     }
     let mean = |x: &[f32]| x.iter().map(|&x| f64::from(x)).sum::<f64>() / x.len().max(1) as f64;
-    Quality {
+    Ok(Quality {
         examples: count,
+        clustering: clustering(vectors, tasks, seed)?,
         nearest: f64::from(right as u32) / f64::from(asked.max(1)),
         correlation: binary_spearman(&same, &different),
         margin: mean(&same) - mean(&different),
-    }
+    })
+}
+
+fn clustering(vectors: &[Vec<f32>], tasks: &[usize], seed: u64) -> Result<f64> {
+    let clusters = tasks.iter().collect::<HashSet<_>>().len();
+    let Some(dimensions) = vectors.first().map(Vec::len) else { return Ok(0.0) };
+    let found = KMeans { seed, ..KMeans::new(clusters) }.fit(&Vectors::new(vectors.concat(), dimensions)?)?;
+    Ok(adjusted_rand_index(tasks, &found.labels))
 }
 
 /// Spearman's correlation of scores with a 0/1 label; 0 where it is not defined.

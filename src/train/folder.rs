@@ -105,9 +105,9 @@ impl RunFolder {
     /// # Errors
     /// [`ErrorCode::Io`].
     pub fn record_quality(&mut self, step: u64, set: &str, quality: &Quality) -> Result<()> {
-        let Quality { examples, nearest, correlation, margin } = quality;
+        let Quality { examples, clustering, nearest, correlation, margin } = quality;
         self.record(json!({
-            "kind": "dev", "step": step, "set": set, "examples": examples, "nearest": nearest, "correlation": correlation,
+            "kind": "dev", "step": step, "set": set, "examples": examples, "clustering": clustering, "nearest": nearest, "correlation": correlation,
             "margin": margin,
         }))
     }

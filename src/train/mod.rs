@@ -10,7 +10,6 @@ mod curve;
 mod dataset;
 mod encoder;
 mod evaluate;
-mod export;
 mod folder;
 pub mod loss;
 pub mod ops;
@@ -26,7 +25,7 @@ mod trainer;
 
 pub use augment::{Augmentation, Augmenter, Before, Behind, Material, Probabilities, Sloppy, Typos, Wrap};
 pub use dataset::{Example, Findings, Label, Source, files};
-pub use encoder::{Dropout, Encoder, Freeze, Tokens};
+pub use encoder::{Dropout, Encoder, Freeze, Rounding, Tokens};
 pub use evaluate::Quality;
 pub use optimiser::{AdamW, Gradients, Optimiser, Slot};
 pub use phrasebook::{Expansion, Phrase, Phrasebook, Task};

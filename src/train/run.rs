@@ -10,7 +10,6 @@ use super::checkpoint::{self, Identity, Inputs};
 use super::dataset::{Source, files};
 use super::encoder::{Encoder, numbers};
 use super::evaluate::{Quality, choose, measure};
-use super::export::{Description, write_model};
 use super::folder::RunFolder;
 use super::optimiser::Optimiser;
 use super::sampler::Sampler;
@@ -109,6 +108,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event<'_>) -> bool) -> Result<
     let settings = &identity.settings;
     let pooling = settings.pooling.or(base.pooling).unwrap_or(Pooling::Mean);
     let encoder = Encoder::new(&base, settings.layers, pooling, settings.freeze, settings.width.dtype(), &job.device)?;
+    let encoder = encoder.rounded(settings.rounding)?;
     let mut run = Run {
         job,
         identity: &identity,
@@ -219,9 +219,10 @@ impl Run<'_> {
     fn look(&mut self, step: u64) -> Result<Vec<(String, Quality)>> {
         let mut all = Vec::new();
         for (set, source) in self.dev {
-            let examples: Vec<_> = choose(source).into_iter().map(|row| &source.examples[row as usize]).collect();
+            let (rows, tasks) = choose(source);
+            let examples: Vec<_> = rows.into_iter().map(|row| &source.examples[row as usize]).collect();
             let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
-            let quality = measure(&self.trainer.embed(&texts)?, &examples, self.identity.settings.seed);
+            let quality = measure(&self.trainer.embed(&texts)?, &examples, &tasks, self.identity.settings.seed)?;
             self.folder.record_quality(step, set, &quality)?;
             (self.on_event)(&Event::Dev { step, set, quality });
             all.push((set.clone(), quality));
@@ -261,14 +262,14 @@ impl Run<'_> {
         let quality = self.look(steps)?;
         let model = self.job.out.join("model");
         let Trainer { encoder, .. } = &self.trainer;
-        let description = Description {
-            base: &self.job.base,
-            layers: encoder.config.num_hidden_layers,
-            hidden: encoder.config.hidden_size,
-            pooling: encoder.pooling,
-            max_tokens,
+        let trained = Checkpoint {
+            name: base.name.clone(),
+            config: encoder.config.clone(),
+            vocabulary: base.vocabulary.clone(),
+            pooling: Some(encoder.pooling),
+            weights: encoder.weights()?,
         };
-        write_model(&model, &encoder.weights()?, &description)?;
+        trained.save(&model, max_tokens)?;
         Ok(Summary { model, steps, quality })
     }
 }

@@ -6,7 +6,7 @@ use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use super::augment::Probabilities;
-use super::encoder::Freeze;
+use super::encoder::{Freeze, Rounding};
 use super::optimiser::AdamW;
 use super::sampler::Shape;
 use super::schedule::{Decay, Schedule};
@@ -133,6 +133,8 @@ pub struct Settings {
     pub augment: Probabilities,
     pub distillation: Option<Distillation>,
     pub width: Width,
+    /// How the model file will store the weights; not at all by default.
+    pub rounding: Rounding,
 }
 
 impl Default for Settings {
@@ -166,6 +168,7 @@ impl Default for Settings {
             augment: Probabilities::default(),
             distillation: None,
             width: Width::F32,
+            rounding: Rounding::default(),
         }
     }
 }

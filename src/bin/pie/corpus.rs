@@ -1,7 +1,7 @@
 //! Texts out of files of several shapes.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::Value;
@@ -9,9 +9,15 @@ use serde_json::Value;
 /// The fields of an object that hold a text.
 const FIELDS: [&str; 4] = ["instruction", "text", "instruction1", "instruction2"];
 
+/// The texts of all files, in their order.
+pub fn read_all(paths: &[PathBuf]) -> Result<Vec<String>> {
+    let texts: Vec<Vec<String>> = paths.iter().map(|path| read_corpus(path)).collect::<Result<_>>()?;
+    Ok(texts.concat())
+}
+
 /// The texts of a file, blank ones left out: of `.json` the strings of a list, and in objects at any depth the fields
 /// `instruction`, `text`, `instruction1`, `instruction2`; of `.jsonl` the same, a value a line; of any other file the lines.
-pub fn read_corpus(path: &Path) -> Result<Vec<String>> {
+fn read_corpus(path: &Path) -> Result<Vec<String>> {
     let file = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
     let faulty = |line: usize, e: serde_json::Error| {
         let place = if line == 0 { String::new() } else { format!("line {line}: ") };

@@ -13,7 +13,7 @@ use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, s
 use serde_json::{Value, json};
 
 use crate::card;
-use crate::corpus::read_corpus;
+use crate::corpus::read_all;
 use crate::manifest::{Attached, Entry, Manifest, to_json};
 use crate::output::{Stdout, write_files};
 use crate::storage::StorageArgs;
@@ -147,11 +147,6 @@ fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn read_all(paths: &[PathBuf]) -> Result<Vec<String>> {
-    let texts: Vec<Vec<String>> = paths.iter().map(|path| read_corpus(path)).collect::<Result<_>>()?;
-    Ok(texts.concat())
-}
-
 /// At most `n` of the texts, evenly spread.
 fn spread(texts: &[String], n: usize) -> Vec<String> {
     let n = n.min(texts.len());
@@ -274,13 +269,7 @@ fn vocabulary_json(pruned: &Pruned) -> Value {
 fn summary(args: &Args, entry: &Entry, pruned: Option<&Pruned>, comparison: Option<&Comparison>) -> Result<String> {
     let mut text = format!("{}: {} bytes, sha256 {}\n", args.output.display(), entry.bytes, entry.sha256);
     if let Some(pruned) = pruned {
-        let share = 100.0 * (1.0 - pruned.dropped_pieces as f64 / pruned.corpus_pieces.max(1) as f64);
-        let _ = writeln!(
-            text,
-            "vocabulary: {} pieces, {} of them for spelling; they are {share:.2} % of the corpus's",
-            pruned.kept.len(),
-            pruned.required
-        );
+        let _ = writeln!(text, "vocabulary: {pruned}");
     }
     if let Some(comparison) = comparison {
         let mut line = |what: &str, f: &Fidelity| {

@@ -17,6 +17,7 @@ mod model;
 mod output;
 mod phrasebook;
 mod progress;
+mod prune;
 mod storage;
 mod tag;
 mod taxonomy;
@@ -43,6 +44,7 @@ enum Command {
     Eval(eval::Args),
     Export(export::Args),
     Phrasebook(phrasebook::Args),
+    Prune(prune::Args),
     Train(Box<train::Args>),
 }
 
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Phrasebook(args) => phrasebook::run(&args),
+        Command::Prune(args) => prune::run(&args),
         Command::Train(args) => train::run(*args),
     });
     match result {

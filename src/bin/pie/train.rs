@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use pie_embed_wasm::config::Pooling;
+use pie_embed_wasm::config::{Dtype, Pooling};
 use pie_embed_wasm::train::{
-    AdamW, DataFile, Decay, Distillation, Event, Freeze, Job, Loss, Probabilities, Settings, Summary, Target, Width, device, train,
+    AdamW, DataFile, Decay, Distillation, Event, Freeze, Job, Loss, Probabilities, Rounding, Settings, Summary, Target, Width, device,
+    train,
 };
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 
@@ -123,6 +124,16 @@ pub struct Args {
     #[arg(long, value_parser = ["f32", "bf16"], default_value = "f32", help_heading = "Optimiser")]
     width: String,
 
+    /// Round attention's dense layers in the forward pass as the model file will store them
+    #[arg(long, default_value = "f32", help_heading = "Rounding")]
+    dtype: Dtype,
+    /// The same for the feed-forward part; as --dtype by default
+    #[arg(long, help_heading = "Rounding")]
+    ffn_dtype: Option<Dtype>,
+    /// The same for word embeddings
+    #[arg(long, default_value = "f32", help_heading = "Rounding")]
+    embedding_dtype: Dtype,
+
     /// Folder with wrappers.txt and documents.txt in place of the built-in ones
     #[arg(long, value_name = "DIR", help_heading = "Augmentation")]
     augment: Option<PathBuf>,
@@ -192,6 +203,7 @@ impl Args {
                 weight: self.distill_weight,
             }),
             width: if self.width == "bf16" { Width::Bf16 } else { Width::F32 },
+            rounding: Rounding { attention: self.dtype, ffn: self.ffn_dtype.unwrap_or(self.dtype), words: self.embedding_dtype },
         };
         Ok(Job {
             base: self.base,
@@ -230,7 +242,10 @@ pub fn run(args: Args) -> Result<()> {
     progress.bar.finish_and_clear();
     let Summary { model, steps, quality } = outcome?;
     for (set, q) in quality {
-        println!("{set}\tnearest {:.4}\tcorrelation {:.4}\tmargin {:.4}\t{} examples", q.nearest, q.correlation, q.margin, q.examples);
+        println!(
+            "{set}\tnearest {:.4}\tclustering {:.4}\tcorrelation {:.4}\tmargin {:.4}\t{} examples",
+            q.nearest, q.clustering, q.correlation, q.margin, q.examples
+        );
     }
     println!("{} after {steps} steps", model.display());
     Ok(())
@@ -282,8 +297,8 @@ impl Progress {
                 }
             }
             Event::Dev { step, set, quality: q } => self.line(&format!(
-                "step {step}  {set}: nearest {:.4}  correlation {:.4}  margin {:.4}  ({} examples)",
-                q.nearest, q.correlation, q.margin, q.examples
+                "step {step}  {set}: nearest {:.4}  clustering {:.4}  correlation {:.4}  margin {:.4}  ({} examples)",
+                q.nearest, q.clustering, q.correlation, q.margin, q.examples
             )),
             Event::Checkpoint { .. } => {}
         }

@@ -11,8 +11,11 @@ mod gelu;
 mod linear;
 mod norm;
 pub mod reference;
+mod rounding;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
+
+pub use rounding::stored_as;
 
 /// Rows of a chunk that one thread takes. Sums over rows are first taken within a chunk, then over chunks in order, so that they
 /// do not depend on the number of threads.

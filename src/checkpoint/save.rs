@@ -1,0 +1,176 @@
+//! A checkpoint as a Hugging Face folder, which transformers and sentence-transformers load too.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::{Value, json};
+
+use super::{Checkpoint, Weight};
+use crate::config::{EncoderConfig, Pooling};
+use crate::error::{Error, ErrorCode, Result};
+use crate::tokenizer::Vocabulary;
+
+impl Checkpoint {
+    /// Writes `config.json`, `model.safetensors`, the tokenizer (`tokenizer.json`, `tokenizer_config.json`, `vocab.txt`), and
+    /// sentence-transformers' `modules.json`, `sentence_bert_config.json` (with `max_tokens`) and `1_Pooling/config.json`.
+    ///
+    /// The folder appears whole, in the place of one that is there: it is written beside and then renamed.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Io`].
+    pub fn save(&self, dir: &Path, max_tokens: usize) -> Result<()> {
+        let beside = dir.with_extension("tmp");
+        remove(&beside)?;
+        let written = self.write_files(&beside, max_tokens);
+        if let Err(e) = written {
+            // A full disk is given its bytes back; what went wrong is the error that counts.
+            let _ = remove(&beside);
+            return Err(e);
+        }
+        remove(dir)?;
+        fs::rename(&beside, dir).map_err(|e| Error::io(dir, e))
+    }
+
+    fn write_files(&self, dir: &Path, max_tokens: usize) -> Result<()> {
+        let pooling_dir = dir.join("1_Pooling");
+        fs::create_dir_all(&pooling_dir).map_err(|e| Error::io(&pooling_dir, e))?;
+        let Self { config, vocabulary, .. } = self;
+        let pooling = self.pooling.unwrap_or(Pooling::Mean);
+        let modules = json!([
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+            {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
+        ]);
+        let pool = json!({
+            "word_embedding_dimension": config.hidden_size,
+            "pooling_mode_cls_token": pooling == Pooling::Cls,
+            "pooling_mode_mean_tokens": pooling == Pooling::Mean,
+            "pooling_mode_max_tokens": false,
+            "pooling_mode_mean_sqrt_len_tokens": false,
+        });
+        for (name, value) in [
+            ("config.json", config_json(config, vocabulary)),
+            ("tokenizer.json", tokenizer_json(vocabulary)),
+            ("tokenizer_config.json", tokenizer_config_json(config, vocabulary)),
+            ("modules.json", modules),
+            ("sentence_bert_config.json", json!({"max_seq_length": max_tokens, "do_lower_case": false})),
+            ("1_Pooling/config.json", pool),
+        ] {
+            let path = dir.join(name);
+            fs::write(&path, format!("{value:#}\n")).map_err(|e| Error::io(&path, e))?;
+        }
+        let path = dir.join("vocab.txt");
+        fs::write(&path, vocabulary.tokens.join("\n") + "\n").map_err(|e| Error::io(&path, e))?;
+        write_tensors(&dir.join("model.safetensors"), &self.weights, None)
+    }
+}
+
+fn config_json(config: &EncoderConfig, vocabulary: &Vocabulary) -> Value {
+    json!({
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.num_hidden_layers,
+        "num_attention_heads": config.num_attention_heads,
+        "max_position_embeddings": config.max_position_embeddings,
+        "type_vocab_size": config.type_vocab_size,
+        // The shortest decimal that reads back as the same f32.
+        "layer_norm_eps": config.layer_norm_eps.to_string().parse::<f64>().unwrap_or(1e-12),
+        "hidden_act": "gelu",
+        "position_embedding_type": "absolute",
+        "pad_token_id": vocabulary.special.pad,
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "initializer_range": 0.02,
+    })
+}
+
+/// Hugging Face's `tokenizer.json` of an uncased or cased BERT.
+fn tokenizer_json(vocabulary: &Vocabulary) -> Value {
+    let (special, normalization) = (vocabulary.special, vocabulary.normalization);
+    let token = |id: u32| vocabulary.tokens[id as usize].as_str();
+    let mut ids = [special.pad, special.unk, special.cls, special.sep, special.mask];
+    ids.sort_unstable();
+    let added = ids.map(|id| {
+        json!({
+            "id": id, "content": token(id), "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true,
+        })
+    });
+    let (cls, sep) = (token(special.cls), token(special.sep));
+    let vocab: serde_json::Map<String, Value> =
+        vocabulary.tokens.iter().enumerate().map(|(id, token)| (token.clone(), id.into())).collect();
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added,
+        "normalizer": {
+            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": normalization.handle_chinese_chars,
+            "strip_accents": normalization.strip_accents, "lowercase": normalization.lowercase,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": cls, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                {"SpecialToken": {"id": sep, "type_id": 0}}],
+            "pair": [{"SpecialToken": {"id": cls, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                {"SpecialToken": {"id": sep, "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
+                {"SpecialToken": {"id": sep, "type_id": 1}}],
+            "special_tokens": {
+                cls: {"id": cls, "ids": [special.cls], "tokens": [cls]},
+                sep: {"id": sep, "ids": [special.sep], "tokens": [sep]},
+            },
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {
+            "type": "WordPiece", "unk_token": token(special.unk), "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+            "vocab": vocab,
+        },
+    })
+}
+
+fn tokenizer_config_json(config: &EncoderConfig, vocabulary: &Vocabulary) -> Value {
+    let token = |id: u32| vocabulary.tokens[id as usize].as_str();
+    let special = vocabulary.special;
+    json!({
+        "tokenizer_class": "BertTokenizer",
+        "model_max_length": config.max_position_embeddings,
+        "do_lower_case": vocabulary.normalization.lowercase,
+        "strip_accents": vocabulary.normalization.strip_accents,
+        "tokenize_chinese_chars": vocabulary.normalization.handle_chinese_chars,
+        "cls_token": token(special.cls),
+        "sep_token": token(special.sep),
+        "unk_token": token(special.unk),
+        "pad_token": token(special.pad),
+        "mask_token": token(special.mask),
+    })
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    if dir.exists() { fs::remove_dir_all(dir).map_err(|e| Error::io(dir, e)) } else { Ok(()) }
+}
+
+/// Writes f32 tensors as safetensors, and waits until they are on the disk. `metadata` goes into the header under `pie`.
+///
+/// # Errors
+/// [`ErrorCode::Io`].
+pub fn write_tensors(path: &Path, weights: &BTreeMap<String, Weight>, metadata: Option<String>) -> Result<()> {
+    let internal = |e: safetensors::SafeTensorError| Error::new(ErrorCode::Internal, format!("{}: {e}", path.display())).with_source(e);
+    let bytes: Vec<(&String, &Weight, Vec<u8>)> =
+        weights.iter().map(|(name, w)| (name, w, w.values.iter().flat_map(|x| x.to_le_bytes()).collect())).collect();
+    let mut views = Vec::with_capacity(bytes.len());
+    for (name, weight, bytes) in &bytes {
+        views.push((name.as_str(), TensorView::new(Dtype::F32, weight.shape.clone(), bytes).map_err(internal)?));
+    }
+    let key = if metadata.is_some() { "pie" } else { "format" };
+    let metadata = [(key.to_owned(), metadata.unwrap_or_else(|| "pt".to_owned()))].into();
+    let file = safetensors::serialize(views, Some(metadata)).map_err(internal)?;
+    let io = |e| Error::io(path, e);
+    let mut out = fs::File::create(path).map_err(io)?;
+    std::io::Write::write_all(&mut out, &file).map_err(io)?;
+    out.sync_all().map_err(io)
+}
