@@ -58,6 +58,16 @@ pub struct Source<'a> {
     pub options: BuildOptions,
 }
 
+/// Held-out texts whose first label got a score within one tenth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bin {
+    /// The share of all texts, with unknown ones in the share that the calibration expects.
+    pub weight: f64,
+    /// The mean score, and the share whose first label is right.
+    pub score: f64,
+    pub right: f64,
+}
+
 /// What [`build`] did for one level, in numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildReport {
@@ -73,7 +83,9 @@ pub struct BuildReport {
     pub held_out: usize,
     pub top1: f64,
     pub top3: f64,
-    /// Expected calibration error of the first score over ten bins, with unknown texts in the share that the calibration expects.
+    /// The reliability of the first label's score: ten bins from 0 to 1.
+    pub bins: [Bin; 10],
+    /// Expected calibration error: how far score and share of right ones are apart in a bin, on average.
     pub calibration_error: f64,
     /// Held-out known rows that are called unknown, and rows of left-out labels that are.
     pub false_unknown: f64,
@@ -288,8 +300,8 @@ fn log_sum_exp(cosines: &[f32], temperature: f32) -> f64 {
 fn measure(level: Level, cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)], calibration: Calibration) -> BuildReport {
     let (mut known, mut top1, mut top3, mut false_unknown, mut unknown, mut true_unknown) =
         (0_usize, 0_usize, 0_usize, 0_usize, 0_usize, 0_usize);
-    // Of each bin of scores: the weighted sum of scores less that of hits.
-    let mut bins = [0.0_f64; 10];
+    // Weighted sums at first, means in the end.
+    let mut bins = [Bin::default(); 10];
     let total_of = |wanted: bool| cases.iter().filter(|(_, label)| label.is_some() == wanted).count().max(1) as f64;
     let (known_weight, unknown_weight) = ((1.0 - UNKNOWN_PRIOR) / total_of(true), UNKNOWN_PRIOR / total_of(false));
     for (cosines, (_, label)) in cosines.iter().zip(cases) {
@@ -301,10 +313,12 @@ fn measure(level: Level, cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)],
             f64::from(best / calibration.temperature).exp() / total
         };
         let bin = &mut bins[((score * 10.0) as usize).min(9)];
+        let weight = if label.is_some() { known_weight } else { unknown_weight };
+        bin.weight += weight;
+        bin.score += score * weight;
         let Some(label) = label else {
             unknown += 1;
             true_unknown += usize::from(called_unknown);
-            *bin += score * unknown_weight;
             continue;
         };
         known += 1;
@@ -312,10 +326,14 @@ fn measure(level: Level, cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)],
         let rank = cosines.iter().filter(|&&c| c > cosines[*label]).count();
         top1 += usize::from(rank == 0);
         top3 += usize::from(rank < 3);
-        *bin += (score - f64::from(u8::from(rank == 0))) * known_weight;
+        bin.right += f64::from(u8::from(rank == 0)) * weight;
     }
     let share = |n: usize, of: usize| n as f64 / of.max(1) as f64;
-    let calibration_error = bins.iter().map(|x| x.abs()).sum();
+    let calibration_error = bins.iter().map(|bin| (bin.score - bin.right).abs()).sum();
+    for bin in bins.iter_mut().filter(|bin| bin.weight > 0.0) {
+        bin.score /= bin.weight;
+        bin.right /= bin.weight;
+    }
     BuildReport {
         level,
         used_rows: 0,
@@ -326,6 +344,7 @@ fn measure(level: Level, cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)],
         held_out: known,
         top1: share(top1, known),
         top3: share(top3, known),
+        bins,
         calibration_error,
         false_unknown: share(false_unknown, known),
         true_unknown: share(true_unknown, unknown),

@@ -10,7 +10,7 @@ mod tagger;
 mod taxonomy;
 
 #[cfg(feature = "convert")]
-pub use build::{BuildOptions, BuildReport, Source, build};
+pub use build::{Bin, BuildOptions, BuildReport, Source, build};
 #[cfg(feature = "convert")]
 pub use labelled::{Labelled, read_labelled};
 pub use name::task_name;

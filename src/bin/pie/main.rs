@@ -18,6 +18,7 @@ mod output;
 mod phrasebook;
 mod progress;
 mod prune;
+mod reliability;
 mod storage;
 mod tag;
 mod taxonomy;

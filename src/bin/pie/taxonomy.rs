@@ -8,8 +8,9 @@ use pie_embed_wasm::tasks::{BuildOptions, Labelled, Level, Source, build, read_l
 use pie_embed_wasm::{Error, ErrorCode, Result};
 
 use crate::model::ModelArgs;
-use crate::output::{say, write_file};
+use crate::output::{say, write_files};
 use crate::progress::Progress;
+use crate::reliability;
 
 /// A page downloads it beside the model: larger ones are not made.
 const MAX_BYTES: usize = 350_000;
@@ -37,6 +38,9 @@ pub struct Args {
     /// The taxonomy file; <model stem>.taxonomy beside the model is found by itself
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    /// Draw how often the first label is right against its score, on the held-out rows, as SVG
+    #[arg(long, value_name = "FILE")]
+    reliability: Option<PathBuf>,
     /// Leave out rows whose label is less sure
     #[arg(long, value_name = "P", default_value_t = BuildOptions::default().min_conf)]
     min_conf: f32,
@@ -82,8 +86,13 @@ pub fn run(args: Args) -> Result<()> {
         let message = format!("the taxonomy takes {} bytes, more than {MAX_BYTES}: lower --max-labels or raise --min-samples", bytes.len());
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
-    write_file(&args.output, &bytes)?;
-    say(&format!("{}: {} bytes", args.output.display(), bytes.len()));
+    let mut files = vec![(args.output.clone(), bytes)];
+    if let Some(path) = args.reliability {
+        let name = model.path.file_stem().unwrap_or_default().to_string_lossy();
+        files.push((path, reliability::svg(&format!("{name}: reliability on held-out rows"), &reports)?.into_bytes()));
+    }
+    write_files(&files)?;
+    say(&format!("{}: {} bytes", args.output.display(), files[0].1.len()));
     for report in reports {
         say(&format!(
             "{} {}s ({} merged into others) from {} of {} rows; temperature {:.4}, unknown level {:.2}\n  \

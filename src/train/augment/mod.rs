@@ -55,7 +55,7 @@ pub struct Material {
 }
 
 impl Default for Material {
-    /// A dozen of each.
+    /// 90 sentences and 150 documents.
     fn default() -> Self {
         Self { wrappers: lines(include_str!("wrappers.txt")), documents: paragraphs(include_str!("documents.txt")) }
     }

@@ -5,8 +5,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Augmentation;
 
-/// One word in about this many has a slip.
-const WORDS_TO_A_SLIP: f64 = 6.0;
+/// One word in about this many has a slip: a text's own rate lies between these.
+const WORDS_TO_A_SLIP: std::ops::Range<f64> = 3.0..12.0;
+/// One slip in about this many hits the first letter, which is seldom missed.
+const SLIPS_TO_A_FIRST: f64 = 12.0;
+/// One wrong letter in about this many is no neighbour on the keyboard.
+const NEIGHBOURS_TO_ANOTHER: f64 = 5.0;
 
 /// Everything in lower case, no punctuation but apostrophes.
 pub struct Sloppy;
@@ -24,52 +28,60 @@ impl Augmentation for Sloppy {
     }
 }
 
-/// Slips of the keyboard in words of four letters and more: a neighbouring key, two letters swapped, one left out or doubled.
+/// Slips of the keyboard in words of three letters and more: another letter, two swapped, one left out, doubled or
+/// slipped in.
 pub struct Typos;
 
+/// Keys in their rows, each with those beside it and those below it.
 const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
-fn neighbour(letter: char, rng: &mut ChaCha8Rng) -> char {
+fn letter_instead(letter: char, rng: &mut ChaCha8Rng) -> char {
     let lower = letter.to_ascii_lowercase();
-    let near = ROWS.iter().find_map(|row| {
-        let at = row.find(lower)?;
-        let row = row.as_bytes();
-        Some([at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|n| row.get(n).map(|&b| char::from(b))).collect::<Vec<_>>())
-    });
-    near.map_or(letter, |near| near[rng.random_range(0..near.len())])
+    if rng.random::<f64>() < 1.0 / NEIGHBOURS_TO_ANOTHER {
+        return char::from(rng.random_range(b'a'..=b'z'));
+    }
+    let place = ROWS.iter().enumerate().find_map(|(row, keys)| Some((row, keys.find(lower)?)));
+    let Some((row, at)) = place else { return letter };
+    let key = |row: Option<usize>, at: Option<usize>| ROWS.get(row?)?.as_bytes().get(at?).map(|&b| char::from(b));
+    let beside = [key(Some(row), at.checked_sub(1)), key(Some(row), Some(at + 1))];
+    let across = [key(row.checked_sub(1), Some(at)), key(Some(row + 1), Some(at))];
+    let near: Vec<char> = beside.into_iter().chain(across).flatten().collect();
+    near[rng.random_range(0..near.len())]
 }
 
 fn slip(word: &str, rng: &mut ChaCha8Rng) -> String {
     let mut letters: Vec<char> = word.chars().collect();
-    // The first letter is seldom missed.
-    let at = rng.random_range(1..letters.len() - 1);
-    match rng.random_range(0..4) {
-        0 => letters[at] = neighbour(letters[at], rng),
+    let from = usize::from(rng.random::<f64>() >= 1.0 / SLIPS_TO_A_FIRST);
+    let at = rng.random_range(from..letters.len() - 1);
+    match rng.random_range(0..5) {
+        0 => letters[at] = letter_instead(letters[at], rng),
         1 => letters.swap(at, at + 1),
         2 => {
             letters.remove(at);
         }
-        _ => letters.insert(at, letters[at]),
+        3 => letters.insert(at, letters[at]),
+        _ => letters.insert(at, letter_instead(letters[at], rng)),
     }
     letters.into_iter().collect()
 }
 
 impl Augmentation for Typos {
     fn apply(&self, text: &str, rng: &mut ChaCha8Rng) -> String {
-        let eligible = |word: &str| word.chars().count() > 3 && word.chars().all(char::is_alphabetic);
+        let eligible = |word: &str| word.chars().count() > 2 && word.chars().all(char::is_alphabetic);
         let count = text.split(' ').filter(|word| eligible(word)).count();
         if count == 0 {
             return text.to_owned();
         }
         // One slip at least.
         let sure = rng.random_range(0..count);
+        let rate = 1.0 / rng.random_range(WORDS_TO_A_SLIP);
         let mut nth = 0;
         let words = text.split(' ').map(|word| {
             if !eligible(word) {
                 return word.to_owned();
             }
             nth += 1;
-            if nth - 1 == sure || rng.random::<f64>() < 1.0 / WORDS_TO_A_SLIP { slip(word, rng) } else { word.to_owned() }
+            if nth - 1 == sure || rng.random::<f64>() < rate { slip(word, rng) } else { word.to_owned() }
         });
         words.collect::<Vec<_>>().join(" ")
     }
