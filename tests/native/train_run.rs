@@ -305,6 +305,7 @@ fn bad_input_is_named() {
         (&["--matryoshka", "64,65"], "a matryoshka width is 65"),
         (&["--epochs", "0"], "epochs is 0"),
         (&["--width", "bf16"], "bf16 is for CUDA"),
+        (&["--device", "cuda"], "device cuda: "),
         (&["--device", "tpu"], "device is \"tpu\""),
         (&["--prompt", "pie", "--max-tokens", "20"], "prompt"),
     ] {
