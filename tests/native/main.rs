@@ -3,6 +3,7 @@
 
 mod cli;
 mod common;
+mod disk;
 mod eval_cli;
 mod eval_formats;
 mod eval_metrics;
