@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/toolchain.sh
 . tools/package.sh
 . tools/bench.sh
+. tools/cuda.sh
 . tools/stage.sh
 
 usage() {
@@ -17,6 +18,7 @@ usage: ./build.sh COMMAND
                                then serve the demo page on loopback (--no-serve: end after printing)
   pkg                          the npm package: built files in pkg/dist, sizes printed and held to tools/size-budget.json
   cli                          the command line, in release: target/release/pie
+  cuda                         the same with training on NVIDIA GPUs: target/cuda/release/pie; needs no GPU and no CUDA toolkit
   test [--full] [STAGE ...]    every check, with minutes per stage; --full adds the long ones; STAGEs run alone
   bench                        sizes, and ms per instruction in headless Chromium and natively
   help                         this text
@@ -56,6 +58,7 @@ case $command in
   run) run "$@" ;;
   pkg) package ;;
   cli) cli ;;
+  cuda) cuda ;;
   test) run_stages "$@" ;;
   bench) bench ;;
   help | -h | --help) usage ;;

@@ -30,7 +30,7 @@ trap 'rm -f "$found"' EXIT
 
 only_in 'wasm' '\b(wasm_bindgen|js_sys|web_sys|serde_wasm_bindgen)\b' 'the browser stays in src/wasm/'
 only_in 'train|gguf' '\bcandle_(core|nn|transformers)\b' 'candle stays in src/train/ and src/gguf/'
-only_in 'bin' '\b(clap|indicatif|ctrlc)(::|;)' 'the command line stays in src/bin/'
+only_in 'bin' '\b(clap|indicatif|ctrlc|signal_hook)(::|;)' 'the command line stays in src/bin/'
 only_in 'kernels' '\bunsafe\b' 'unsafe stays in src/kernels/'
 
 # Who may import whom: a file uses its own layer and those before it; error.rs and config.rs are everyone's.

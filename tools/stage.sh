@@ -3,7 +3,7 @@
 
 STAGES=(fmt house clippy rust cli wasm-node wasm-scalar wasm-browser package npm)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
-FULL_STAGES=(bench soak)
+FULL_STAGES=(bench soak cuda)
 
 stage_fmt() { cargo fmt --check || die "the Rust sources are not formatted: run 'cargo fmt'."; }
 
@@ -81,6 +81,16 @@ stage_soak() {
   package
   npm_modules tests
   (cd tests && PIE_SOAK=20000 node --test --test-reporter=spec e2e/soak.test.mjs)
+}
+
+# It compiles and links; and where there is no GPU it says so, which also shows that the driver was called.
+stage_cuda() {
+  cuda
+  local said state=0
+  said=$(LD_LIBRARY_PATH=$CUDA_LINK target/cuda/release/pie train --device cuda --base none --data none --out none 2>&1) || state=$?
+  printf '%s\n' "$said"
+  [[ "$state $said" == '1 pie: device cuda: '*CUDA_ERROR_NO_DEVICE*' [invalid_argument]' ]] ||
+    die "training on a GPU where there is none ended with status $state: it must be 1, with an error that says so."
 }
 
 run_stages() {

@@ -39,6 +39,14 @@ use crate::error::{Error, ErrorCode};
 
 impl From<candle_core::Error> for Error {
     fn from(e: candle_core::Error) -> Self {
-        Self::new(ErrorCode::Internal, format!("candle: {e}")).with_source(e)
+        Self::new(ErrorCode::Internal, format!("candle: {}", message(&e))).with_source(e)
+    }
+}
+
+/// What candle says, without the backtrace that `RUST_BACKTRACE` makes it append.
+fn message(e: &candle_core::Error) -> String {
+    match e {
+        candle_core::Error::WithBacktrace { inner, .. } => inner.to_string(),
+        e => e.to_string(),
     }
 }

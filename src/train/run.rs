@@ -288,5 +288,5 @@ pub fn device(name: &str) -> Result<Device> {
             .and_then(|n| n.parse().ok())
             .ok_or_else(|| invalid(format!("device is {name:?}; it must be cpu, cuda or cuda:N")))?,
     };
-    Device::new_cuda(number).map_err(|e| invalid(format!("{name}: {e}")).with_source(e))
+    Device::new_cuda(number).map_err(|e| invalid(format!("device {name}: {}", super::message(&e))).with_source(e))
 }

@@ -3,6 +3,7 @@
 
 mod cli;
 mod common;
+mod disk;
 mod eval_cli;
 mod eval_formats;
 mod eval_metrics;
@@ -13,9 +14,11 @@ mod goldens;
 mod kernels;
 mod model_file;
 mod phrasebook;
+mod prune_cli;
 mod taxonomy;
 mod train_data;
 mod train_layers;
 mod train_parity;
+mod train_rounding;
 mod train_run;
 mod train_support;

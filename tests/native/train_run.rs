@@ -1,74 +1,11 @@
 //! `pie train` as a program: whole runs on the tiny model, killed runs, bad input.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use pie_embed_wasm::checkpoint::Checkpoint;
 
-use crate::train_support::{fixtures, labelled, tiny_dir};
-
-struct Bench {
-    dir: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let bench = Self { dir: tempfile::tempdir().unwrap() };
-        fs::write(bench.path("data.jsonl"), labelled()).unwrap();
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// `pie train` with small batches into `out`; a setting given again takes the place of these.
-    fn command(&self, out: &str, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pie"));
-        let mut options = vec![
-            ("--data", self.path("data.jsonl").display().to_string()),
-            ("--base", tiny_dir().display().to_string()),
-            ("--out", self.path(out).display().to_string()),
-        ];
-        options.extend([("--steps", "12"), ("--tasks", "6"), ("--samples", "3"), ("--lr", "1e-3")].map(|(k, v)| (k, v.to_owned())));
-        options.extend([("--eval-every", "5"), ("--checkpoint-every", "2"), ("--dev-fraction", "0.25")].map(|(k, v)| (k, v.to_owned())));
-        options.retain(|(name, _)| !more.contains(name) && (*name != "--steps" || !more.contains(&"--epochs")));
-        command.arg("train").args(options.iter().flat_map(|(k, v)| [*k, v.as_str()])).args(more);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, out: &str, more: &[&str]) -> Output {
-        self.command(out, more).output().unwrap()
-    }
-
-    fn ok(&self, out: &str, more: &[&str]) -> String {
-        let output = self.run(out, more);
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{error}");
-        error
-    }
-
-    /// The message of a run that must fail.
-    fn fails(&self, out: &str, more: &[&str]) -> String {
-        let output = self.run(out, more);
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{error}");
-        assert!(!error.contains("panicked"), "{error}");
-        error
-    }
-
-    fn weights(&self, out: &str) -> Vec<u8> {
-        fs::read(self.path(out).join("model/model.safetensors")).unwrap()
-    }
-
-    fn metrics(&self, out: &str) -> Vec<serde_json::Value> {
-        let text = fs::read_to_string(self.path(out).join("metrics.jsonl")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
+use crate::train_support::{Bench, fixtures, kill_after, labelled, tiny_dir};
 
 /// Every option that changes how a step is computed.
 const ALL: [&str; 24] = [
@@ -157,27 +94,6 @@ fn a_teacher_draws_its_pupil_near() {
     // Its own teacher, at a thousandfold weight: there is nothing else to learn.
     assert!(distance("vectors") < distance("free"), "{} {}", distance("vectors"), distance("free"));
     assert!(distance("similarity") > 0.0);
-}
-
-/// Starts a run and kills it without warning once it has recorded so many steps.
-fn kill_after(bench: &Bench, out: &str, steps: usize, more: &[&str]) {
-    let mut child = bench.command(out, more).spawn().unwrap();
-    let metrics = bench.path(out).join("metrics.jsonl");
-    let start = Instant::now();
-    loop {
-        let lines = fs::read_to_string(&metrics)
-            .map_or(0, |text| text.lines().filter(|l| l.contains("\"step\",") || l.contains("\"loss\"")).count());
-        if lines >= steps {
-            break;
-        }
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[test]
@@ -305,6 +221,7 @@ fn bad_input_is_named() {
         (&["--matryoshka", "64,65"], "a matryoshka width is 65"),
         (&["--epochs", "0"], "epochs is 0"),
         (&["--width", "bf16"], "bf16 is for CUDA"),
+        (&["--device", "cuda"], "device cuda: "),
         (&["--device", "tpu"], "device is \"tpu\""),
         (&["--prompt", "pie", "--max-tokens", "20"], "prompt"),
     ] {

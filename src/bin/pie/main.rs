@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     let command = Args::parse().command;
     // Training keeps a checkpoint when it is interrupted, and sees to that itself.
     let guard = if matches!(command, Command::Train(_)) { Ok(()) } else { output::remove_unfinished_on_interrupt() };
-    let result = guard.and_then(|()| match command {
+    let result = guard.and_then(|()| output::outlive_file_size_limit()).and_then(|()| match command {
         Command::Embed(args) => embed::run(args),
         Command::Tag(args) => tag::run(args),
         Command::Info(args) => info::run(&args),

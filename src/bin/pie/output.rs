@@ -30,6 +30,15 @@ pub fn remove_unfinished_on_interrupt() -> Result<()> {
     ctrlc::set_handler(handler).map_err(|e| Error::new(ErrorCode::Internal, format!("signal handler: {e}")).with_source(e))
 }
 
+/// Makes a write beyond the shell's limit of file sizes (`ulimit -f`) an error like that of a full disk, where a signal would end the
+/// program.
+pub fn outlive_file_size_limit() -> Result<()> {
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default())
+        .map_err(|e| Error::new(ErrorCode::Internal, format!("signal handler: {e}")).with_source(e))?;
+    Ok(())
+}
+
 /// A file written beside its place, and moved there by [`AtomicFile::persist`].
 pub struct AtomicFile {
     file: BufWriter<NamedTempFile>,
@@ -69,11 +78,16 @@ impl AtomicFile {
         self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(bytes)).map_err(|e| Error::io(&self.path, e))
     }
 
+    /// Waits until all that was written is on the disk.
+    fn sync(&mut self) -> Result<()> {
+        self.file.flush().and_then(|()| self.file.get_ref().as_file().sync_all()).map_err(|e| Error::io(&self.path, e))
+    }
+
     /// Moves the finished file to its place.
-    pub fn persist(self) -> Result<()> {
+    pub fn persist(mut self) -> Result<()> {
+        self.sync()?;
         let Self { file, path } = self;
         let file = file.into_inner().map_err(|e| Error::io(&path, e.into_error()))?;
-        file.as_file().sync_all().map_err(|e| Error::io(&path, e))?;
         file.persist(&path).map_err(|e| Error::io(&path, e.error))?;
         Ok(())
     }
@@ -92,6 +106,7 @@ pub fn write_files(files: &[(PathBuf, Vec<u8>)]) -> Result<()> {
     for (path, bytes) in files {
         let mut file = AtomicFile::create(path)?;
         file.write(bytes)?;
+        file.sync()?;
         ready.push(file);
     }
     ready.into_iter().try_for_each(AtomicFile::persist)
