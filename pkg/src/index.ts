@@ -1,14 +1,14 @@
-import { LocalEmbedder } from './embedder.js';
-import { loadEngine } from './load.js';
+import { RunnerEmbedder } from './embedder.js';
 import { web } from './platform.js';
+import { loadHere } from './runner.js';
 import type { LoadOptions } from './types.js';
 
 export { type ErrorCode, PieError } from './error.js';
 export type * from './types.js';
 
 /** The embedder for browsers. */
-export class PieEmbedder extends LocalEmbedder {
+export class PieEmbedder extends RunnerEmbedder {
   static async load(options?: LoadOptions): Promise<PieEmbedder> {
-    return new PieEmbedder(await loadEngine(options, web));
+    return new PieEmbedder(await loadHere(options, web));
   }
 }

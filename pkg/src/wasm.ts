@@ -2,7 +2,6 @@ import { open, readBody, type RemoteFile, wrong } from './download.js';
 import { PieError } from './error.js';
 import type { Platform } from './platform.js';
 import { type Report, Shared } from './shared.js';
-import init from './wasm/pie_embed_wasm.js';
 
 // (module (func (result v128) i32.const 0 i8x16.splat)): valid only where there are SIMD instructions.
 const SIMD_PROBE = new Uint8Array([
@@ -11,7 +10,6 @@ const SIMD_PROBE = new Uint8Array([
 
 const running = new Shared<WebAssembly.Module>();
 const compiled = new Map<string, WebAssembly.Module>();
-let instance: Promise<unknown> | undefined;
 
 /** Refuses in words where the engine could not run, before anything is fetched. */
 export function checkSupport(): void {
@@ -89,18 +87,4 @@ export function engineOf(module: WebAssembly.Module, file?: RemoteFile): WebAsse
 
 function notEngine(why: string, file?: RemoteFile): PieError {
   return file ? wrong(file, `is not the engine's wasm: ${why}`) : new PieError('integrity', `the wasm is not the engine's: ${why}`);
-}
-
-/** Sets the engine up. The generated glue holds one instance a page, so the first module given is the one. */
-export async function instantiate(module: WebAssembly.Module): Promise<void> {
-  instance ??= init({ module_or_path: module });
-  try {
-    await instance;
-  } catch (error) {
-    instance = undefined;
-    const why = error instanceof Error ? error.message : String(error);
-    throw error instanceof RangeError
-      ? new PieError('internal', `there is no memory for the engine: ${why}`, { cause: error })
-      : new PieError('integrity', `the wasm is not this version's engine: ${why}`, { cause: error });
-  }
 }
