@@ -38,11 +38,11 @@ export function withBrowser(flags) {
   };
 
   /** A page of the server's origin with the package at hand and nothing loaded yet. */
-  here.blank = async (options, host = here.address) => {
-    const page = await here.page(options);
+  here.blank = async ({ entry = 'index.js', host = here.address } = {}) => {
+    const page = await here.page();
     // A text file: a document of the server's origin and under its policy, with nothing in it.
     await page.goto(`${host}style.css`);
-    await page.evaluate(async () => Object.assign(globalThis, await import('/pkg/index.js')));
+    await page.evaluate(async (entry) => Object.assign(globalThis, await import(`/pkg/${entry}`)), entry);
     return page;
   };
   return here;

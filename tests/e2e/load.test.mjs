@@ -182,14 +182,14 @@ describe('the browser', () => {
 
   test('without crypto.subtle the engine itself checks the model', async () => {
     const host = here.address.replace('127.0.0.1', 'insecure.test');
-    const page = await here.blank({}, host);
+    const page = await here.blank({ host });
     assert.equal(await page.evaluate(() => typeof crypto.subtle), 'undefined');
     const loaded = await load(page);
     assert.match(loaded.label, /haiku|poem/);
     assert.equal(loaded.sha256, shipped.sha256);
 
     const model = otherModel(await readModel());
-    const fresh = await here.blank({}, host);
+    const fresh = await here.blank({ host });
     await fresh.route(MODEL, (route) => route.fulfill({ body: Buffer.from(model) }));
     assert.equal((await load(fresh, { taxonomy: null })).code, 'integrity');
   });
