@@ -7,7 +7,7 @@ import type { Platform } from './platform.js';
 import type { Runner } from './runner.js';
 import type { Report } from './shared.js';
 import type { FileSource, LoadOptions, LoadProgress } from './types.js';
-import { checkSupport, compileBytes, compileFile, engineOf } from './wasm.js';
+import { checkSupport, compile, compileFile, engineOf } from './wasm.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -39,7 +39,7 @@ export async function load(
     const [module, modelFile, taxonomyFile] = await Promise.all([
       isRemote(wasm) ? compileFile(wasm, platform, end.signal, progress.of(wasm))
       : wasm instanceof WebAssembly.Module ? engineOf(wasm)
-      : compileBytes(wasm),
+      : compile(wasm),
       read(model, platform, end.signal, progress),
       taxonomy && read(taxonomy, platform, end.signal, progress),
     ]);

@@ -1,4 +1,4 @@
-import { open, readBody, type RemoteFile, wrong } from './download.js';
+import { download, type RemoteFile, wrong } from './download.js';
 import { PieError } from './error.js';
 import type { Platform } from './platform.js';
 import { type Report, Shared } from './shared.js';
@@ -24,7 +24,7 @@ export function checkSupport(): void {
   }
 }
 
-/** The module at an address, compiled while it arrives where the server names its type. */
+/** The module at an address. Verified as a whole first, so it is not compiled while it arrives. */
 export async function compileFile(
   file: RemoteFile,
   platform: Platform,
@@ -38,35 +38,20 @@ export async function compileFile(
     return again;
   }
   const work = async (signal: AbortSignal, report: Report) => {
-    const response = await open(file, platform, signal);
-    let module: WebAssembly.Module;
-    if (response.headers.get('content-type')?.startsWith('application/wasm')) {
-      // The response goes in untouched, so that the browser may keep the machine code beside its cached copy.
-      report(0, file.bytes);
-      module = await compile(WebAssembly.compileStreaming(response), file);
-      report(file.bytes ?? 0, file.bytes ?? 0);
-    } else {
-      module = await compile(WebAssembly.compile(await readBody(response, file, report)), file);
-    }
+    const { bytes } = await download(file, platform, signal, report);
+    const module = await compile(bytes, file);
     compiled.set(key, module);
     return module;
   };
   return running.join(key, work, signal, report);
 }
 
-export async function compileBytes(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
-  return compile(WebAssembly.compile(bytes));
-}
-
-async function compile(compiling: Promise<WebAssembly.Module>, file?: RemoteFile): Promise<WebAssembly.Module> {
+export async function compile(bytes: Uint8Array<ArrayBuffer>, file?: RemoteFile): Promise<WebAssembly.Module> {
   let module: WebAssembly.Module;
   try {
-    module = await compiling;
+    module = await WebAssembly.compile(bytes);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    if (!(error instanceof WebAssembly.CompileError)) {
-      throw new PieError('network', `${file?.url.href ?? 'the wasm'} could not be read: ${why}`, { cause: error });
-    }
     if (/unsafe-eval|Content Security Policy/i.test(why)) {
       throw new PieError(
         'wasm_unsupported',
