@@ -1,5 +1,5 @@
 import type { Engine, EngineClassifyOptions, EngineEmbedOptions, EngineTagger } from './engine.js';
-import { fromEngine, PieError } from './error.js';
+import { type ErrorCode, fromEngine } from './error.js';
 
 /** How a tagger is made: any engine that has this can make it anew. */
 export interface TaggerMaking {
@@ -65,7 +65,7 @@ export class Host {
 
 /** An error as plain data: structured cloning would lose the code. */
 export interface CallError {
-  code: PieError['code'];
+  code: ErrorCode;
   message: string;
 }
 

@@ -80,8 +80,9 @@ class Crew {
           if (job.over) return;
           answers[index] = answer;
           answered(calls[index]!);
-          job.over ||= --missing === 0;
-          if (missing === 0) resolve(answers);
+          if (--missing > 0) return;
+          job.over = true;
+          resolve(answers);
         },
         fail(error) {
           job.over = true;

@@ -74,8 +74,8 @@ export class Thread {
     if (this.alive) this.#worker.postMessage({ forget: tagger } satisfies ToWorker);
   }
 
-  stop(why = 'it was stopped'): void {
-    this.#die(why);
+  stop(): void {
+    this.#die('it was stopped');
   }
 
   #ask(request: (id: number) => ToWorker, patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {
