@@ -20,6 +20,7 @@ const FAILURES = {
   http_status: 'The server did not hand out a file of the model.',
   integrity: 'A file arrived damaged or is of another version.',
   wasm_unsupported: 'This browser cannot run the model.',
+  worker_failed: 'The worker that runs the model could not be started.',
 };
 
 const element = (id) => document.getElementById(id);

@@ -1,5 +1,5 @@
-// The page's side: `measure(texts, passes)` is what bench.mjs calls. One text a call, one thread, as a visitor types.
-import { PieEmbedder } from '/pkg/index.js';
+// The page's side, on its own thread: `measure(texts, passes)` is what bench.mjs calls. One text a call, one thread, as a visitor types.
+import { PieEmbedder } from '/pkg/local.js';
 
 globalThis.measure = async (texts, passes) => {
   const started = performance.now();

@@ -1,6 +1,7 @@
 // Writes dist/assets.js: where the wasm and the shipped model lie, how large they are and what they hash to.
 // The addresses are literal `new URL('./…', import.meta.url)`, the one form that bundlers and plain browsers both follow.
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 
 const root = new URL('../', import.meta.url);
 const wasmFile = 'pie_embed_wasm_bg.wasm';
@@ -10,7 +11,7 @@ const model = manifest.models.find(({ name }) => name === manifest.default);
 if (!model) {
   throw new Error(`models/manifest.json: its default "${manifest.default}" is not among its models`);
 }
-const wasm = await stat(new URL(`dist/wasm/${wasmFile}`, root)).catch(() => {
+const wasm = await readFile(new URL(`dist/wasm/${wasmFile}`, root)).catch(() => {
   throw new Error(`pkg/dist/wasm/${wasmFile} is missing: build it first with ./build.sh pkg`);
 });
 
@@ -20,13 +21,13 @@ for (const entry of await readdir(new URL('dist/', root), { withFileTypes: true 
 }
 
 const source = (folder, { file, bytes, sha256 }) =>
-  `{ file: '${file}', bytes: ${bytes}, sha256: ${sha256 ? `'${sha256}'` : 'undefined'}, ` +
+  `{ file: '${file}', bytes: ${bytes}, sha256: '${sha256}', ` +
   `url: () => new URL('./${folder}/${file}', import.meta.url) }`;
 
 await writeFile(
   new URL('dist/assets.js', root),
   `// Made by scripts/assets.mjs from models/manifest.json.
-export const wasm = ${source('wasm', { file: wasmFile, bytes: wasm.size })};
+export const wasm = ${source('wasm', { file: wasmFile, bytes: wasm.length, sha256: createHash('sha256').update(wasm).digest('hex') })};
 export const defaultModel = '${model.name}';
 export const models = {
   '${model.name}': {
@@ -39,7 +40,7 @@ export const models = {
 
 await writeFile(
   new URL('dist/assets.d.ts', root),
-  `export interface Asset { readonly file: string; readonly bytes: number; readonly sha256: string | undefined; readonly url: () => URL }
+  `export interface Asset { readonly file: string; readonly bytes: number; readonly sha256: string; readonly url: () => URL }
 export declare const wasm: Asset;
 export declare const defaultModel: string;
 export declare const models: Readonly<Record<string, { readonly model: Asset; readonly taxonomy: Asset | null }>>;

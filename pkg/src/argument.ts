@@ -1,6 +1,8 @@
 import { PieError } from './error.js';
 
 const MAX_COUNT = 2 ** 31 - 1;
+// More than any machine has cores for, and a page would run out of memory.
+const MAX_POOL = 64;
 // The same set that the engine calls white space (Unicode's White_Space property).
 const BLANK = /^\p{White_Space}*$/u;
 
@@ -43,6 +45,12 @@ export function checkCount(value: unknown, what: string): number | undefined {
   return Math.min(value as number, MAX_COUNT);
 }
 
+export function checkPool(value: unknown): number {
+  if (value === undefined) return 1;
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_POOL) return value as number;
+  throw invalid('pool', `a whole number from 1 to ${MAX_POOL}`, value);
+}
+
 export function checkDimensions(value: unknown): number | undefined {
   if (value === undefined || (Number.isInteger(value) && (value as number) > 0)) return value as number | undefined;
   throw typeof value === 'number'
@@ -63,6 +71,11 @@ export function checkLevel(value: unknown): 'task' | 'kind' | undefined {
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined || value instanceof AbortSignal) return value;
   throw invalid('signal', 'an AbortSignal', value);
+}
+
+export function checkFunction<T extends (...given: never[]) => void>(value: T | undefined, what: string): T | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  throw invalid(what, 'a function', value);
 }
 
 export function checkExamples(value: unknown): [labels: string[], examples: string[][]] {

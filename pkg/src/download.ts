@@ -1,3 +1,4 @@
+import { discard, find, keep } from './cache.js';
 import { PieError } from './error.js';
 import type { Platform } from './platform.js';
 import { type Report, Shared } from './shared.js';
@@ -22,7 +23,7 @@ const held = new Map<string, WeakRef<Downloaded>>();
 // What came wrong once is asked for past the HTTP cache the next time.
 const distrusted = new Set<string>();
 
-/** The file's bytes, verified. Loads that want the same file at the same time share one download. */
+/** The file's bytes, verified: held, kept from an earlier visit, or fetched. Loads of one file at the same time share the work. */
 export async function download(
   file: RemoteFile,
   platform: Platform,
@@ -35,20 +36,42 @@ export async function download(
     report(again.bytes.length, again.bytes.length);
     return again;
   }
-  const fetched = async (signal: AbortSignal, report: Report) => {
-    const response = await open(file, platform, signal);
-    const bytes = await readBody(response, file, report);
-    const downloaded = { bytes, sha256: await sha256(bytes) };
-    checkHash(file, downloaded.sha256);
-    distrusted.delete(key);
+  const work = async (signal: AbortSignal, report: Report) => {
+    const downloaded = (await fromCache(file, report)) ?? (await fromNetwork(file, platform, signal, report));
     held.set(key, new WeakRef(downloaded));
     return downloaded;
   };
-  return running.join(key, fetched, signal, report);
+  return running.join(key, work, signal, report);
+}
+
+// A file beside an extension's page or a Node program is no faster to read from elsewhere.
+const isKept = (file: RemoteFile) => file.sha256 !== undefined && /^https?:$/.test(file.url.protocol);
+
+async function fromCache(file: RemoteFile, report: Report): Promise<Downloaded | undefined> {
+  if (!isKept(file)) return undefined;
+  const bytes = await find(file.sha256!);
+  if (!bytes) return undefined;
+  if ((await sha256(bytes)) !== file.sha256) {
+    await discard(file.sha256!);
+    return undefined;
+  }
+  report(bytes.length, bytes.length);
+  return { bytes, sha256: file.sha256 };
+}
+
+async function fromNetwork(file: RemoteFile, platform: Platform, signal: AbortSignal, report: Report): Promise<Downloaded> {
+  const response = await open(file, platform, signal);
+  const bytes = await readBody(response, file, report);
+  const downloaded = { bytes, sha256: await sha256(bytes) };
+  checkHash(file, downloaded.sha256);
+  distrusted.delete(file.url.href);
+  // Not waited for: a load takes no longer for it.
+  if (isKept(file) && downloaded.sha256 !== undefined) void keep(downloaded.sha256, bytes);
+  return downloaded;
 }
 
 /** A response that is `ok`, or an error that says what came instead. */
-export async function open(file: RemoteFile, platform: Platform, signal: AbortSignal): Promise<Response> {
+async function open(file: RemoteFile, platform: Platform, signal: AbortSignal): Promise<Response> {
   let response: Response;
   try {
     const cache = distrusted.has(file.url.href) ? 'reload' : 'default';
@@ -65,7 +88,7 @@ export async function open(file: RemoteFile, platform: Platform, signal: AbortSi
 }
 
 /** The whole body; its length is checked while it comes, so that an endless one is not waited for. */
-export async function readBody(
+async function readBody(
   response: Response,
   file: RemoteFile,
   report: Report,

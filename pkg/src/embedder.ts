@@ -1,19 +1,26 @@
 import * as check from './argument.js';
-import type { Engine, EngineTagger } from './engine.js';
-import { aborted, fromEngine, PieError } from './error.js';
+import type { Call, TaggerMaking } from './call.js';
+import { aborted, PieError } from './error.js';
+import type { Runner } from './runner.js';
 import type {
-  Classification, ClassifyOptions, Embedder, Embeddings, EmbedOptions, ModelInfo, Tagger, TagOptions,
+  CallOptions, Classification, ClassifyOptions, Embedder, Embeddings, EmbedOptions, ListOptions, ModelInfo, Tagger, TagOptions,
 } from './types.js';
 
-// The engine works on this thread, so a long list is done in pieces and the thread is free in between.
+// What an engine does in one go. A prompt that comes meanwhile waits for no more than this: some tens of milliseconds.
 const TEXTS_AT_ONCE = 8;
+const CHARACTERS_AT_ONCE = 2_000;
 
-/** The embedder whose engine runs on the caller's own thread. */
-export class LocalEmbedder implements Embedder {
-  #engine: Engine | undefined;
+// Embedders of one model share their workers, and so these numbers.
+let taggers = 0;
 
-  protected constructor(engine: Engine) {
-    this.#engine = engine;
+/** The embedder, wherever its calls are answered: arguments are checked, and long lists taken apart and put together, here. */
+export class RunnerEmbedder implements Embedder {
+  #runner: Runner | undefined;
+  readonly #running = new Set<AbortController>();
+  readonly #taggers = new Set<number>();
+
+  protected constructor(runner: Runner) {
+    this.#runner = runner;
   }
 
   embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
@@ -26,9 +33,8 @@ export class LocalEmbedder implements Embedder {
       dimensions: check.checkDimensions(options.dimensions),
       maxTokens: check.checkCount(options.maxTokens, 'maxTokens'),
     };
-    const parts = await this.#inPieces(texts, check.checkSignal(options.signal), (engine, piece) =>
-      engine.embed(piece, how),
-    );
+    const calls = pieces(texts).map((texts): Call => ({ method: 'embed', texts, options: how }));
+    const parts = await this.#run<Embeddings>(calls, options);
     return typeof input === 'string' ? parts[0]!.data : join(parts);
   }
 
@@ -42,70 +48,100 @@ export class LocalEmbedder implements Embedder {
       level: check.checkLevel(options.level) ?? ('task' as const),
       prompt: check.checkPrompt(options.prompt),
     };
-    const parts = await this.#inPieces(texts, check.checkSignal(options.signal), (engine, piece) =>
-      engine.classify(piece, how),
-    );
+    const calls = pieces(texts).map((texts): Call => ({ method: 'classify', texts, options: how }));
+    const parts = await this.#run<Classification[][]>(calls, options);
     return typeof input === 'string' ? parts[0]![0]! : parts.flat();
   }
 
-  async similarity(a: string, b: string): Promise<number> {
+  async similarity(a: string, b: string, given?: CallOptions): Promise<number> {
     check.checkText(a, 'the first text');
     check.checkText(b, 'the second text');
-    return this.#call((engine) => engine.similarity(a, b));
+    const [cosine] = await this.#run<number>([{ method: 'similarity', texts: [a, b] }], check.checkOptions(given));
+    return cosine!;
   }
 
-  async tagger(examples: Readonly<Record<string, readonly string[]>>): Promise<Tagger> {
-    const [labels, texts] = check.checkExamples(examples);
-    const tagger = this.#call((engine) => engine.tagger(labels, texts));
-    return new LocalTagger(labels, tagger, (texts, signal, tag) => this.#inPieces(texts, signal, tag));
+  async tagger(given: Readonly<Record<string, readonly string[]>>, how?: CallOptions): Promise<Tagger> {
+    const [labels, examples] = check.checkExamples(given);
+    const making = { id: taggers++, labels, examples };
+    this.#taggers.add(making.id);
+    try {
+      await this.#run([{ method: 'tagger', tagger: making, texts: [] }], check.checkOptions(how));
+    } catch (error) {
+      // An aborted call may have come as far as the engine.
+      this.#forget(making.id);
+      throw error;
+    }
+    return new OwnTagger(
+      making,
+      (calls, options) => this.#run(calls, options),
+      () => this.#forget(making.id),
+    );
   }
 
   info(): ModelInfo {
-    return this.#call((engine) => engine.info());
+    return structuredClone(this.#held().info);
   }
 
   dispose(): void {
-    this.#engine?.free();
-    this.#engine = undefined;
+    const runner = this.#runner;
+    if (!runner) return;
+    for (const end of this.#running) end.abort(new PieError('disposed', 'the embedder was disposed'));
+    for (const tagger of this.#taggers) this.#forget(tagger);
+    this.#runner = undefined;
+    runner.free();
   }
 
-  #call<T>(run: (engine: Engine) => T): T {
-    if (!this.#engine) throw new PieError('disposed', 'the embedder was disposed');
+  #held(): Runner {
+    if (!this.#runner) throw new PieError('disposed', 'the embedder was disposed');
+    return this.#runner;
+  }
+
+  #forget(tagger: number): void {
+    if (this.#taggers.delete(tagger)) this.#runner?.forget(tagger);
+  }
+
+  async #run<T>(calls: Call[], options: ListOptions): Promise<T[]> {
+    const signal = check.checkSignal(options.signal);
+    const say = check.checkFunction(options.onProgress, 'onProgress');
+    const runner = this.#held();
+    if (signal?.aborted) throw aborted(signal);
+
+    // One end for all causes: the caller's signal, a progress callback that throws, or dispose.
+    const end = new AbortController();
+    const relay = () => end.abort(aborted(signal!));
+    signal?.addEventListener('abort', relay);
+    this.#running.add(end);
+    const total = calls.reduce((sum, { texts }) => sum + texts.length, 0);
+    let done = 0;
     try {
-      return run(this.#engine);
-    } catch (error) {
-      throw fromEngine(error);
+      const answers = await runner.run(calls, end.signal, ({ texts }) => {
+        done += texts.length;
+        try {
+          say?.({ done, total });
+        } catch (error) {
+          end.abort(error);
+        }
+      });
+      end.signal.throwIfAborted();
+      return answers as T[];
+    } finally {
+      this.#running.delete(end);
+      signal?.removeEventListener('abort', relay);
     }
-  }
-
-  async #inPieces<T>(
-    texts: string[],
-    signal: AbortSignal | undefined,
-    run: (engine: Engine, piece: string[]) => T,
-  ): Promise<T[]> {
-    const results: T[] = [];
-    for (let start = 0; start < texts.length; start += TEXTS_AT_ONCE) {
-      if (start > 0) await nextTask();
-      if (signal?.aborted) throw aborted(signal);
-      results.push(this.#call((engine) => run(engine, texts.slice(start, start + TEXTS_AT_ONCE))));
-    }
-    return results;
   }
 }
 
-class LocalTagger implements Tagger {
-  #tagger: EngineTagger | undefined;
+class OwnTagger implements Tagger {
+  readonly labels: readonly string[];
+  #making: TaggerMaking | undefined;
 
   constructor(
-    readonly labels: readonly string[],
-    tagger: EngineTagger,
-    private readonly inPieces: (
-      texts: string[],
-      signal: AbortSignal | undefined,
-      run: (engine: Engine, piece: string[]) => Classification[][],
-    ) => Promise<Classification[][][]>,
+    making: TaggerMaking,
+    private readonly run: (calls: Call[], options: ListOptions) => Promise<Classification[][][]>,
+    private readonly forget: () => void,
   ) {
-    this.#tagger = tagger;
+    this.labels = making.labels;
+    this.#making = making;
   }
 
   classify(text: string, options?: TagOptions): Promise<Classification[]>;
@@ -114,16 +150,16 @@ class LocalTagger implements Tagger {
     const texts = toTexts(input);
     const options = check.checkOptions(given);
     const topK = check.checkCount(options.topK, 'topK') ?? 3;
-    const parts = await this.inPieces(texts, check.checkSignal(options.signal), (engine, piece) => {
-      if (!this.#tagger) throw new PieError('disposed', 'the tagger was disposed');
-      return engine.tag(this.#tagger, piece, topK);
-    });
+    const tagger = this.#making;
+    if (!tagger) throw new PieError('disposed', 'the tagger was disposed');
+    const calls = pieces(texts).map((texts): Call => ({ method: 'tag', tagger, texts, topK }));
+    const parts = await this.run(calls, options);
     return typeof input === 'string' ? parts[0]![0]! : parts.flat();
   }
 
   dispose(): void {
-    this.#tagger?.free();
-    this.#tagger = undefined;
+    this.#making = undefined;
+    this.forget();
   }
 }
 
@@ -131,6 +167,20 @@ function toTexts(input: unknown): string[] {
   return typeof input === 'string'
     ? [check.checkText(input, 'the text')]
     : check.checkTexts(input, 'texts', 'a string or an array of strings');
+}
+
+function pieces(texts: string[]): string[][] {
+  const pieces: string[][] = [];
+  let characters = Infinity;
+  for (const text of texts) {
+    characters += text.length;
+    if (characters > CHARACTERS_AT_ONCE || pieces.at(-1)!.length === TEXTS_AT_ONCE) {
+      pieces.push([]);
+      characters = text.length;
+    }
+    pieces.at(-1)!.push(text);
+  }
+  return pieces;
 }
 
 function join(parts: Embeddings[]): Embeddings {
@@ -143,16 +193,4 @@ function join(parts: Embeddings[]): Embeddings {
     row += part.dims[0];
   }
   return { data, dims: [texts, dimensions], truncated: parts.flatMap(({ truncated }) => truncated) };
-}
-
-// A message, not a timer: timers are slowed down to one a second in a tab that is not seen.
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
 }

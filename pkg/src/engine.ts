@@ -1,4 +1,6 @@
+import { fromEngine, PieError } from './error.js';
 import type { Classification, Embeddings, ModelInfo } from './types.js';
+import init, { Engine as WasmEngine } from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
 export interface Engine {
@@ -26,4 +28,40 @@ export interface EngineClassifyOptions {
   topK: number;
   level: 'task' | 'kind';
   prompt: string | undefined;
+}
+
+/** What an engine is made of. */
+export interface EngineFiles {
+  module: WebAssembly.Module;
+  model: { bytes: Uint8Array<ArrayBuffer>; sha256: string | undefined };
+  taxonomy: { bytes: Uint8Array<ArrayBuffer> } | null;
+}
+
+let instance: Promise<unknown> | undefined;
+
+export async function makeEngine({ module, model, taxonomy }: EngineFiles): Promise<Engine> {
+  await instantiate(module);
+  let engine: Engine | undefined;
+  try {
+    engine = new WasmEngine(model.bytes, model.sha256) as Engine;
+    if (taxonomy) engine.loadTaxonomy(taxonomy.bytes);
+    return engine;
+  } catch (error) {
+    engine?.free();
+    throw fromEngine(error);
+  }
+}
+
+/** Sets the wasm up. The generated glue holds one instance a thread, so the first module given is the one. */
+async function instantiate(module: WebAssembly.Module): Promise<void> {
+  instance ??= init({ module_or_path: module });
+  try {
+    await instance;
+  } catch (error) {
+    instance = undefined;
+    const why = error instanceof Error ? error.message : String(error);
+    throw error instanceof RangeError
+      ? new PieError('internal', `there is no memory for the engine: ${why}`, { cause: error })
+      : new PieError('integrity', `the wasm is not this version's engine: ${why}`, { cause: error });
+  }
 }

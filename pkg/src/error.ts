@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'http_status'
   | 'integrity'
   | 'wasm_unsupported'
+  | 'worker_failed'
   | 'aborted'
   // the files
   | 'model_format'

@@ -1,23 +1,26 @@
-import { checkOptions, checkSignal, describe, invalid } from './argument.js';
+import { checkFunction, checkOptions, checkPool, checkSignal, describe, invalid } from './argument.js';
 import { type Asset, defaultModel, models, wasm as shippedWasm } from './assets.js';
 import { checkHash, download, type Downloaded, type RemoteFile, sha256 } from './download.js';
-import type { Engine } from './engine.js';
-import { aborted, fromEngine, PieError } from './error.js';
+import type { EngineFiles } from './engine.js';
+import { aborted, PieError } from './error.js';
 import type { Platform } from './platform.js';
+import type { Runner } from './runner.js';
 import type { Report } from './shared.js';
 import type { FileSource, LoadOptions, LoadProgress } from './types.js';
-import { checkSupport, compileBytes, compileFile, engineOf, instantiate } from './wasm.js';
-import { Engine as WasmEngine } from './wasm/pie_embed_wasm.js';
+import { checkSupport, compile, compileFile, engineOf } from './wasm.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Fetches wasm, model and taxonomy side by side and sets up an engine of them. */
-export async function loadEngine(given: LoadOptions | undefined, platform: Platform): Promise<Engine> {
+/** Fetches wasm, model and taxonomy side by side, for `setUp` to put them to work. */
+export async function load(
+  given: LoadOptions | undefined,
+  platform: Platform,
+  setUp: (files: EngineFiles, signal: AbortSignal, pool: number) => Promise<Runner>,
+): Promise<Runner> {
   const options = checkOptions(given);
   const signal = checkSignal(options.signal);
-  if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
-    throw invalid('onProgress', 'a function', options.onProgress);
-  }
+  const say = checkFunction(options.onProgress, 'onProgress');
+  const pool = checkPool(options.pool);
   const { model, taxonomy } = chooseModel(options, platform);
   checkSupport();
   const wasm =
@@ -30,41 +33,30 @@ export async function loadEngine(given: LoadOptions | undefined, platform: Platf
   const end = new AbortController();
   const relay = () => end.abort(aborted(signal!));
   signal?.addEventListener('abort', relay);
+  let runner: Runner | undefined;
   try {
-    const progress = new Progress([wasm, model, taxonomy].filter(isRemote), options.onProgress, end);
+    const progress = new Progress([wasm, model, taxonomy].filter(isRemote), say, end);
     const [module, modelFile, taxonomyFile] = await Promise.all([
       isRemote(wasm) ? compileFile(wasm, platform, end.signal, progress.of(wasm))
       : wasm instanceof WebAssembly.Module ? engineOf(wasm)
-      : compileBytes(wasm),
+      : compile(wasm),
       read(model, platform, end.signal, progress),
       taxonomy && read(taxonomy, platform, end.signal, progress),
     ]);
     end.signal.throwIfAborted();
     progress.say('compile');
-    await instantiate(module);
+    runner = await setUp({ module, model: modelFile, taxonomy: taxonomyFile }, end.signal, pool);
     end.signal.throwIfAborted();
-    const engine = build(model, modelFile, taxonomyFile);
+    // Where the platform could not hash, the engine has.
+    if (isRemote(model) && modelFile.sha256 === undefined) checkHash(model, runner.info.sha256);
     progress.say('ready');
-    return engine;
+    return runner;
   } catch (error) {
     end.abort(error);
+    runner?.free();
     throw error;
   } finally {
     signal?.removeEventListener('abort', relay);
-  }
-}
-
-function build(model: Bytes | RemoteFile, file: Downloaded, taxonomy: Downloaded | null): Engine {
-  let engine: Engine | undefined;
-  try {
-    engine = new WasmEngine(file.bytes, file.sha256) as Engine;
-    // Where the platform could not hash, the engine has.
-    if (isRemote(model) && file.sha256 === undefined) checkHash(model, engine.info().sha256);
-    if (taxonomy) engine.loadTaxonomy(taxonomy.bytes);
-    return engine;
-  } catch (error) {
-    engine?.free();
-    throw fromEngine(error);
   }
 }
 
@@ -74,9 +66,10 @@ async function read(
   signal: AbortSignal,
   progress: Progress,
 ): Promise<Downloaded> {
-  return isRemote(source)
-    ? download(source, platform, signal, progress.of(source))
-    : { bytes: source, sha256: await sha256(source) };
+  if (isRemote(source)) return download(source, platform, signal, progress.of(source));
+  // The caller may do with its own what it likes, and a worker that dies is started anew from these.
+  const bytes = source.slice();
+  return { bytes, sha256: await sha256(bytes) };
 }
 
 function chooseModel(options: LoadOptions, platform: Platform) {

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { LocalEmbedder } from './embedder.js';
+import { RunnerEmbedder } from './embedder.js';
 import { PieError } from './error.js';
-import { loadEngine } from './load.js';
 import type { Platform } from './platform.js';
+import { loadHere } from './runner.js';
 import type { LoadOptions } from './types.js';
 
 export { type ErrorCode, PieError } from './error.js';
@@ -30,8 +30,8 @@ const node: Platform = {
 };
 
 /** The embedder for Node, which reads files as well as URLs. */
-export class PieEmbedder extends LocalEmbedder {
+export class PieEmbedder extends RunnerEmbedder {
   static async load(options?: LoadOptions): Promise<PieEmbedder> {
-    return new PieEmbedder(await loadEngine(options, node));
+    return new PieEmbedder(await loadHere(options, node));
   }
 }

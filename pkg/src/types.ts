@@ -17,20 +17,31 @@ export interface LoadOptions {
   model?: FileSource;
   /** The taxonomy made for that model; `null` for none. Default: the shipped model's own, none for a model of yours. */
   taxonomy?: FileSource | null;
-  /** The engine's wasm, where it does not lie beside this module. It is set up once a page: the first load decides. */
+  /** The engine's wasm, where it does not lie beside this module. It is set up once a thread: there the first load decides. */
   wasm?: FileSource | WebAssembly.Module;
+  /** How many workers share the work on long lists; each has its own copy of the model. Default 1. One thread has one engine. */
+  pool?: number;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }
 
-export interface EmbedOptions {
+export interface CallOptions {
+  /** Ends the call with `aborted`; the signal's reason is the error's cause. */
+  signal?: AbortSignal;
+}
+
+export interface ListOptions extends CallOptions {
+  /** Told of a list's texts as they are done, piece by piece. */
+  onProgress?: (progress: { done: number; total: number }) => void;
+}
+
+export interface EmbedOptions extends ListOptions {
   /** `pie`, `short`, `none`, or a template with one `{instruction}`. Default: what the model was trained with. */
   prompt?: string;
   /** Keep only the first so many dimensions, normalised anew. */
   dimensions?: number;
   /** Texts of more tokens are truncated; at most, and by default, what the model was made for. */
   maxTokens?: number;
-  signal?: AbortSignal;
 }
 
 /** Row-major vectors of unit length: text `i` has `data.subarray(i * dims[1], (i + 1) * dims[1])`. */
@@ -41,13 +52,12 @@ export interface Embeddings {
   truncated: boolean[];
 }
 
-export interface ClassifyOptions {
+export interface ClassifyOptions extends ListOptions {
   /** How many labels to give, best first. Default 3; more than there are gives all. */
   topK?: number;
   /** `task` ("write a poem") or `kind`, the broad sort of task. Default `task`. */
   level?: 'task' | 'kind';
   prompt?: string;
-  signal?: AbortSignal;
 }
 
 export interface Classification {
@@ -92,7 +102,10 @@ export interface Tagger {
   dispose(): void;
 }
 
-export type TagOptions = Pick<ClassifyOptions, 'topK' | 'signal'>;
+export interface TagOptions extends ListOptions {
+  /** How many labels to give, best first. Default 3; more than there are gives all. */
+  topK?: number;
+}
 
 /** One loaded model. The interface says nothing of the thread that does the work. */
 export interface Embedder {
@@ -102,8 +115,8 @@ export interface Embedder {
   classify(text: string, options?: ClassifyOptions): Promise<Classification[]>;
   classify(texts: readonly string[], options?: ClassifyOptions): Promise<Classification[][]>;
   /** The cosine of two instructions' vectors, -1 to 1. */
-  similarity(a: string, b: string): Promise<number>;
-  tagger(examples: Readonly<Record<string, readonly string[]>>): Promise<Tagger>;
+  similarity(a: string, b: string, options?: CallOptions): Promise<number>;
+  tagger(examples: Readonly<Record<string, readonly string[]>>, options?: CallOptions): Promise<Tagger>;
   info(): ModelInfo;
   /** Gives the memory back. May be called again; every other call then fails with `disposed`. */
   dispose(): void;

@@ -1,8 +1,7 @@
-import { open, readBody, type RemoteFile, wrong } from './download.js';
+import { download, type RemoteFile, wrong } from './download.js';
 import { PieError } from './error.js';
 import type { Platform } from './platform.js';
 import { type Report, Shared } from './shared.js';
-import init from './wasm/pie_embed_wasm.js';
 
 // (module (func (result v128) i32.const 0 i8x16.splat)): valid only where there are SIMD instructions.
 const SIMD_PROBE = new Uint8Array([
@@ -11,7 +10,6 @@ const SIMD_PROBE = new Uint8Array([
 
 const running = new Shared<WebAssembly.Module>();
 const compiled = new Map<string, WebAssembly.Module>();
-let instance: Promise<unknown> | undefined;
 
 /** Refuses in words where the engine could not run, before anything is fetched. */
 export function checkSupport(): void {
@@ -26,7 +24,7 @@ export function checkSupport(): void {
   }
 }
 
-/** The module at an address, compiled while it arrives where the server names its type. */
+/** The module at an address. Verified as a whole first, so it is not compiled while it arrives. */
 export async function compileFile(
   file: RemoteFile,
   platform: Platform,
@@ -40,35 +38,20 @@ export async function compileFile(
     return again;
   }
   const work = async (signal: AbortSignal, report: Report) => {
-    const response = await open(file, platform, signal);
-    let module: WebAssembly.Module;
-    if (response.headers.get('content-type')?.startsWith('application/wasm')) {
-      // The response goes in untouched, so that the browser may keep the machine code beside its cached copy.
-      report(0, file.bytes);
-      module = await compile(WebAssembly.compileStreaming(response), file);
-      report(file.bytes ?? 0, file.bytes ?? 0);
-    } else {
-      module = await compile(WebAssembly.compile(await readBody(response, file, report)), file);
-    }
+    const { bytes } = await download(file, platform, signal, report);
+    const module = await compile(bytes, file);
     compiled.set(key, module);
     return module;
   };
   return running.join(key, work, signal, report);
 }
 
-export async function compileBytes(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
-  return compile(WebAssembly.compile(bytes));
-}
-
-async function compile(compiling: Promise<WebAssembly.Module>, file?: RemoteFile): Promise<WebAssembly.Module> {
+export async function compile(bytes: Uint8Array<ArrayBuffer>, file?: RemoteFile): Promise<WebAssembly.Module> {
   let module: WebAssembly.Module;
   try {
-    module = await compiling;
+    module = await WebAssembly.compile(bytes);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    if (!(error instanceof WebAssembly.CompileError)) {
-      throw new PieError('network', `${file?.url.href ?? 'the wasm'} could not be read: ${why}`, { cause: error });
-    }
     if (/unsafe-eval|Content Security Policy/i.test(why)) {
       throw new PieError(
         'wasm_unsupported',
@@ -89,18 +72,4 @@ export function engineOf(module: WebAssembly.Module, file?: RemoteFile): WebAsse
 
 function notEngine(why: string, file?: RemoteFile): PieError {
   return file ? wrong(file, `is not the engine's wasm: ${why}`) : new PieError('integrity', `the wasm is not the engine's: ${why}`);
-}
-
-/** Sets the engine up. The generated glue holds one instance a page, so the first module given is the one. */
-export async function instantiate(module: WebAssembly.Module): Promise<void> {
-  instance ??= init({ module_or_path: module });
-  try {
-    await instance;
-  } catch (error) {
-    instance = undefined;
-    const why = error instanceof Error ? error.message : String(error);
-    throw error instanceof RangeError
-      ? new PieError('internal', `there is no memory for the engine: ${why}`, { cause: error })
-      : new PieError('integrity', `the wasm is not this version's engine: ${why}`, { cause: error });
-  }
 }

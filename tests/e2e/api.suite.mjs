@@ -113,6 +113,17 @@ export const suite = {
     }
   },
 
+  async 'a pool answers as one does'({ PieEmbedder, pie }) {
+    const own = await PieEmbedder.load({ pool: 2 });
+    const texts = Array.from({ length: 30 }, (_, index) => `${TEXTS[index % TEXTS.length]} ${index}`);
+    const [many, one] = [await own.embed(texts), await pie.embed(texts)];
+    sameVector(many.data, one.data);
+    const tagger = await own.tagger({ poem: ['Write a poem about rain'], sort: ['Sort these numbers: 3, 1, 2'] });
+    const labels = await tagger.classify(Array(30).fill('Compose verses on autumn'), { topK: 1 });
+    ok(labels.every(([{ label }]) => label === 'poem'), 'not all poems');
+    own.dispose();
+  },
+
   async 'what is unlike any task comes out as unknown, with candidates'({ pie }) {
     const [first, ...rest] = await pie.classify('zxqj 0x8f3a 77 -- ;;; vrrrp kkkk 0b1011 @@@@', { topK: 3 });
     equal(first.label, 'unknown');
@@ -226,6 +237,52 @@ export const suite = {
     equal(await bulk, 'aborted');
   },
 
+  async 'every kind of call can be aborted'({ pie, code }) {
+    const signal = AbortSignal.abort();
+    const tagger = await pie.tagger({ a: ['write a poem'], b: ['sort a list'] });
+    for (const call of [
+      pie.embed('a', { signal }), pie.classify(['a'], { signal }), pie.similarity('a', 'b', { signal }),
+      pie.tagger({ a: ['x'], b: ['y'] }, { signal }), tagger.classify('a', { signal }),
+    ]) {
+      equal(await code(call), 'aborted');
+    }
+    const controller = new AbortController();
+    const running = [pie.similarity('a', 'b', controller), pie.tagger({ a: ['x'], b: ['y'] }, controller)].map(code);
+    controller.abort();
+    // Short as they are, they may be done before they hear of it.
+    for (const got of await Promise.all(running)) ok(got === 'aborted' || got === 'none', got);
+    tagger.dispose();
+  },
+
+  async 'a list tells of its progress'({ pie, code }) {
+    const steps = [];
+    const onProgress = (step) => steps.push(step);
+    await pie.classify(Array(30).fill('Translate'), { onProgress });
+    ok(steps.length > 1, 'told once');
+    for (const [index, { done, total }] of steps.entries()) {
+      equal(total, 30, 'total');
+      ok(done > (steps[index - 1]?.done ?? 0) && done <= total, `step ${index}: ${done} of ${total}`);
+    }
+    equal(steps.at(-1).done, 30);
+    equal(await code(pie.embed('a', { onProgress: 'loud' })), 'invalid_argument');
+    const own = new Error('mine');
+    equal(await pie.embed(Array(30).fill('a'), { onProgress: () => { throw own; } }).catch((error) => error), own);
+  },
+
+  async 'a list of 100,000 can be given up at once'({ pie, code }) {
+    const controller = new AbortController();
+    const bulk = code(pie.embed(Array(100_000).fill(TEXTS[3]), controller));
+    await pie.embed('Translate');
+    controller.abort();
+    equal(await bulk, 'aborted');
+  },
+
+  async 'long texts do not make one long piece'({ pie }) {
+    const steps = [];
+    await pie.embed(Array(3).fill('Write a poem about rain. '.repeat(45)), { onProgress: ({ done }) => steps.push(done) });
+    equal(steps.join(), '1,2,3');
+  },
+
   async 'a short call does not wait behind a long one'({ pie }) {
     let bulkDone = false;
     const bulk = pie.embed(Array(64).fill(TEXTS[3])).then(() => (bulkDone = true));
@@ -311,6 +368,7 @@ export const suite = {
   async 'loading checks its arguments'({ PieEmbedder, code }) {
     for (const options of [
       null, 'minilm', { model: 5 }, { model: {} }, { taxonomy: 5 }, { wasm: 5 }, { onProgress: 'loud' }, { signal: {} },
+      { pool: 0 }, { pool: 1.5 }, { pool: '2' }, { pool: 65 }, { pool: null },
     ]) {
       equal(await code(PieEmbedder.load(options)), 'invalid_argument', JSON.stringify(options));
     }

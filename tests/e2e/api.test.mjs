@@ -1,4 +1,4 @@
-// The API suite in Node, through the package's own name, and in a page of headless Chromium.
+// The API suite in Node, through the package's own name, and in pages of headless Chromium: in a worker, and on the page's own thread.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
@@ -27,24 +27,28 @@ describe('in Node', () => {
   });
 });
 
-describe('in a page', () => {
-  const here = withBrowser();
-  let page;
-  before(async () => {
-    page = await here.blank();
-    const body = await readFile(new URL('./api.suite.mjs', import.meta.url));
-    await page.route('**/api.suite.mjs', (route) => route.fulfill({ contentType: 'text/javascript', body }));
-    await page.evaluate(async ({ model, taxonomy }) => {
-      const bytes = async (file) => new Uint8Array(await (await fetch(`/pkg/models/${file}`)).arrayBuffer());
-      const { code, suite } = await import('/api.suite.mjs');
-      globalThis.suite = suite;
-      globalThis.context = {
-        PieEmbedder, PieError, code,
-        pie: await PieEmbedder.load(), model: await bytes(model), taxonomy: await bytes(taxonomy),
-      };
-    }, { model: shipped.file, taxonomy: shipped.taxonomy.file });
+for (const [where, entry] of [['in a worker', 'index.js'], ["on a page's thread", 'local.js']]) {
+  describe(where, () => {
+    const here = withBrowser();
+    let page;
+    before(async () => {
+      page = await here.blank({ entry });
+      const body = await readFile(new URL('./api.suite.mjs', import.meta.url));
+      await page.route('**/api.suite.mjs', (route) => route.fulfill({ contentType: 'text/javascript', body }));
+      await page.evaluate(async ({ model, taxonomy }) => {
+        const bytes = async (file) => new Uint8Array(await (await fetch(`/pkg/models/${file}`)).arrayBuffer());
+        const { code, suite } = await import('/api.suite.mjs');
+        globalThis.suite = suite;
+        globalThis.context = {
+          PieEmbedder, PieError, code,
+          pie: await PieEmbedder.load(), model: await bytes(model), taxonomy: await bytes(taxonomy),
+        };
+      }, { model: shipped.file, taxonomy: shipped.taxonomy.file });
+    });
+    for (const name of Object.keys(suite)) {
+      test(name, () => page.evaluate((name) => suite[name](context), name));
+    }
+
+    test(`the engine runs ${where}`, () => assert.equal(page.workers().length, entry === 'index.js' ? 1 : 0));
   });
-  for (const name of Object.keys(suite)) {
-    test(name, () => page.evaluate((name) => suite[name](context), name));
-  }
-});
+}

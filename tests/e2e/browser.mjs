@@ -25,8 +25,9 @@ export function withBrowser(flags) {
     here.server?.close();
   });
 
-  here.page = async (options) => {
-    const context = await here.browser.newContext(options);
+  here.page = async (options) => tab(await here.browser.newContext(options));
+
+  async function tab(context) {
     const page = await context.newPage();
     page.requests = [];
     page.complaints = [];
@@ -35,14 +36,14 @@ export function withBrowser(flags) {
     page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()));
     page.on('pageerror', (error) => page.complaints.push(error.message));
     return page;
-  };
+  }
 
-  /** A page of the server's origin with the package at hand and nothing loaded yet. */
-  here.blank = async (options, host = here.address) => {
-    const page = await here.page(options);
+  /** A page of the server's origin with the package at hand and nothing loaded yet; one more of `context` shares its storage. */
+  here.blank = async ({ entry = 'index.js', host = here.address, context } = {}) => {
+    const page = context ? await tab(context) : await here.page();
     // A text file: a document of the server's origin and under its policy, with nothing in it.
     await page.goto(`${host}style.css`);
-    await page.evaluate(async () => Object.assign(globalThis, await import('/pkg/index.js')));
+    await page.evaluate(async (entry) => Object.assign(globalThis, await import(`/pkg/${entry}`)), entry);
     return page;
   };
   return here;

@@ -1,4 +1,4 @@
-// npm pack -> install -> run: what a stranger gets, in Node, in TypeScript and in a page that Vite builds or serves.
+// npm pack -> install -> run: what a stranger gets, in Node, in TypeScript and in a page that Vite or webpack builds.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as vite from 'vite';
+import webpack from 'webpack';
 import { launch } from '../e2e/browser.mjs';
 import { shipped } from '../e2e/files.mjs';
 
@@ -45,7 +46,7 @@ describe('the package', () => {
     const paths = packed.files.map(({ path }) => path);
     for (const path of [
       'package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
-      'dist/wasm/pie_embed_wasm.js', 'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/models/manifest.json',
+      'dist/local.js', 'dist/local.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/wasm/pie_embed_wasm.js', 'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/models/manifest.json',
       'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
     ]) {
       assert.ok(paths.includes(path), `${path} is missing`);
@@ -81,7 +82,10 @@ pie.dispose();
 
   test('its types hold in a strict TypeScript project, as a bundler and as Node resolve it', async () => {
     const root = await project('in-typescript', {
-      'main.ts': `import { PieEmbedder, PieError, type Classification, type Embedder, type Embeddings, type ErrorCode } from 'pie-embed-wasm';
+      'main.ts': `import { PieEmbedder as LocalEmbedder } from 'pie-embed-wasm/local';
+import { PieEmbedder as NodeEmbedder } from 'pie-embed-wasm/node';
+import { PieEmbedder as WorkerEmbedder } from 'pie-embed-wasm/worker';
+import { PieEmbedder, PieError, type Classification, type Embedder, type Embeddings, type ErrorCode } from 'pie-embed-wasm';
 const pie: Embedder = await PieEmbedder.load({ onProgress: ({ loaded, total }) => console.log(loaded / total), taxonomy: null });
 const one: Float32Array = await pie.embed('a', { dimensions: 64 });
 const many: Embeddings = await pie.embed(['a', 'b'] as const, { prompt: 'none' });
@@ -90,11 +94,13 @@ const lists: Classification[][] = await pie.classify(['a']);
 const tagger = await pie.tagger({ a: ['b'] });
 const own: Classification[] = await tagger.classify('a');
 const code: ErrorCode = new PieError('disposed', '').code;
+const twins: Embedder[] = [await LocalEmbedder.load(), await NodeEmbedder.load(), await WorkerEmbedder.load({ pool: 2 })];
+await tagger.classify(['a'], { onProgress: ({ done, total }) => console.log(done / total), signal: AbortSignal.timeout(1000) });
 // @ts-expect-error a level that does not exist
 await pie.classify('a', { level: 'verb' });
 // @ts-expect-error a number is no text
 await pie.embed(7);
-export { one, many, tags, lists, own, code };
+export { one, many, tags, lists, own, code, twins };
 `,
     });
     const tsc = join(pkg, 'node_modules/.bin/tsc');
@@ -104,52 +110,59 @@ export { one, many, tags, lists, own, code };
     }
   });
 
-  describe('in a Vite project', () => {
-    let root, browser;
-    before(async () => {
-      root = await project('in-vite', {
-        'index.html': '<!doctype html><title>Vite</title><output></output><script type="module" src="/main.js"></script>',
-        'main.js': `import { PieEmbedder } from 'pie-embed-wasm';
+  describe('in a page that a bundler builds', () => {
+    const files = {
+      'index.html': '<!doctype html><title>Built</title><output></output><script type="module" src="/main.js"></script>',
+      'main.js': `import { PieEmbedder } from 'pie-embed-wasm';
 const pie = await PieEmbedder.load();
 const [best] = await pie.classify(${JSON.stringify(INSTRUCTION)});
 document.querySelector('output').value = best.label;
 `,
-      });
-      browser = await launch();
-    });
+    };
+    let browser;
+    before(async () => (browser = await launch()));
     after(() => browser?.close());
 
-    async function tags(address) {
+    async function tags(server) {
       const page = await browser.newPage();
       const complaints = [];
       page.on('pageerror', ({ message }) => complaints.push(message));
       page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-      await page.goto(address);
+      await page.goto(server.resolvedUrls.local[0]);
       try {
-        await page.waitForFunction(() => document.querySelector('output').value, undefined, { timeout: 20_000 });
+        await page.waitForFunction(() => document.querySelector('output').value, undefined, { timeout: 60_000 });
       } catch (error) {
         assert.fail(`${error.message}\n${complaints.join('\n')}`);
       }
       assert.match(await page.locator('output').innerText(), /haiku|poem/);
+      assert.equal(page.workers().length, 1, 'workers');
       await page.close();
+      await server.close();
     }
 
-    test('it is built, served and run', async () => {
+    const preview = (root) => vite.preview({ root, configFile: false, logLevel: 'error', preview: { host: '127.0.0.1', port: 0 } });
+
+    test('Vite builds it without a warning, and serves it in development', async () => {
+      const root = await project('in-vite', files);
       const warnings = [];
       const customLogger = vite.createLogger('warn');
-      customLogger.warn = (message) => warnings.push(message);
+      // That the build took long is said of the machine.
+      customLogger.warn = (message) => message.includes('PLUGIN_TIMINGS') || warnings.push(message);
       await vite.build({ root, configFile: false, customLogger, logLevel: 'warn' });
       assert.deepEqual(warnings, []);
-      const server = await vite.preview({ root, configFile: false, logLevel: 'error', preview: { host: '127.0.0.1', port: 0 } });
-      await tags(server.resolvedUrls.local[0]);
-      await server.close();
+      await tags(await preview(root));
+      const server = await vite.createServer({ root, configFile: false, logLevel: 'error', server: { host: '127.0.0.1', port: 0 } });
+      await tags(await server.listen());
     });
 
-    test('it runs in the development server', async () => {
-      const server = await vite.createServer({ root, configFile: false, logLevel: 'error', server: { host: '127.0.0.1', port: 0 } });
-      await server.listen();
-      await tags(server.resolvedUrls.local[0]);
-      await server.close();
+    test('webpack builds it without a warning', async () => {
+      const root = await project('in-webpack', files);
+      const stats = await promisify(webpack)({
+        mode: 'production', context: root, entry: './main.js', performance: { hints: false }, output: { path: join(root, 'dist') },
+      });
+      assert.equal(stats.toString({ all: false, errors: true, warnings: true }), '');
+      await writeFile(join(root, 'dist/index.html'), files['index.html']);
+      await tags(await preview(root));
     });
   });
 });

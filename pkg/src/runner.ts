@@ -1,0 +1,49 @@
+import { type Call, Host } from './call.js';
+import { makeEngine } from './engine.js';
+import { load } from './load.js';
+import type { Platform } from './platform.js';
+import type { LoadOptions, ModelInfo } from './types.js';
+
+/** What gets calls answered: an engine on this thread, or workers. */
+export interface Runner {
+  readonly info: ModelInfo;
+  /** The calls' answers, in their order; `answered` hears of each. An abort rejects with the signal's reason. */
+  run(calls: Call[], signal: AbortSignal, answered: (call: Call) => void): Promise<unknown[]>;
+  forget(tagger: number): void;
+  free(): void;
+}
+
+/** Loads an engine onto the caller's own thread. */
+export function loadHere(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
+  return load(options, platform, async (files) => {
+    const engine = await makeEngine(files);
+    const host = new Host(engine);
+    return {
+      info: engine.info(),
+      forget: (tagger) => host.forget(tagger),
+      free: () => host.free(),
+      async run(calls, signal, answered) {
+        const answers: unknown[] = [];
+        for (const call of calls) {
+          if (answers.length > 0) await nextTask();
+          signal.throwIfAborted();
+          answers.push(host.answer(call));
+          answered(call);
+        }
+        return answers;
+      },
+    };
+  });
+}
+
+// A message, not a timer: timers are slowed down to one a second in a tab that is not seen.
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}

@@ -1,0 +1,115 @@
+import type { Call, CallError } from './call.js';
+import type { EngineFiles } from './engine.js';
+import { PieError } from './error.js';
+import type { ModelInfo } from './types.js';
+import type { ToWorker } from './worker.js';
+
+// A worker that says nothing for so long, and a second more a text, is given up.
+const PATIENCE_MS = 60_000;
+const PATIENCE_PER_TEXT_MS = 1_000;
+
+interface Waiting {
+  id: number;
+  timer: ReturnType<typeof setTimeout>;
+  resolve(answer: unknown): void;
+  reject(error: PieError): void;
+}
+
+type Message = { lock: string | undefined } | { id: number; answer: unknown } | { id: number; error: CallError };
+
+/** One worker, which is asked one thing at a time. Once it is not `alive`, what it was asked has failed, and all else will. */
+export class Thread {
+  alive = true;
+  readonly #worker: Worker;
+  readonly #stopped = new AbortController();
+  // Of what it has made already, the number is enough.
+  readonly #taggers = new Set<number>();
+  #asked = 0;
+  #waiting: Waiting | undefined;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
+    // Not every browser has this one as a property.
+    worker.addEventListener('messageerror', () => this.#die('what it said could not be read'));
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#die(event.message ?? 'its script could not be loaded or run; a policy needs "worker-src \'self\'"');
+    };
+  }
+
+  static create(): Thread {
+    try {
+      return new Thread(new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new PieError('worker_failed', `the worker could not be started: ${why}`, { cause: error });
+    }
+  }
+
+  async start({ module, model, taxonomy }: EngineFiles): Promise<ModelInfo> {
+    const lock = (await this.#wait(0, PATIENCE_MS)) as string | undefined;
+    // Whoever gets the worker's lock knows that the worker is no more.
+    if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
+    // The files stay here for the next worker; it is a copy that goes over.
+    const files = {
+      module,
+      model: { bytes: model.bytes.slice(), sha256: model.sha256 },
+      taxonomy: taxonomy && { bytes: taxonomy.bytes.slice() },
+    };
+    const buffers = [files.model, files.taxonomy].flatMap((file) => (file ? [file.bytes.buffer] : []));
+    return (await this.#ask((id) => ({ id, start: files }), PATIENCE_MS, buffers)) as ModelInfo;
+  }
+
+  async call(call: Call): Promise<unknown> {
+    const making = 'tagger' in call ? call.tagger : undefined;
+    const texts = call.texts.length + (making?.examples.flat().length ?? 0);
+    const sent = making && this.#taggers.has(making.id) ? { ...call, tagger: { ...making, labels: [], examples: [] } } : call;
+    const answer = await this.#ask((id) => ({ id, call: sent as Call }), PATIENCE_MS + texts * PATIENCE_PER_TEXT_MS);
+    if (making) this.#taggers.add(making.id);
+    return answer;
+  }
+
+  forget(tagger: number): void {
+    if (this.alive) this.#worker.postMessage({ forget: tagger } satisfies ToWorker);
+  }
+
+  stop(): void {
+    this.#die('it was stopped');
+  }
+
+  #ask(request: (id: number) => ToWorker, patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {
+    const id = ++this.#asked;
+    const answer = this.#wait(id, patienceMs);
+    if (this.alive) this.#worker.postMessage(request(id), transfer);
+    return answer;
+  }
+
+  #wait(id: number, patienceMs: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (!this.alive) return reject(new PieError('worker_failed', 'the worker is no more'));
+      const timer = setTimeout(() => this.#die(`no answer for ${patienceMs / 1000} s`), patienceMs);
+      this.#waiting = { id, timer, resolve, reject };
+    });
+  }
+
+  #hear(message: Message): void {
+    const waiting = this.#waiting;
+    if (waiting?.id !== ('lock' in message ? 0 : message.id)) return;
+    this.#waiting = undefined;
+    clearTimeout(waiting.timer);
+    if ('error' in message) waiting.reject(new PieError(message.error.code, message.error.message));
+    else waiting.resolve('lock' in message ? message.lock : message.answer);
+  }
+
+  #die(why: string): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.#stopped.abort();
+    this.#worker.terminate();
+    if (!this.#waiting) return;
+    clearTimeout(this.#waiting.timer);
+    this.#waiting.reject(new PieError('worker_failed', `the worker failed: ${why}`));
+    this.#waiting = undefined;
+  }
+}

@@ -1,0 +1,211 @@
+// The worker: what it shares, what it survives, and who gets a turn.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { withBrowser } from './browser.mjs';
+
+const SCRIPT = '**/pkg/worker.js';
+
+describe('the worker', () => {
+  const here = withBrowser(['--host-resolver-rules=MAP insecure.test 127.0.0.1']);
+
+  /** A page whose workers can be got at; `pie` is loaded in it. */
+  async function open(options, host) {
+    const page = await here.blank({ host });
+    await page.evaluate(async (options) => {
+      globalThis.workers = [];
+      globalThis.Worker = class extends Worker {
+        constructor(...given) {
+          super(...given);
+          workers.push(this);
+        }
+      };
+      globalThis.texts = Array.from({ length: 96 }, (_, index) => `Write a list of ${index} ideas for the garden in spring`);
+      globalThis.pie = await PieEmbedder.load(options);
+    }, options);
+    return page;
+  }
+
+  async function left(page, count) {
+    for (let tries = 0; page.workers().length > count && tries < 100; tries++) await page.waitForTimeout(20);
+    assert.equal(page.workers().length, count, 'workers');
+  }
+
+  test('a worker that dies in mid-job is replaced, and the job loses nothing', async () => {
+    const page = await open();
+    const outcome = await page.evaluate(async () => {
+      const tagger = await pie.tagger({ poem: ['Write a poem'], list: ['Write a list of ideas'] });
+      const whole = await pie.embed(texts);
+      const deaths = [
+        (worker) => worker.terminate(),
+        (worker) => worker.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })),
+        (worker) => worker.dispatchEvent(new MessageEvent('messageerror')),
+      ];
+      const outcome = [];
+      for (const die of deaths) {
+        let killed = false;
+        const onProgress = ({ done }) => {
+          if (done < 24 || killed) return;
+          killed = true;
+          die(workers.at(-1));
+        };
+        const again = await pie.embed(texts, { onProgress });
+        const [{ label }] = await tagger.classify('Write a list of ideas for the garden');
+        outcome.push(`${label} ${whole.data.every((value, index) => value === again.data[index])} ${workers.length}`);
+      }
+      return outcome;
+    });
+    assert.deepEqual(outcome, ['list true 2', 'list true 3', 'list true 4']);
+    await left(page, 1);
+  });
+
+  test('a worker that closes itself, in mid-job or idle, is replaced', async () => {
+    const page = await open();
+    const bulk = page.evaluate(async () => (await pie.embed(texts)).dims[0]);
+    await page.workers()[0].evaluate(() => self.close());
+    assert.equal(await bulk, 96);
+    await page.workers()[0].evaluate(() => self.close());
+    await left(page, 0);
+    assert.equal(await page.evaluate(async () => (await pie.embed('a')).length), 384);
+  });
+
+  test('what kills its worker twice fails with a code, and the next call has a new one', async () => {
+    const page = await open();
+    const { got, length } = await page.evaluate(async () => {
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (message, ...rest) {
+        postMessage.call(this, message, ...rest);
+        if (message.call) this.terminate();
+      };
+      const got = await pie.embed('a').catch(({ code }) => code);
+      Worker.prototype.postMessage = postMessage;
+      return { got, length: (await pie.embed('a')).length };
+    });
+    assert.deepEqual([got, length], ['worker_failed', 384]);
+  });
+
+  test('a worker that never answers is given up, in a page without locks too', async () => {
+    const page = await open(undefined, here.address.replace('127.0.0.1', 'insecure.test'));
+    assert.equal(await page.evaluate(() => typeof navigator.locks), 'undefined');
+    await page.clock.install();
+    await page.evaluate(() => {
+      globalThis.length = pie.embed('a').then((vector) => vector.length);
+      workers[0].terminate();
+    });
+    await page.clock.fastForward(70_000);
+    assert.equal(await page.evaluate(() => length), 384);
+    assert.equal(await page.evaluate(() => workers.length), 2);
+  });
+
+  test('a worker that cannot be loaded is worker_failed, and a retry works', async () => {
+    const page = await here.blank();
+    const load = () => page.evaluate(() => PieEmbedder.load().then((pie) => pie.dispose(), ({ code, message }) => `${code}: ${message}`));
+    for (const answer of [{ status: 404 }, { contentType: 'text/html', body: '<!doctype html>' }, { contentType: 'text/javascript', body: 'throw 1' }]) {
+      await page.route(SCRIPT, (route) => route.fulfill(answer));
+      assert.match(await load(), /^worker_failed: /);
+      await page.unroute(SCRIPT);
+      assert.equal(await load(), undefined);
+    }
+  });
+
+  test('a policy without workers is said in words; ./local needs none', async () => {
+    const page = await here.page();
+    await page.route('**/blank', (route) => route.fulfill({
+      contentType: 'text/html',
+      headers: { 'content-security-policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'none'" },
+      body: '<!doctype html><title>strict</title>',
+    }));
+    await page.goto(`${here.address}blank`);
+    const load = (entry) => page.evaluate(async (entry) => {
+      const { PieEmbedder } = await import(`/pkg/${entry}`);
+      return PieEmbedder.load().then((pie) => pie.dispose(), ({ code, message }) => `${code}: ${message}`);
+    }, entry);
+    assert.match(await load('index.js'), /^worker_failed: .*worker-src/);
+    assert.equal(await load('local.js'), undefined);
+  });
+
+  test('loads share a worker, and it ends with the last of them', async () => {
+    const page = await open();
+    await page.evaluate(async () => {
+      globalThis.others = await Promise.all([PieEmbedder.load(), PieEmbedder.load()]);
+      for (const other of others) await other.embed('a');
+    });
+    assert.equal(page.workers().length, 1);
+    await page.evaluate(async () => {
+      pie.dispose();
+      pie.dispose();
+      others[0].dispose();
+      await others[1].embed('a');
+    });
+    assert.equal(page.workers().length, 1);
+    await page.evaluate(() => others[1].dispose());
+    await left(page, 0);
+    assert.equal(await page.evaluate(async () => (pie = await PieEmbedder.load(), (await pie.embed('a')).length)), 384);
+  });
+
+  test('disposing in mid-job, or in mid-load, ends the worker', async () => {
+    const page = await open();
+    const codes = await page.evaluate(async () => {
+      const calls = [pie.embed(texts), pie.embed('a'), pie.classify(texts)].map((call) => call.catch(({ code }) => code));
+      pie.dispose();
+      const stop = new AbortController();
+      const load = PieEmbedder.load({ signal: stop.signal, onProgress: ({ phase }) => phase === 'compile' && setTimeout(() => stop.abort()) });
+      return [...await Promise.all(calls), await load.catch(({ code }) => code)];
+    });
+    assert.deepEqual(codes, ['disposed', 'disposed', 'disposed', 'aborted']);
+    await left(page, 0);
+  });
+
+  test('pool: n workers, all of them at work', async () => {
+    const page = await open({ pool: 3 });
+    assert.equal(page.workers().length, 3);
+    const asked = await page.evaluate(async () => {
+      const asked = workers.map(() => 0);
+      for (const [index, worker] of workers.entries()) {
+        const plain = worker.postMessage;
+        worker.postMessage = function (...given) {
+          asked[index]++;
+          return plain.apply(this, given);
+        };
+      }
+      await pie.embed(texts);
+      return asked;
+    });
+    assert.ok(asked.every((count) => count > 1), asked.join());
+    assert.equal(asked.reduce((sum, count) => sum + count), 12);
+    await page.evaluate(() => pie.dispose());
+    await left(page, 0);
+  });
+
+  test('prompts go before lists, and lists are not starved by them', async () => {
+    const page = await open();
+    const order = await page.evaluate(async () => {
+      const order = [];
+      const list = (name) => pie.embed(texts.slice(0, 32), { onProgress: () => order.push(name) });
+      const calls = [list('a'), list('b')];
+      for (let index = 0; index < 20; index++) calls.push(pie.embed('Translate').then(() => order.push('.')));
+      await Promise.all(calls);
+      return order.join('');
+    });
+    // The piece under way, eight prompts, the next piece of a list, and so on; without prompts the lists take turns.
+    assert.equal(order, 'a........a........b....ababb');
+  });
+
+  test('the page keeps its thread to itself, and buffers are handed over', async () => {
+    const page = await open();
+    const { longestMs, kept } = await page.evaluate(async () => {
+      let longestMs = 0;
+      let last = performance.now();
+      const timer = setInterval(() => {
+        longestMs = Math.max(longestMs, performance.now() - last);
+        last = performance.now();
+      }, 1);
+      const sizes = [];
+      workers[0].addEventListener('message', ({ data }) => sizes.push(data.answer.data.buffer.byteLength));
+      await pie.embed(['Write a poem about rain. '.repeat(2000), ...texts]);
+      clearInterval(timer);
+      return { longestMs, kept: sizes };
+    });
+    assert.ok(longestMs < 1000, `${longestMs} ms without a turn`);
+    assert.deepEqual([kept[0], kept[1]], [384 * 4, 8 * 384 * 4]);
+  });
+});
