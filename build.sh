@@ -21,6 +21,7 @@ usage: ./build.sh COMMAND
   cuda                         the same with training on NVIDIA GPUs: target/cuda/release/pie; needs no GPU and no CUDA toolkit
   test [--full] [STAGE ...]    every check, with minutes per stage; --full adds the long ones; STAGEs run alone
   bench                        sizes, and ms per instruction in headless Chromium and natively
+  bench --peers [--passes N]   the same model in other engines, in turns: target/bench/peers.json and peers.svg
   help                         this text
 TEXT
   printf '\nstages: %s\n  with --full also: %s\n' "${STAGES[*]}" "${FULL_STAGES[*]}"
@@ -60,7 +61,7 @@ case $command in
   cli) cli ;;
   cuda) cuda ;;
   test) run_stages "$@" ;;
-  bench) bench ;;
+  bench) bench "$@" ;;
   help | -h | --help) usage ;;
   *) die "there is no command '$command': see './build.sh help'." ;;
 esac

@@ -1,5 +1,5 @@
-//! ms per instruction natively, one thread, one text a call: `cargo bench --bench encoder --features cli`.
-//! Prints one line of JSON; `./build.sh bench` puts it beside the browser's figures.
+//! ms per instruction natively, one thread, one text a call: `cargo bench --bench encoder --features cli [-- MODEL]`, where MODEL
+//! is a name in models/manifest.json. Prints one line of JSON; `./build.sh bench` puts it beside the browser's figures.
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,8 +12,10 @@ const PASSES: usize = 5;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest: Value = serde_json::from_slice(&std::fs::read(root.join("models/manifest.json"))?)?;
-    let default = manifest["models"].as_array().and_then(|models| models.iter().find(|m| m["name"] == manifest["default"]));
-    let file = default.and_then(|model| model["file"].as_str()).ok_or("models/manifest.json names no default")?;
+    // cargo adds flags of its own.
+    let name = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).map_or(manifest["default"].clone(), Value::from);
+    let model = manifest["models"].as_array().and_then(|models| models.iter().find(|m| m["name"] == name));
+    let file = model.and_then(|model| model["file"].as_str()).ok_or_else(|| format!("models/manifest.json has no model {name}"))?;
     let embedder = Embedder::from_bytes(&std::fs::read(root.join("models").join(file))?)?;
     let texts = std::fs::read_to_string(root.join("tests/fixtures/bench-instructions.txt"))?;
     let texts: Vec<&str> = texts.lines().filter(|line| !line.trim().is_empty()).collect();

@@ -1,0 +1,27 @@
+// onnxruntime-node, one thread, one instruction a call, on stdin's lines: prints one line of JSON as benches/encoder.rs does.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Tokenizer } from '@huggingface/tokenizers';
+import ort from 'onnxruntime-node';
+import { embedder } from './engine/onnx.js';
+import { median } from './figures.mjs';
+
+const PASSES = 5;
+
+const [folder, file] = process.argv.slice(2);
+const json = async (name) => JSON.parse(await readFile(join(folder, name), 'utf8'));
+const session = await ort.InferenceSession.create(join(folder, 'onnx', file), { intraOpNumThreads: 1, interOpNumThreads: 1 });
+const embed = embedder(ort.Tensor, session, new Tokenizer(await json('tokenizer.json'), await json('tokenizer_config.json')));
+
+const texts = (await readFile(0, 'utf8')).split('\n').filter(Boolean);
+for (const text of texts) await embed([text]);
+const timesMs = texts.map(() => []);
+for (let pass = 0; pass < PASSES; pass++) {
+  for (const [index, text] of texts.entries()) {
+    const before = performance.now();
+    await embed([text]);
+    timesMs[index].push(performance.now() - before);
+  }
+}
+const best_ms = median(timesMs.map((times) => Math.min(...times)));
+console.log(JSON.stringify({ best_ms, median_ms: median(timesMs.map(median)), threads: 1 }));
