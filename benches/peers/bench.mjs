@@ -141,21 +141,26 @@ function table(title, heads, rows) {
 const number = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : '');
 const mb = (bytes) => number(bytes / 1e6, 1);
 
-const browser = await inBrowser();
-browser.engines = withRatios(browser.engines);
 const names = manifest.models.map(({ name }) => name);
 const peerModel = join(models, checkpoint);
-console.error('==> natively, one by one');
-const native = await oneByOne(names, peerModel, texts, passes);
-const nativePeer = native.at(-1).best_ms;
-for (const row of native) row.ratio = row.best_ms / nativePeer;
-console.error('==> natively, a whole file');
-const file = await bulk(python, names, peerModel, base, passes);
-
 const date = new Date().toISOString().slice(0, 10);
 const cpu = cpus()[0].model.trim();
-await save('peers.json', `${JSON.stringify({ date, cpu, checkpoint, passes, texts: texts.length, batch: 32, ...browser, native, bulk: file }, null, 1)}\n`);
+// Saved after each part: a later one that fails does not take the minutes of this one with it.
+let report = { date, cpu, checkpoint, passes, texts: texts.length, batch: 32 };
+const keep = (part) => save('peers.json', `${JSON.stringify((report = { ...report, ...part }), null, 1)}\n`);
+
+const browser = await inBrowser();
+browser.engines = withRatios(browser.engines);
+await keep(browser);
 await save('peers.svg', chart(browser.engines, `${date}, ${cpu}, ${browser.browser}, one thread, ${texts.length} instructions; peers run ${checkpoint}`));
+console.error('==> natively, one by one');
+const native = await oneByOne(names, peerModel, passes);
+const nativePeer = native.at(-1).best_ms;
+for (const row of native) row.ratio = row.best_ms / nativePeer;
+await keep({ native });
+console.error('==> natively, a whole file');
+const file = await bulk(python, names, peerModel, base, passes);
+await keep({ bulk: file });
 
 console.log(`\n${date}, ${cpu}, ${browser.browser}, one thread, ${passes} passes; peers run ${checkpoint}`);
 console.log("best: median over the texts of each one's fastest call; CPU: of the renderer; memory: the renderer's peak over an empty page's");

@@ -9,6 +9,7 @@ const WARM_ROUNDS = 3;
 const ROUNDS = 3;
 const BATCH = 32;
 const LOAD_TIMEOUT_MS = 300_000;
+const SETTLE_MS = 1000;
 const PROBE_MS = 200;
 
 /** Opens the address in a fresh browser and hands `use` the page and what the operating system says of its renderer. */
@@ -22,6 +23,9 @@ async function withPage(address, use) {
     const page = await chrome.newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(error));
+    // The browser's own start is not to be part of anybody's.
+    await page.goto(new URL('/', address).href);
+    await page.waitForTimeout(SETTLE_MS);
     await page.goto(address, { waitUntil: 'commit' });
     return await use({ page, errors, version: chrome.version(), renderer: () => rendererOf(page, cdp) });
   } finally {

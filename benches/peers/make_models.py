@@ -40,7 +40,8 @@ def export(model, to):
     ids = torch.tensor([[101, 7592, 2088, 102], [101, 7592, 102, 0]])
     axes = {0: "batch", 1: "tokens"}
     torch.onnx.export(
-        Exported(model),
+        # The exporter leaves it as it finds it: without eval(), with its dropout on.
+        Exported(model).eval(),
         (ids, (ids > 0).long(), torch.zeros_like(ids)),
         str(to),
         input_names=INPUTS,

@@ -6,9 +6,9 @@ import { median } from './figures.mjs';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** The last line that the program prints, which is JSON. */
-function figures(program, args, input = '') {
+function figures(program, args) {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, args, { cwd: root, maxBuffer: 1 << 26 }, (error, stdout) => {
+    execFile(program, args, { cwd: root, maxBuffer: 1 << 26 }, (error, stdout) => {
       if (error) return reject(error);
       const line = stdout.trimEnd().split('\n').at(-1);
       try {
@@ -17,12 +17,11 @@ function figures(program, args, input = '') {
         reject(new Error(`${program} ${args.join(' ')} ended with no line of JSON but ${JSON.stringify(line)}`));
       }
     });
-    child.stdin.end(input);
   });
 }
 
 /** One thread: the least `best_ms` and the median `median_ms` of as many turns as passes. */
-export async function oneByOne(names, peerModel, texts, passes) {
+export async function oneByOne(names, peerModel, passes) {
   const engines = [
     ...names.map((name) => ({
       name,
@@ -30,8 +29,7 @@ export async function oneByOne(names, peerModel, texts, passes) {
     })),
     {
       name: 'onnxruntime-node q8',
-      run: () =>
-        figures('node', ['benches/peers/onnxruntime-node.mjs', peerModel, 'model_quantized.onnx'], `${texts.join('\n')}\n`),
+      run: () => figures('node', ['benches/peers/onnxruntime-node.mjs', peerModel, 'model_quantized.onnx']),
     },
   ];
   const turns = engines.map(() => []);

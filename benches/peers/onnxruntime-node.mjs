@@ -1,4 +1,4 @@
-// onnxruntime-node, one thread, one instruction a call, on stdin's lines: prints one line of JSON as benches/encoder.rs does.
+// onnxruntime-node, one thread, one instruction a call: prints one line of JSON as benches/encoder.rs does.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
@@ -13,7 +13,8 @@ const json = async (name) => JSON.parse(await readFile(join(folder, name), 'utf8
 const session = await ort.InferenceSession.create(join(folder, 'onnx', file), { intraOpNumThreads: 1, interOpNumThreads: 1 });
 const embed = embedder(ort.Tensor, session, new Tokenizer(await json('tokenizer.json'), await json('tokenizer_config.json')));
 
-const texts = (await readFile(0, 'utf8')).split('\n').filter(Boolean);
+const instructions = new URL('../../tests/fixtures/bench-instructions.txt', import.meta.url);
+const texts = (await readFile(instructions, 'utf8')).split('\n').filter(Boolean);
 for (const text of texts) await embed([text]);
 const timesMs = texts.map(() => []);
 for (let pass = 0; pass < PASSES; pass++) {
