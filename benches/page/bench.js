@@ -1,5 +1,6 @@
 // The page's side, on its own thread: `measure(texts, passes)` is what bench.mjs calls. One text a call, one thread, as a visitor types.
 import { PieEmbedder } from '/pkg/local.js';
+import { timeEach } from '../figures.mjs';
 
 globalThis.measure = async (texts, passes) => {
   const started = performance.now();
@@ -8,14 +9,7 @@ globalThis.measure = async (texts, passes) => {
   const coldStartMs = performance.now() - started;
 
   for (const text of texts) await pie.embed(text);
-  const timesMs = texts.map(() => []);
-  for (let pass = 0; pass < passes; pass++) {
-    for (const [index, text] of texts.entries()) {
-      const before = performance.now();
-      await pie.embed(text);
-      timesMs[index].push(performance.now() - before);
-    }
-  }
+  const timesMs = await timeEach((text) => pie.embed(text), texts, passes);
   const info = pie.info();
   pie.dispose();
   return { coldStartMs, timesMs, info };

@@ -5,16 +5,11 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { serve } from '../../www/serve.mjs';
+import { summarize } from '../figures.mjs';
 
 const root = new URL('../../', import.meta.url);
 const { chromium } = createRequire(new URL('tests/package.json', root))('playwright-core');
 const PASSES = 5;
-
-const median = (values) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-};
 
 async function browser(texts) {
   const { server, address } = await serve();
@@ -29,10 +24,10 @@ async function browser(texts) {
     // The package comes from the demo's server, the measuring page from here: isolated, for the finer clock that this brings.
     const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
     await page.route(`${address}bench/**`, (route) => {
-      const name = new URL(route.request().url()).pathname.slice('/bench/'.length) || 'index.html';
-      return route.fulfill({ path: fileURLToPath(new URL(`benches/page/${name}`, root)), headers });
+      const name = new URL(route.request().url()).pathname.slice('/bench/'.length);
+      return route.fulfill({ path: fileURLToPath(new URL(`benches/${name}`, root)), headers });
     });
-    await page.goto(`${address}bench/`);
+    await page.goto(`${address}bench/page/index.html`);
     await page.waitForFunction(() => 'measure' in globalThis, null, { timeout: 30_000 }).catch((error) => {
       throw errors[0] ?? error;
     });
@@ -44,8 +39,7 @@ async function browser(texts) {
       engine: `Chromium ${chrome.version()}`,
       model: info.name,
       simd: info.simd,
-      best_ms: median(timesMs.map((times) => Math.min(...times))),
-      median_ms: median(timesMs.map(median)),
+      ...summarize(timesMs),
       cold_start_ms: coldStartMs,
       threads: 1,
     };

@@ -8,7 +8,7 @@ import { parseArgs, promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { emptyPage, measure } from './browser.mjs';
 import { chart } from './chart.mjs';
-import { cosine, median } from './figures.mjs';
+import { cosine, median, summarize } from '../figures.mjs';
 import { bulk, oneByOne } from './native.mjs';
 import { serve } from './server.mjs';
 
@@ -51,7 +51,7 @@ const reference = JSON.parse(await readFile(join(models, 'reference.json'), 'utf
 
 async function inBrowser() {
   const served = await serve({
-    bench: join(root, 'benches/peers'),
+    bench: join(root, 'benches'),
     npm: join(root, 'benches/peers/node_modules'),
     pkg: join(root, 'pkg/dist'),
     models: join(root, 'models'),
@@ -90,8 +90,7 @@ async function summary({ name, library, ours, checked }, runs, emptyBytes) {
     download_bytes: total('bytes'),
     download_gzip_bytes: total('gzip'),
     cold_start_ms: over(({ coldStartMs }) => coldStartMs),
-    best_ms: median(timesMs.map((times) => Math.min(...times))),
-    median_ms: median(timesMs.map(median)),
+    ...summarize(timesMs),
     cpu_ms: over(({ cpuMs }) => cpuMs),
     batch_cpu_ms: over(({ batchCpuMs }) => batchCpuMs),
     batch_sorted_cpu_ms: over(({ sortedCpuMs }) => sortedCpuMs),

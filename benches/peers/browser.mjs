@@ -68,7 +68,7 @@ export async function emptyPage({ address }) {
 export async function measure({ address, sent }, { engine, options }, texts, mixed) {
   sent.length = 0;
   const query = encodeURIComponent(JSON.stringify({ engine, first: texts[0], options }));
-  return withPage(`${address}bench/page.html?${query}`, async ({ page, errors, renderer }) => {
+  return withPage(`${address}bench/peers/page.html?${query}`, async ({ page, errors, renderer }) => {
     await page
       .waitForFunction(() => 'batches' in globalThis || undefined, null, { timeout: LOAD_TIMEOUT_MS, polling: 50 })
       .catch((error) => {

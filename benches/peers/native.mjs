@@ -1,7 +1,7 @@
 // The engines outside the browser, in turns: one instruction a call on one thread, then a whole file on all cores.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { median } from './figures.mjs';
+import { median } from '../figures.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 

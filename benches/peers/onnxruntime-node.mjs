@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import ort from 'onnxruntime-node';
 import { embedder } from './engine/onnx.js';
-import { median } from './figures.mjs';
+import { summarize, timeEach } from '../figures.mjs';
 
 const PASSES = 5;
 
@@ -16,13 +16,5 @@ const embed = embedder(ort.Tensor, session, new Tokenizer(await json('tokenizer.
 const instructions = new URL('../../tests/fixtures/bench-instructions.txt', import.meta.url);
 const texts = (await readFile(instructions, 'utf8')).split('\n').filter(Boolean);
 for (const text of texts) await embed([text]);
-const timesMs = texts.map(() => []);
-for (let pass = 0; pass < PASSES; pass++) {
-  for (const [index, text] of texts.entries()) {
-    const before = performance.now();
-    await embed([text]);
-    timesMs[index].push(performance.now() - before);
-  }
-}
-const best_ms = median(timesMs.map((times) => Math.min(...times)));
-console.log(JSON.stringify({ best_ms, median_ms: median(timesMs.map(median)), threads: 1 }));
+const timesMs = await timeEach((text) => embed([text]), texts, PASSES);
+console.log(JSON.stringify({ ...summarize(timesMs), threads: 1 }));

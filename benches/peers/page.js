@@ -14,18 +14,9 @@ globalThis.vectors = async (texts) => {
   return vectors;
 };
 
-/** ms of each text in each round, one text a call. */
-globalThis.oneByOne = async (texts, rounds) => {
-  const timesMs = texts.map(() => []);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, text] of texts.entries()) {
-      const before = performance.now();
-      await embed([text]);
-      timesMs[index].push(performance.now() - before);
-    }
-  }
-  return timesMs;
-};
+// After the cold start, which is not to wait for it.
+const { timeEach } = await import('../figures.mjs');
+globalThis.oneByOne = (texts, rounds) => timeEach((text) => embed([text]), texts, rounds);
 
 globalThis.batches = async (texts, size) => {
   for (let start = 0; start < texts.length; start += size) await embed(texts.slice(start, start + size));

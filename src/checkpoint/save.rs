@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
@@ -23,9 +24,7 @@ impl Checkpoint {
     pub fn save(&self, dir: &Path, max_tokens: usize) -> Result<()> {
         let beside = dir.with_extension("tmp");
         remove(&beside)?;
-        let written = self.write_files(&beside, max_tokens);
-        if let Err(e) = written {
-            // A full disk is given its bytes back; what went wrong is the error that counts.
+        if let Err(e) = self.write_files(&beside, max_tokens) {
             let _ = remove(&beside);
             return Err(e);
         }
@@ -154,7 +153,8 @@ fn remove(dir: &Path) -> Result<()> {
     if dir.exists() { fs::remove_dir_all(dir).map_err(|e| Error::io(dir, e)) } else { Ok(()) }
 }
 
-/// Writes f32 tensors as safetensors, and waits until they are on the disk. `metadata` goes into the header under `pie`.
+/// Writes f32 tensors as safetensors, and waits until they are on the disk; of what cannot be written whole nothing stays.
+/// `metadata` goes into the header under `pie`.
 ///
 /// # Errors
 /// [`ErrorCode::Io`].
@@ -169,8 +169,13 @@ pub fn write_tensors(path: &Path, weights: &BTreeMap<String, Weight>, metadata: 
     let key = if metadata.is_some() { "pie" } else { "format" };
     let metadata = [(key.to_owned(), metadata.unwrap_or_else(|| "pt".to_owned()))].into();
     let file = safetensors::serialize(views, Some(metadata)).map_err(internal)?;
-    let io = |e| Error::io(path, e);
-    let mut out = fs::File::create(path).map_err(io)?;
-    std::io::Write::write_all(&mut out, &file).map_err(io)?;
-    out.sync_all().map_err(io)
+    let written = fs::File::create(path).and_then(|mut out| {
+        out.write_all(&file)?;
+        out.sync_all()
+    });
+    written.map_err(|e| {
+        // A full disk is given its bytes back; what went wrong is the error that counts.
+        let _ = fs::remove_file(path);
+        Error::io(path, e)
+    })
 }

@@ -70,11 +70,7 @@ pub fn save(dir: &Path, optimiser: &Optimiser, step: u64, identity: &Identity) -
     let header = Header { version: VERSION, step, identity: identity.clone() };
     let header = serde_json::to_string(&header).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
     let (path, beside) = (dir.join(FILE), dir.join(format!("{FILE}.tmp")));
-    if let Err(e) = write_tensors(&beside, &all, Some(header)) {
-        // A full disk is given its bytes back; what went wrong is the error that counts.
-        let _ = fs::remove_file(&beside);
-        return Err(e);
-    }
+    write_tensors(&beside, &all, Some(header))?;
     fs::rename(&beside, &path).map_err(|e| Error::io(&path, e))
 }
 

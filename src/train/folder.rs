@@ -107,8 +107,8 @@ impl RunFolder {
     pub fn record_quality(&mut self, step: u64, set: &str, quality: &Quality) -> Result<()> {
         let Quality { examples, clustering, nearest, correlation, margin } = quality;
         self.record(json!({
-            "kind": "dev", "step": step, "set": set, "examples": examples, "clustering": clustering, "nearest": nearest, "correlation": correlation,
-            "margin": margin,
+            "kind": "dev", "step": step, "set": set, "examples": examples, "clustering": clustering, "nearest": nearest,
+            "correlation": correlation, "margin": margin,
         }))
     }
 

@@ -46,5 +46,17 @@ export function withBrowser(flags) {
     await page.evaluate(async (entry) => Object.assign(globalThis, await import(`/pkg/${entry}`)), entry);
     return page;
   };
+
+  /** An empty page of the server's origin, under a policy of its own. */
+  here.under = async (policy) => {
+    const page = await here.page();
+    await page.route('**/blank', (route) => route.fulfill({
+      contentType: 'text/html',
+      headers: { 'content-security-policy': policy },
+      body: '<!doctype html><title>strict</title>',
+    }));
+    await page.goto(`${here.address}blank`);
+    return page;
+  };
   return here;
 }

@@ -206,13 +206,7 @@ describe('the browser', () => {
   });
 
   test('a policy without wasm-unsafe-eval is said in words', async () => {
-    const page = await here.page();
-    await page.route('**/blank', (route) => route.fulfill({
-      contentType: 'text/html',
-      headers: { 'content-security-policy': "default-src 'self'; script-src 'self'" },
-      body: '<!doctype html><title>strict</title>',
-    }));
-    await page.goto(`${here.address}blank`);
+    const page = await here.under("default-src 'self'; script-src 'self'");
     await page.evaluate(async () => Object.assign(globalThis, await import('/pkg/index.js')));
     const { code, message } = await load(page);
     assert.equal(code, 'wasm_unsupported');

@@ -108,13 +108,7 @@ describe('the worker', () => {
   });
 
   test('a policy without workers is said in words; ./local needs none', async () => {
-    const page = await here.page();
-    await page.route('**/blank', (route) => route.fulfill({
-      contentType: 'text/html',
-      headers: { 'content-security-policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'none'" },
-      body: '<!doctype html><title>strict</title>',
-    }));
-    await page.goto(`${here.address}blank`);
+    const page = await here.under("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'none'");
     const load = (entry) => page.evaluate(async (entry) => {
       const { PieEmbedder } = await import(`/pkg/${entry}`);
       return PieEmbedder.load().then((pie) => pie.dispose(), ({ code, message }) => `${code}: ${message}`);

@@ -28,11 +28,11 @@ impl Augmentation for Sloppy {
     }
 }
 
-/// Slips of the keyboard in words of three letters and more: another letter, two swapped, one left out, doubled or
-/// slipped in.
+/// Slips of the keyboard in words of three letters and more: another letter, two swapped, one left out, doubled or slipped
+/// in.
 pub struct Typos;
 
-/// Keys in their rows, each with those beside it and those below it.
+/// The keyboard; a key of the next row at the same place is taken to be a neighbour.
 const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
 fn letter_instead(letter: char, rng: &mut ChaCha8Rng) -> char {
