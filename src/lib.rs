@@ -10,6 +10,7 @@
 //! | `parallel` | batches on all cores |
 //! | `convert` | Hugging Face checkpoints to GGUF, quantisation, making taxonomies |
 //! | `eval` | 2-D maps of vectors, drawn as SVG |
+//! | `label` | labels of raw instructions, `verb\|noun`, by a part-of-speech tagger and a fitted picker |
 //! | `train` | contrastive training on candle (`cuda`: on an NVIDIA GPU) |
 //! | `cli` | the `pie` program, with all of the above but `cuda` |
 //!
@@ -41,6 +42,8 @@ mod error;
 pub mod gguf;
 pub mod ieb;
 pub mod kernels;
+#[cfg(feature = "label")]
+pub mod label;
 mod prompt;
 pub mod tasks;
 mod tokenizer;

@@ -19,6 +19,13 @@ pub struct Labelled {
     pub name: Option<String>,
 }
 
+/// A row that could not be labelled.
+#[derive(Deserialize)]
+struct Faulty {
+    #[serde(rename = "error")]
+    _error: String,
+}
+
 const fn certain() -> f32 {
     1.0
 }
@@ -30,7 +37,7 @@ impl Labelled {
     }
 }
 
-/// Reads labelled instructions; empty lines are passed over.
+/// Reads labelled instructions; empty lines are passed over, and rows with an `error`, which have no label.
 ///
 /// # Errors
 /// [`ErrorCode::Data`] naming the line that is no such object or has a blank instruction or category, [`ErrorCode::Io`] when reading
@@ -43,7 +50,11 @@ pub fn read_labelled(reader: impl BufRead) -> Result<Vec<Labelled>> {
             continue;
         }
         let bad = |what: String| Error::new(ErrorCode::Data, format!("line {number}: {what}"));
-        let row: Labelled = serde_json::from_str(&line).map_err(|e| bad(e.to_string()))?;
+        let row: Labelled = match serde_json::from_str(&line) {
+            Ok(row) => row,
+            Err(_) if serde_json::from_str::<Faulty>(&line).is_ok() => continue,
+            Err(e) => return Err(bad(e.to_string())),
+        };
         if row.instruction.trim().is_empty() || row.label().trim().is_empty() {
             return Err(bad(format!("blank instruction or category {:?}", row.category)));
         }

@@ -12,6 +12,7 @@ mod export_prune;
 mod fixtures;
 mod goldens;
 mod kernels;
+mod label;
 mod model_file;
 mod phrasebook;
 mod prune_cli;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use pie_embed_wasm::{Error, ErrorCode, Result};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::progress::Progress;
 
@@ -19,12 +19,15 @@ const SHOWN_ERRORS: u64 = 20;
 
 #[derive(clap::Args)]
 pub struct InputArgs {
-    /// Text lines, or JSON lines with an `instruction` or `text`; - is stdin
+    /// Text lines, or JSON lines or CSV with an `instruction` or `text`; - is stdin
     #[arg(long, value_name = "FILE|-")]
     pub input: Option<PathBuf>,
     /// How lines are read; auto looks at the file's name and first line
     #[arg(long, value_enum, default_value_t = Format::Auto)]
     pub format: Format,
+    /// The field of JSON lines or the column of CSV that has the text
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -32,7 +35,11 @@ pub enum Format {
     Auto,
     Text,
     Jsonl,
+    Csv,
 }
+
+/// Where a text stands when no column is named.
+const TEXT_COLUMNS: [&str; 2] = ["instruction", "text"];
 
 /// One input line: its text, or what is wrong with it. A faulty line keeps its place in the output.
 pub struct Row {
@@ -43,16 +50,16 @@ pub struct Row {
 
 /// Reads rows.
 pub struct Input {
-    reader: Box<dyn BufRead>,
-    json: bool,
+    source: Source,
+    /// Where a text stands, the first that is there.
+    columns: Vec<String>,
     line: u64,
     pub progress: Progress,
 }
 
-#[derive(Deserialize)]
-struct JsonRow {
-    instruction: Option<String>,
-    text: Option<String>,
+enum Source {
+    Lines { reader: Box<dyn BufRead>, json: bool },
+    Csv { reader: csv::Reader<Box<dyn BufRead>>, column: usize },
 }
 
 impl InputArgs {
@@ -73,16 +80,25 @@ impl InputArgs {
         };
         let mut reader = BufReader::with_capacity(1 << 20, raw);
         let start = beginning(&mut reader).map_err(|e| Error::new(ErrorCode::Io, format!("reading: {e}")).with_source(e))?;
-        let json = match self.format {
-            Format::Text => false,
-            Format::Jsonl => true,
-            Format::Auto => {
-                let by_name = path.and_then(|p| p.extension()).is_some_and(|e| e == "jsonl" || e == "ndjson");
-                by_name || begins_with_object(&start)
-            }
+        let format = match self.format {
+            Format::Auto => match path.and_then(|p| p.extension()).and_then(|e| e.to_str()) {
+                Some("jsonl" | "ndjson") => Format::Jsonl,
+                Some("csv") => Format::Csv,
+                _ if begins_with_object(&start) => Format::Jsonl,
+                _ => Format::Text,
+            },
+            format => format,
         };
-        let reader = Box::new(BufReader::with_capacity(1 << 20, Cursor::new(start).chain(reader)));
-        Ok(Input { reader, json, line: 0, progress })
+        let columns = self.column.as_ref().map_or_else(|| TEXT_COLUMNS.map(str::to_owned).to_vec(), |column| vec![column.clone()]);
+        let reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 20, Cursor::new(start).chain(reader)));
+        let source = match format {
+            Format::Csv => Source::csv(reader, &columns)?,
+            Format::Text if self.column.is_some() => {
+                return Err(Error::new(ErrorCode::InvalidArgument, "--column: text lines have no columns; name the --format"));
+            }
+            _ => Source::Lines { reader, json: format == Format::Jsonl },
+        };
+        Ok(Input { source, columns, line: 0, progress })
     }
 }
 
@@ -124,66 +140,118 @@ impl Input {
     }
 
     fn row(&mut self) -> Result<Option<Row>> {
-        let mut bytes = Vec::new();
-        let read = |e: io::Error, line| Error::new(ErrorCode::Io, format!("reading line {line}: {e}")).with_source(e);
-        let line = self.line + 1;
-        let taken = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes).map_err(|e| read(e, line))?;
-        if taken == 0 {
-            return Ok(None);
-        }
-        self.line = line;
-        self.progress.add_bytes(taken as u64);
-        if taken as u64 == MAX_LINE_BYTES && !bytes.ends_with(b"\n") {
-            let rest = self.skip_line().map_err(|e| read(e, line))?;
-            let error = format!("the line has {} bytes; at most {MAX_LINE_BYTES} are read", MAX_LINE_BYTES + rest);
-            return Ok(Some(Row { line, text: String::new(), error: Some(error) }));
-        }
-        while bytes.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
-            bytes.pop();
-        }
-        let (text, error) = match String::from_utf8(bytes) {
-            Ok(text) if self.json => match json_text(&text) {
-                Ok(text) => (text, None),
-                Err(error) => (text, Some(error)),
-            },
-            Ok(text) => (text, None),
-            Err(e) => {
-                let at = e.utf8_error().valid_up_to();
-                (String::from_utf8_lossy(e.as_bytes()).into_owned(), Some(format!("no UTF-8 from byte {at} on")))
+        let Self { source, columns, line, progress } = self;
+        match source {
+            Source::Lines { reader, json } => {
+                *line += 1;
+                line_row(reader, json.then_some(columns.as_slice()), *line, progress)
             }
-        };
-        let error = error.or_else(|| text.trim().is_empty().then(|| "the text is blank".to_owned()));
-        Ok(Some(Row { line, text, error }))
-    }
-
-    fn skip_line(&mut self) -> io::Result<u64> {
-        let mut skipped = 0;
-        loop {
-            let buffer = self.reader.fill_buf()?;
-            let (used, done) = match buffer.iter().position(|&b| b == b'\n') {
-                Some(at) => (at + 1, true),
-                None => (buffer.len(), buffer.is_empty()),
-            };
-            self.reader.consume(used);
-            self.progress.add_bytes(used as u64);
-            skipped += used as u64;
-            if done {
-                return Ok(skipped);
-            }
+            Source::Csv { reader, column } => csv_row(reader, *column, progress),
         }
     }
 }
 
-/// The instruction in one JSON line.
-fn json_text(line: &str) -> std::result::Result<String, String> {
+impl Source {
+    fn csv(reader: Box<dyn BufRead>, columns: &[String]) -> Result<Self> {
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
+        let header = reader.byte_headers().map_err(|e| Error::new(ErrorCode::Io, format!("reading the header: {e}")).with_source(e))?;
+        let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        match columns.iter().find_map(|column| names.iter().position(|name| name == column)) {
+            Some(column) => Ok(Self::Csv { reader, column }),
+            None => Err(Error::new(ErrorCode::Data, format!("the CSV has no column {}; it has {}", quoted(columns), quoted(&names)))),
+        }
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn csv_row(reader: &mut csv::Reader<Box<dyn BufRead>>, column: usize, progress: &Progress) -> Result<Option<Row>> {
+    let mut record = csv::ByteRecord::new();
+    let start = reader.position().byte();
+    let found = reader.read_byte_record(&mut record);
+    progress.add_bytes(reader.position().byte() - start);
+    if !found.map_err(|e| Error::new(ErrorCode::Io, format!("reading: {e}")).with_source(e))? {
+        return Ok(None);
+    }
+    let line = record.position().map_or(0, csv::Position::line);
+    let Some(bytes) = record.get(column) else {
+        let error = format!("the row has {} fields; the text is number {}", record.len(), column + 1);
+        return Ok(Some(Row { line, text: String::new(), error: Some(error) }));
+    };
+    Ok(Some(checked(line, bytes.to_vec(), Ok)))
+}
+
+/// A row of these bytes, its text found by `find`.
+fn checked(line: u64, bytes: Vec<u8>, find: impl FnOnce(String) -> std::result::Result<String, (String, String)>) -> Row {
+    let (text, error) = match String::from_utf8(bytes) {
+        Ok(text) => match find(text) {
+            Ok(text) => (text, None),
+            Err((text, error)) => (text, Some(error)),
+        },
+        Err(e) => {
+            let at = e.utf8_error().valid_up_to();
+            (String::from_utf8_lossy(e.as_bytes()).into_owned(), Some(format!("no UTF-8 from byte {at} on")))
+        }
+    };
+    let error = error.or_else(|| text.trim().is_empty().then(|| "the text is blank".to_owned()));
+    Row { line, text, error }
+}
+
+fn line_row(reader: &mut Box<dyn BufRead>, json: Option<&[String]>, line: u64, progress: &Progress) -> Result<Option<Row>> {
+    let mut bytes = Vec::new();
+    let read = |e: io::Error| Error::new(ErrorCode::Io, format!("reading line {line}: {e}")).with_source(e);
+    let taken = reader.take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes).map_err(read)?;
+    if taken == 0 {
+        return Ok(None);
+    }
+    progress.add_bytes(taken as u64);
+    if taken as u64 == MAX_LINE_BYTES && !bytes.ends_with(b"\n") {
+        let rest = skip_line(reader, progress).map_err(read)?;
+        let error = format!("the line has {} bytes; at most {MAX_LINE_BYTES} are read", MAX_LINE_BYTES + rest);
+        return Ok(Some(Row { line, text: String::new(), error: Some(error) }));
+    }
+    while bytes.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
+        bytes.pop();
+    }
+    Ok(Some(checked(line, bytes, |text| match json {
+        Some(columns) => json_text(&text, columns).map_err(|error| (text, error)),
+        None => Ok(text),
+    })))
+}
+
+fn skip_line(reader: &mut impl BufRead, progress: &Progress) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let buffer = reader.fill_buf()?;
+        let (used, done) = match buffer.iter().position(|&b| b == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        reader.consume(used);
+        progress.add_bytes(used as u64);
+        skipped += used as u64;
+        if done {
+            return Ok(skipped);
+        }
+    }
+}
+
+/// The instruction in one JSON line: the first of `columns` that is there.
+fn json_text(line: &str, columns: &[String]) -> std::result::Result<String, String> {
     if line.trim().is_empty() {
         return Ok(String::new());
     }
     // Lone surrogates are content: `\ud800` reads as U+FFFD, where strict JSON has no such text.
-    let row: JsonRow = serde_json::from_str(line).or_else(|e| {
+    let mut row: serde_json::Map<String, Value> = serde_json::from_str(line).or_else(|e| {
         serde_json::from_str(&replace_lone_surrogates(line)).map_err(|_| format!("no JSON object with an instruction: {e}"))
     })?;
-    row.instruction.or(row.text).ok_or_else(|| "the object has neither \"instruction\" nor \"text\"".to_owned())
+    match columns.iter().find_map(|column| row.remove(column).filter(|value| !value.is_null())) {
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(format!("no JSON object with an instruction: {} is no text", quoted(columns))),
+        None => Err(format!("the object has no {}", quoted(columns))),
+    }
 }
 
 /// Rewrites `\uXXXX` escapes that are half a surrogate pair to `\ufffd`.
@@ -248,6 +316,7 @@ mod tests {
 
     #[test]
     fn lone_surrogates_become_replacement_characters() {
+        let json_text = |line| json_text(line, &TEXT_COLUMNS.map(str::to_owned));
         assert_eq!(json_text(r#"{"text":"a\ud800b"}"#).unwrap(), "a\u{fffd}b");
         assert_eq!(json_text(r#"{"text":"\ud83d\ude00\udc00"}"#).unwrap(), "😀\u{fffd}");
         assert_eq!(json_text(r#"{"text":"\\ud800"}"#).unwrap(), "\\ud800");

@@ -10,8 +10,10 @@ mod corpus;
 mod embed;
 mod eval;
 mod export;
+mod ieb;
 mod info;
 mod input;
+mod label;
 mod manifest;
 mod model;
 mod output;
@@ -44,6 +46,8 @@ enum Command {
     Taxonomy(taxonomy::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Ieb(ieb::Args),
+    Label(label::Args),
     Phrasebook(phrasebook::Args),
     Prune(prune::Args),
     Train(Box<train::Args>),
@@ -61,6 +65,8 @@ fn main() -> ExitCode {
         Command::Taxonomy(args) => taxonomy::run(args),
         Command::Eval(args) => eval::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Ieb(args) => ieb::run(&args),
+        Command::Label(args) => label::run(&args),
         Command::Phrasebook(args) => phrasebook::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Train(args) => train::run(*args),
