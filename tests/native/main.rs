@@ -19,3 +19,4 @@ mod train_layers;
 mod train_parity;
 mod train_run;
 mod train_support;
+mod uses;
