@@ -20,3 +20,4 @@ mod train_parity;
 mod train_run;
 mod train_support;
 mod uses;
+mod uses_cli;

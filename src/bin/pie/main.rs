@@ -5,11 +5,16 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod card;
+mod chart;
+mod compress;
 mod convert;
 mod corpus;
+mod correlate;
 mod embed;
 mod eval;
 mod export;
+mod heatmap;
+mod index;
 mod info;
 mod input;
 mod manifest;
@@ -19,7 +24,10 @@ mod phrasebook;
 mod progress;
 mod prune;
 mod reliability;
+mod retrieve;
+mod select;
 mod storage;
+mod table;
 mod tag;
 mod taxonomy;
 mod train;
@@ -39,13 +47,18 @@ struct Args {
 enum Command {
     Embed(embed::Args),
     Tag(tag::Args),
+    Index(index::Args),
     Info(info::Args),
+    Compress(compress::Args),
     Convert(convert::Args),
+    Correlate(correlate::Args),
     Taxonomy(taxonomy::Args),
     Eval(eval::Args),
     Export(export::Args),
     Phrasebook(phrasebook::Args),
     Prune(prune::Args),
+    Retrieve(retrieve::Args),
+    Select(select::Args),
     Train(Box<train::Args>),
 }
 
@@ -56,13 +69,18 @@ fn main() -> ExitCode {
     let result = guard.and_then(|()| match command {
         Command::Embed(args) => embed::run(args),
         Command::Tag(args) => tag::run(args),
+        Command::Index(args) => index::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Compress(args) => compress::run(&args),
         Command::Convert(args) => convert::run(args),
+        Command::Correlate(args) => correlate::run(&args),
         Command::Taxonomy(args) => taxonomy::run(args),
         Command::Eval(args) => eval::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Phrasebook(args) => phrasebook::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Retrieve(args) => retrieve::run(&args),
+        Command::Select(args) => select::run(&args),
         Command::Train(args) => train::run(*args),
     });
     match result {

@@ -79,6 +79,14 @@ impl AtomicFile {
     }
 }
 
+/// An error when one of these files is there already and must not be replaced.
+pub fn refuse_existing<'a>(paths: impl IntoIterator<Item = &'a PathBuf>, force: bool) -> Result<()> {
+    match paths.into_iter().find(|path| !force && path.exists()) {
+        Some(path) => Err(Error::new(ErrorCode::InvalidArgument, format!("{} exists: --force replaces it", path.display()))),
+        None => Ok(()),
+    }
+}
+
 /// Writes a whole file.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
