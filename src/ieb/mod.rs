@@ -13,24 +13,21 @@
 mod clustering;
 mod correlation;
 pub mod disturb;
+mod encoder;
 mod fidelity;
 mod format;
-mod kmeans;
 #[cfg(feature = "eval")]
 pub mod map;
 mod neighbour;
-mod random;
 mod suite;
 mod tfidf;
-mod vectors;
 
+pub use crate::tasks::{Clusters, KMeans, Random, Vectors};
 pub use clustering::{adjusted_rand_index, homogeneity, purity, silhouette};
 pub use correlation::{binary_ceiling, spearman};
+pub use encoder::{ModelEncoder, TextEncoder};
 pub use fidelity::{Fidelity, fidelity};
 pub use format::{Instruction, Pair, PairSet, Paraphrase, ParaphraseSet, TaskSet};
-pub use kmeans::{Clusters, KMeans};
 pub use neighbour::{few_shot_accuracy, nearest, nearest_neighbour_accuracy, r_precision};
-pub use random::Random;
 pub use suite::{Score, clustering_scores, disturbance_scores, paraphrase_scores, similarity_scores};
 pub use tfidf::TfIdf;
-pub use vectors::{ModelEncoder, TextEncoder, Vectors};

@@ -20,6 +20,23 @@ fn sum(xs: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     ((a + e) + (c + h)) + ((b + g) + (d + i))
 }
 
+/// `Σ a·b` of rows of one length, in eight lanes.
+#[inline]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; PANEL];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<PANEL>(), b.as_chunks::<PANEL>());
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane += a * b;
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
 /// The largest `f(x)`, at least `floor`.
 #[inline(always)]
 fn max(xs: &[f32], floor: f32, f: impl Fn(f32) -> f32) -> f32 {

@@ -20,7 +20,7 @@ mod avx2;
 mod simd128;
 
 pub use attention::{AttentionScratch, attention};
-pub use elementwise::{add_layer_norm, exp, gelu, l2_normalize, layer_norm, quantize_row};
+pub use elementwise::{add_layer_norm, dot, exp, gelu, l2_normalize, layer_norm, quantize_row};
 pub use gemm::{PackedF32, PackedI8, gemm_f32, gemm_i8};
 #[cfg(feature = "train")]
 pub use memory::keep_freed_memory;

@@ -1,19 +1,41 @@
-//! What one does with vectors: naming the task of an instruction.
+//! What one does with vectors: naming the task of an instruction, searching, choosing rows that stand for all, comparing data sets.
+//!
+//! None of it knows files or the browser.
 
+mod blocks;
 #[cfg(feature = "convert")]
 mod build;
+mod compress;
+mod correlate;
+mod coverage;
+mod facility;
+mod kmeans;
 #[cfg(feature = "convert")]
 mod labelled;
 mod name;
 mod prototypes;
+mod random;
+mod search;
+mod select;
 mod tagger;
 mod taxonomy;
+mod template;
+mod vectors;
 
 #[cfg(feature = "convert")]
 pub use build::{Bin, BuildOptions, BuildReport, Source, build};
+pub use compress::{Anchor, anchors, estimate, random_anchors};
+pub use correlate::{Columns, divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
+pub use coverage::{Spread, coverage, near_duplicates, spread};
+pub use kmeans::{Clusters, KMeans};
 #[cfg(feature = "convert")]
 pub use labelled::{Labelled, read_labelled};
 pub use name::task_name;
 pub use prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
+pub use random::Random;
+pub use search::{Hit, diverse, search};
+pub use select::{Method, Representative, representatives, select};
 pub use tagger::Tagger;
 pub use taxonomy::{Level, Taxonomy};
+pub use template::Template;
+pub use vectors::Vectors;

@@ -23,3 +23,5 @@ mod train_parity;
 mod train_rounding;
 mod train_run;
 mod train_support;
+mod uses;
+mod uses_cli;

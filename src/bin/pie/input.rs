@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use pie_embed_wasm::{Error, ErrorCode, Result};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::progress::Progress;
@@ -122,7 +123,7 @@ fn beginning(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
 }
 
 /// Whether this is the beginning of a JSON object, sound or not: a brace and a quote, or an empty object.
-fn begins_with_object(start: &[u8]) -> bool {
+pub fn begins_with_object(start: &[u8]) -> bool {
     let mut bytes = start.iter().filter(|b| !b.is_ascii_whitespace());
     bytes.next() == Some(&b'{') && matches!(bytes.next(), Some(b'"' | b'}'))
 }
@@ -243,15 +244,17 @@ fn json_text(line: &str, columns: &[String]) -> std::result::Result<String, Stri
     if line.trim().is_empty() {
         return Ok(String::new());
     }
-    // Lone surrogates are content: `\ud800` reads as U+FFFD, where strict JSON has no such text.
-    let mut row: serde_json::Map<String, Value> = serde_json::from_str(line).or_else(|e| {
-        serde_json::from_str(&replace_lone_surrogates(line)).map_err(|_| format!("no JSON object with an instruction: {e}"))
-    })?;
+    let mut row: serde_json::Map<String, Value> = parse_json(line).map_err(|e| format!("no JSON object with an instruction: {e}"))?;
     match columns.iter().find_map(|column| row.remove(column).filter(|value| !value.is_null())) {
         Some(Value::String(text)) => Ok(text),
         Some(_) => Err(format!("no JSON object with an instruction: {} is no text", quoted(columns))),
         None => Err(format!("the object has no {}", quoted(columns))),
     }
+}
+
+/// Reads JSON in which lone surrogates are content: `\ud800` reads as U+FFFD, where strict JSON has no such text.
+pub fn parse_json<T: DeserializeOwned>(line: &str) -> serde_json::Result<T> {
+    serde_json::from_str(line).or_else(|e| serde_json::from_str(&replace_lone_surrogates(line)).map_err(|_| e))
 }
 
 /// Rewrites `\uXXXX` escapes that are half a surrogate pair to `\ufffd`.
@@ -291,13 +294,18 @@ pub struct Faults {
 impl Faults {
     /// Takes note of a chunk.
     pub fn note(&mut self, rows: &[Row], progress: &Progress) {
-        self.rows += rows.len() as u64;
         for row in rows {
-            let Some(error) = &row.error else { continue };
-            self.faulty += 1;
-            if self.faulty <= SHOWN_ERRORS {
-                progress.print(&format!("pie: line {}: {error}", row.line));
-            }
+            self.count(row.line, row.error.as_deref(), |line| progress.print(line));
+        }
+    }
+
+    /// Takes note of one line.
+    pub fn count(&mut self, line: u64, error: Option<&str>, print: impl FnOnce(&str)) {
+        self.rows += 1;
+        let Some(error) = error else { return };
+        self.faulty += 1;
+        if self.faulty <= SHOWN_ERRORS {
+            print(&format!("pie: line {line}: {error}"));
         }
     }
 

@@ -5,12 +5,17 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod card;
+mod chart;
+mod compress;
 mod convert;
 mod corpus;
+mod correlate;
 mod embed;
 mod eval;
 mod export;
 mod ieb;
+mod heatmap;
+mod index;
 mod info;
 mod input;
 mod label;
@@ -21,7 +26,10 @@ mod phrasebook;
 mod progress;
 mod prune;
 mod reliability;
+mod retrieve;
+mod select;
 mod storage;
+mod table;
 mod tag;
 mod taxonomy;
 mod train;
@@ -41,8 +49,11 @@ struct Args {
 enum Command {
     Embed(embed::Args),
     Tag(tag::Args),
+    Index(index::Args),
     Info(info::Args),
+    Compress(compress::Args),
     Convert(convert::Args),
+    Correlate(correlate::Args),
     Taxonomy(taxonomy::Args),
     Eval(eval::Args),
     Export(export::Args),
@@ -50,6 +61,8 @@ enum Command {
     Label(label::Args),
     Phrasebook(phrasebook::Args),
     Prune(prune::Args),
+    Retrieve(retrieve::Args),
+    Select(select::Args),
     Train(Box<train::Args>),
 }
 
@@ -60,8 +73,11 @@ fn main() -> ExitCode {
     let result = guard.and_then(|()| output::outlive_file_size_limit()).and_then(|()| match command {
         Command::Embed(args) => embed::run(args),
         Command::Tag(args) => tag::run(args),
+        Command::Index(args) => index::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Compress(args) => compress::run(&args),
         Command::Convert(args) => convert::run(args),
+        Command::Correlate(args) => correlate::run(&args),
         Command::Taxonomy(args) => taxonomy::run(args),
         Command::Eval(args) => eval::run(&args),
         Command::Export(args) => export::run(&args),
@@ -69,6 +85,8 @@ fn main() -> ExitCode {
         Command::Label(args) => label::run(&args),
         Command::Phrasebook(args) => phrasebook::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Retrieve(args) => retrieve::run(&args),
+        Command::Select(args) => select::run(&args),
         Command::Train(args) => train::run(*args),
     });
     match result {

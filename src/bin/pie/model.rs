@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use pie_embed_wasm::tasks::Taxonomy;
-use pie_embed_wasm::{Embedder, Error, ErrorCode, Result, sha256_hex};
+use pie_embed_wasm::ieb::{ModelEncoder, TextEncoder};
+use pie_embed_wasm::tasks::{Level, Taxonomy, Vectors};
+use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 
 use crate::manifest::Manifest;
+use crate::output::say;
+use crate::progress::Progress;
 
 /// Options of every command that needs a model.
 #[derive(clap::Args)]
@@ -67,6 +71,35 @@ fn find_manifest() -> Result<Option<(PathBuf, Manifest)>> {
 }
 
 impl Model {
+    /// The vectors of texts, at length 1, with progress on stderr.
+    pub fn encode(&self, texts: &[&str], prompt: Option<Prompt>, what: &str) -> Result<Vectors> {
+        if texts.is_empty() {
+            return Err(Error::new(ErrorCode::NoTexts, format!("{what}: there is no text")));
+        }
+        let progress = Progress::steps(texts.len() as u64, what.to_owned());
+        let done = AtomicU64::new(0);
+        let count = |n: usize| progress.set(done.fetch_add(n as u64, Ordering::Relaxed) + n as u64);
+        let options = EmbedOptions { prompt, ..EmbedOptions::default() };
+        let encoder = ModelEncoder { name: String::new(), embedder: &self.embedder, options, on_progress: Some(&count) };
+        let vectors = encoder.encode(texts, texts)?;
+        progress.finish();
+        Ok(vectors)
+    }
+
+    /// The task of each vector by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.
+    pub fn tasks(&self, vectors: &Vectors) -> Result<Option<Vec<String>>> {
+        let taxonomy = match self.taxonomy(None) {
+            Ok(taxonomy) => taxonomy,
+            Err(e) if e.code() == ErrorCode::NoTaxonomy => {
+                say(&format!("note: no tasks are counted: {e}"));
+                return Ok(None);
+            }
+            Err(e) => return Err(e),
+        };
+        let first = |row| taxonomy.classify(row, Level::Task, 1).map(|tags| tags.into_iter().map(|tag| tag.label).collect());
+        vectors.rows().map(first).collect::<Result<Vec<String>>>().map(Some)
+    }
+
     /// The model's taxonomy, or the one in `file`.
     pub fn taxonomy(&self, file: Option<&Path>) -> Result<Taxonomy> {
         let Some(path) = file.or(self.taxonomy.as_deref()) else {

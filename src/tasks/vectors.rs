@@ -1,6 +1,5 @@
-//! Rows of numbers, one a text, and what makes them.
+//! Rows of numbers, one a text.
 
-use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::{PackedF32, gemm_f32, l2_normalize};
 
@@ -66,64 +65,33 @@ impl Vectors {
         self.data.get(n * self.dimensions..(n + 1) * self.dimensions).unwrap_or_default()
     }
 
+    /// The rows of these numbers, in this order; one beyond the last is left out.
+    #[must_use]
+    pub fn pick(&self, rows: &[usize]) -> Self {
+        Self { data: rows.iter().flat_map(|&row| self.row(row)).copied().collect(), dimensions: self.dimensions }
+    }
+
+    /// An error unless rows here and there can be compared.
+    pub(super) fn same_dimensions(&self, other: &Self) -> Result<()> {
+        if self.dimensions != other.dimensions {
+            let message = format!("vectors of {} and of {} dimensions cannot be compared", self.dimensions, other.dimensions);
+            return Err(Error::new(ErrorCode::InvalidDimensions, message));
+        }
+        Ok(())
+    }
+
     /// `[self.len(), other.len()]`: the dot product of each row here with each row there, `S = A·Bᵀ`; cosines where both are
     /// normalised.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidDimensions`] when the dimensions differ.
     pub fn dot(&self, other: &Self) -> Result<Vec<f32>> {
-        if self.dimensions != other.dimensions {
-            let message = format!("vectors of {} and of {} dimensions cannot be compared", self.dimensions, other.dimensions);
-            return Err(Error::new(ErrorCode::InvalidDimensions, message));
-        }
+        self.same_dimensions(other)?;
         let mut out = vec![0.0; self.len() * other.len()];
         if !out.is_empty() {
             let packed = PackedF32::pack(&other.data, other.len(), self.dimensions);
             gemm_f32(&self.data, &packed, &vec![0.0; other.len()], &mut out);
         }
         Ok(out)
-    }
-}
-
-/// What turns texts into vectors of length 1: a model, or a baseline.
-pub trait TextEncoder {
-    /// What tables call it.
-    fn name(&self) -> &str;
-
-    /// The vectors of `texts`. `corpus` is what an encoder without weights of its own may learn word frequencies from; a model
-    /// passes it over.
-    ///
-    /// # Errors
-    /// Those of the encoder: a blank text, a prompt that leaves no room, …
-    fn encode(&self, corpus: &[&str], texts: &[&str]) -> Result<Vectors>;
-}
-
-/// A model as a [`TextEncoder`].
-pub struct ModelEncoder<'a> {
-    pub name: String,
-    pub embedder: &'a Embedder,
-    pub options: EmbedOptions,
-    /// Told after each piece of work how many texts it had.
-    pub on_progress: Option<&'a (dyn Fn(usize) + Sync)>,
-}
-
-/// Texts between two calls of [`ModelEncoder::on_progress`]: enough for all cores to stay busy.
-const STRIDE: usize = 128;
-
-impl TextEncoder for ModelEncoder<'_> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn encode(&self, _corpus: &[&str], texts: &[&str]) -> Result<Vectors> {
-        let mut data = Vec::new();
-        for (n, chunk) in texts.chunks(STRIDE).enumerate() {
-            let embeddings = self.embedder.embed(chunk, &self.options).map_err(|e| e.context(format!("from text {} on", n * STRIDE)))?;
-            data.extend_from_slice(&embeddings.data);
-            if let Some(report) = self.on_progress {
-                report(chunk.len());
-            }
-        }
-        Ok(Vectors::new(data, self.embedder.dimensions(&self.options)?)?.normalized())
     }
 }

@@ -1,5 +1,6 @@
 //! k-means as scikit-learn's `KMeans` does it: greedy k-means++ and Lloyd's iterations.
 
+use super::blocks::map_blocks;
 use super::{Random, Vectors};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::{PackedF32, gemm_f32};
@@ -30,7 +31,9 @@ pub struct KMeans {
 pub struct Clusters {
     /// The cluster of each row.
     pub labels: Vec<usize>,
-    /// `Σ ‖row − centre‖²`
+    /// `‖row − centre‖²` of each row and its cluster's centre.
+    pub distances: Vec<f64>,
+    /// The sum of these.
     pub inertia: f64,
     pub iterations: usize,
 }
@@ -81,7 +84,7 @@ impl KMeans {
         }
         // The labels that belong to the last centres.
         let (labels, distances) = space.assign(&centres);
-        Clusters { labels, inertia: distances.iter().sum(), iterations }
+        Clusters { labels, inertia: distances.iter().sum(), distances, iterations }
     }
 }
 
@@ -113,20 +116,30 @@ impl Space {
         &self.data[n * self.dimensions..(n + 1) * self.dimensions]
     }
 
-    /// `[rows, centres]`: squared distances.
-    fn distances(&self, centres: &[f32]) -> Vec<f64> {
+    /// What `of` makes of each row's squared distances to the centres.
+    fn by_row<T: Send>(&self, centres: &[f32], of: impl Fn(&[f64]) -> T + Sync) -> Vec<T> {
         let norms = squares(centres, self.dimensions);
-        let mut products = vec![0.0; self.squares.len() * norms.len()];
         let packed = PackedF32::pack(centres, norms.len(), self.dimensions);
-        gemm_f32(&self.data, &packed, &vec![0.0; norms.len()], &mut products);
-        let rows = products.chunks_exact(norms.len()).zip(&self.squares);
-        rows.flat_map(|(row, x)| row.iter().zip(&norms).map(move |(&xc, c)| (x - 2.0 * f64::from(xc) + c).max(0.0))).collect()
+        let zeros = vec![0.0; norms.len()];
+        let blocks = map_blocks(self.squares.len(), |rows| {
+            let mut products = vec![0.0; rows.len() * norms.len()];
+            gemm_f32(&self.data[rows.start * self.dimensions..rows.end * self.dimensions], &packed, &zeros, &mut products);
+            let mut distances = vec![0.0; norms.len()];
+            let rows = products.chunks_exact(norms.len()).zip(&self.squares[rows]);
+            rows.map(|(products, x)| {
+                for ((distance, &xc), c) in distances.iter_mut().zip(products).zip(&norms) {
+                    *distance = (x - 2.0 * f64::from(xc) + c).max(0.0);
+                }
+                of(&distances)
+            })
+            .collect::<Vec<T>>()
+        });
+        blocks.into_iter().flatten().collect()
     }
 
     /// The nearest centre of each row, and its squared distance.
     fn assign(&self, centres: &[f32]) -> (Vec<usize>, Vec<f64>) {
-        let distances = self.distances(centres);
-        distances.chunks_exact(centres.len() / self.dimensions).map(smallest).unzip()
+        self.by_row(centres, smallest).into_iter().unzip()
     }
 
     /// Moves each centre to the mean of its rows; gives the sum of the squared moves. A centre without rows takes the row that is
@@ -181,7 +194,7 @@ fn plus_plus(space: &Space, k: usize, random: &mut Random) -> Vec<f32> {
     let rows = space.squares.len();
     let trials = 2 + (k as f64).ln() as usize;
     let mut centres = space.row(random.below(rows)).to_vec();
-    let mut closest = space.distances(&centres);
+    let mut closest = space.by_row(&centres, |row| row[0]);
     for _ in 1..k {
         let cumulative: Vec<f64> = closest
             .iter()
@@ -198,10 +211,9 @@ fn plus_plus(space: &Space, k: usize, random: &mut Random) -> Vec<f32> {
             })
             .collect();
         let drawn: Vec<f32> = candidates.iter().flat_map(|&row| space.row(row)).copied().collect();
-        let distances = space.distances(&drawn);
-        let left = |candidate: usize| -> Vec<f64> {
-            distances.chunks_exact(trials).zip(&closest).map(|(row, &closest)| row[candidate].min(closest)).collect()
-        };
+        let distances = space.by_row(&drawn, <[f64]>::to_vec);
+        let left =
+            |candidate: usize| -> Vec<f64> { distances.iter().zip(&closest).map(|(row, &closest)| row[candidate].min(closest)).collect() };
         let mut best = left(0);
         let mut best_sum: f64 = best.iter().sum();
         let mut chosen = 0;

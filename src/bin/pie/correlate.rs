@@ -1,0 +1,184 @@
+//! `pie correlate`: how data sets relate.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use pie_embed_wasm::tasks::{Columns, Vectors, divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
+use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use serde_json::{Value, json};
+
+use crate::heatmap::{self, Matrix};
+use crate::manifest::to_json;
+use crate::model::{Model, ModelArgs};
+use crate::output::{Stdout, refuse_existing, write_files};
+use crate::table::{Fields, Table, render};
+
+/// Compare data sets in pairs, by their vectors and by their tasks
+///
+/// Of each pair: `wasserstein`, the mean over dimensions of the Wasserstein-1 distance; `cosine`, the mean over the rows of the first
+/// of the highest cosine with a row of the second; `overlap`, the share of tasks in common.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Two or more: .jsonl, .csv, .tsv, text lines, or the benchmark's .json
+    #[arg(value_name = "[NAME=]FILE", num_args = 2.., required = true)]
+    data: Vec<String>,
+    /// The column with the text [default: instruction or text]
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// The column with the task; where not all have one, the model's taxonomy says [default: category, label or task]
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
+    /// Divide vectors by the sum of their components, as the paper's code does, where length 1 is meant
+    #[arg(long)]
+    paper: bool,
+    /// pie, short, none, or a template with {instruction} [default: the model's]
+    #[arg(long)]
+    prompt: Option<Prompt>,
+    /// The figures: FILE.json with matrices, FILE.jsonl or FILE.csv with a row a pair; a table on stdout by default
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The matrices drawn, like beside like
+    #[arg(long, value_name = "FILE.svg")]
+    heat_map: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+}
+
+struct DataSet {
+    name: String,
+    table: Table,
+    vectors: Vectors,
+}
+
+/// `[n, n]` each, row-major.
+struct Figures {
+    wasserstein: Vec<f64>,
+    cosine: Vec<f64>,
+    overlap: Option<Vec<f64>>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    refuse_existing(args.output.iter().chain(&args.heat_map), args.force)?;
+    let named: Vec<(String, PathBuf)> = args.data.iter().map(|data| name_and_path(data)).collect();
+    let mut seen = HashSet::new();
+    if let Some((name, _)) = named.iter().find(|(name, _)| !seen.insert(name)) {
+        return Err(Error::new(ErrorCode::InvalidArgument, format!("two data sets are called {name:?}: say NAME=FILE")));
+    }
+    let tables = named.iter().map(|(_, path)| Table::read(path, args.column.as_deref())).collect::<Result<Vec<_>>>()?;
+    let model = args.model.load()?;
+    let mut sets = Vec::new();
+    for ((name, _), table) in named.into_iter().zip(tables) {
+        let vectors = model.encode(&table.texts(), args.prompt.clone(), &name)?;
+        sets.push(DataSet { vectors, name, table });
+    }
+    let (source, labels) = labels(args, &model, &sets)?;
+    let figures = compare(&sets, labels.as_deref(), args.paper)?;
+    let n = sets.len();
+    let distances: Vec<f64> = figures.cosine.iter().map(|cosine| 1.0 - cosine).collect();
+    let order = similar_order(&distances, n)?;
+
+    let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+    let mut files = Vec::new();
+    if let Some(path) = &args.output {
+        files.push((path.clone(), written(path, args, &model, &sets, &figures, &order, &source)?));
+    }
+    if let Some(path) = &args.heat_map {
+        let mut matrices = vec![
+            Matrix { title: "mean of highest cosine, row to column", values: &figures.cosine },
+            Matrix { title: "Wasserstein-1, mean of dimensions", values: &figures.wasserstein },
+        ];
+        matrices.extend(figures.overlap.as_ref().map(|values| Matrix { title: "tasks in common", values }));
+        files.push((path.clone(), heatmap::svg(&names, &order, &matrices)?.into_bytes()));
+    }
+    write_files(&files)?;
+    if args.output.is_none() {
+        let mut stdout = Stdout::lock();
+        stdout.write(for_people(&names, &order, &figures).as_bytes())?;
+        stdout.flush()?;
+    }
+    sets.into_iter().try_for_each(|set| set.table.finish())
+}
+
+/// `NAME=FILE`, or a file that gives the name.
+fn name_and_path(data: &str) -> (String, PathBuf) {
+    if let Some((name, path)) = data.split_once('=').filter(|(name, _)| !name.is_empty() && !name.contains('/')) {
+        return (name.to_owned(), path.into());
+    }
+    let path = Path::new(data);
+    (path.file_stem().map_or_else(|| data.to_owned(), |stem| stem.to_string_lossy().into_owned()), path.to_owned())
+}
+
+/// Where the tasks come from, and those of each data set.
+fn labels(args: &Args, model: &Model, sets: &[DataSet]) -> Result<(String, Option<Vec<Vec<String>>>)> {
+    let columns = sets.iter().map(|set| set.table.label_column(args.label.as_deref())).collect::<Result<Option<Vec<String>>>>()?;
+    Ok(match columns {
+        Some(columns) => {
+            let labels = sets.iter().zip(&columns).map(|(set, column)| set.table.strings(column)).collect::<Result<Vec<_>>>()?;
+            ("columns".to_owned(), Some(labels))
+        }
+        None => ("taxonomy".to_owned(), sets.iter().map(|set| model.tasks(&set.vectors)).collect::<Result<Option<Vec<_>>>>()?),
+    })
+}
+
+fn compare(sets: &[DataSet], labels: Option<&[Vec<String>]>, paper: bool) -> Result<Figures> {
+    let rows = |set: &DataSet| {
+        if paper { divided_by_sum(&set.vectors).map_err(|e| e.context(&set.name)) } else { Ok(set.vectors.clone()) }
+    };
+    let vectors = sets.iter().map(rows).collect::<Result<Vec<_>>>()?;
+    let columns = vectors.iter().map(Columns::new).collect::<Result<Vec<_>>>()?;
+    let n = sets.len();
+    let pairs = || (0..n).flat_map(|a| (0..n).map(move |b| (a, b)));
+    Ok(Figures {
+        wasserstein: pairs().map(|(a, b)| wasserstein(&columns[a], &columns[b])).collect::<Result<_>>()?,
+        cosine: pairs().map(|(a, b)| mean_of_max(&vectors[a], &vectors[b])).collect::<Result<_>>()?,
+        overlap: labels.map(|labels| pairs().map(|(a, b)| overlap(&labels[a], &labels[b])).collect()),
+    })
+}
+
+fn written(path: &Path, args: &Args, model: &Model, sets: &[DataSet], figures: &Figures, order: &[usize], source: &str) -> Result<Vec<u8>> {
+    let n = sets.len();
+    if path.extension().is_some_and(|extension| extension == "json") {
+        let matrix = |values: &[f64]| values.chunks(n).map(<[f64]>::to_vec).collect::<Vec<_>>();
+        return to_json(&json!({
+            "model": {"file": model.path.file_name().map(|name| name.to_string_lossy()), "sha256": model.sha256},
+            "normalization": if args.paper { "sum" } else { "length" },
+            "data": sets.iter().map(|set| json!({"name": set.name, "rows": set.vectors.len()})).collect::<Vec<_>>(),
+            "order": order.iter().map(|&at| &sets[at].name).collect::<Vec<_>>(),
+            "wasserstein": matrix(&figures.wasserstein),
+            "cosine": matrix(&figures.cosine),
+            "overlap": figures.overlap.as_deref().map(matrix),
+            "tasks": figures.overlap.is_some().then_some(source),
+        }));
+    }
+    let pair = |at: usize| {
+        Fields::from_iter([
+            ("first".to_owned(), sets[at / n].name.clone().into()),
+            ("second".to_owned(), sets[at % n].name.clone().into()),
+            ("wasserstein".to_owned(), figures.wasserstein[at].into()),
+            ("cosine".to_owned(), figures.cosine[at].into()),
+            ("overlap".to_owned(), figures.overlap.as_ref().map_or(Value::Null, |overlap| overlap[at].into())),
+        ])
+    };
+    let rows: Vec<Fields> = (0..n * n).map(pair).collect();
+    render(path, rows.iter())
+}
+
+fn for_people(names: &[&str], order: &[usize], figures: &Figures) -> String {
+    let n = names.len();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
+    let mut text = String::new();
+    let matrices = [("cosine", Some(&figures.cosine)), ("wasserstein", Some(&figures.wasserstein)), ("overlap", figures.overlap.as_ref())];
+    for (title, values) in matrices.into_iter().filter_map(|(title, values)| Some((title, values?))) {
+        text += &format!("{title}\n  {:width$}", "");
+        order.iter().for_each(|&b| text += &format!("  {:>width$}", names[b]));
+        for &a in order {
+            text += &format!("\n  {:width$}", names[a]);
+            order.iter().for_each(|&b| text += &format!("  {:>width$.4}", values[a * n + b]));
+        }
+        text += "\n";
+    }
+    text
+}

@@ -1,0 +1,165 @@
+//! `pie retrieve`: demonstrations for instructions, from an indexed pool.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use pie_embed_wasm::ieb::{TextEncoder, TfIdf};
+use pie_embed_wasm::tasks::{Hit, Template, Vectors, diverse, search};
+use pie_embed_wasm::{Error, ErrorCode, Result};
+use serde_json::{Value, json};
+
+use crate::index::Index;
+use crate::model::ModelArgs;
+use crate::output::{Stdout, refuse_existing, say, write_file};
+use crate::table::{Fields, Table};
+
+/// Nearest rows from which `--diverse` chooses, as a multiple of what is wanted.
+const CANDIDATES: usize = 10;
+
+/// Find the demonstrations nearest each instruction in an index
+///
+/// One JSON line an instruction, in order: its demonstrations, nearest first, and with --template the few-shot prompt. Rows of the pool
+/// with the very text of the instruction are passed over, so that a pool can be searched with its own rows. Where both sides have a
+/// column with the task, the share of demonstrations of the same task is said on stderr, of the instructions that have any such.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Instructions
+    #[arg(value_name = "TEXT", conflicts_with = "input", required_unless_present = "input")]
+    texts: Vec<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Made by `pie index` with the same model
+    #[arg(long, value_name = "FILE")]
+    index: PathBuf,
+    /// Instructions: .jsonl, .csv, .tsv, text lines, or the benchmark's .json; - is stdin
+    #[arg(long, value_name = "FILE|-")]
+    input: Option<PathBuf>,
+    /// The column with the text [default: instruction or text]
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// The column with the task, in the pool and in --input [default: category, label or task]
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
+    /// Demonstrations an instruction
+    #[arg(long, short = 'k', value_name = "K", default_value_t = 5)]
+    top_k: usize,
+    /// Demonstrations unlike each other (MMR): 1 is by cosine alone, the lower the more unlike
+    #[arg(long, value_name = "LAMBDA")]
+    diverse: Option<f32>,
+    /// A few-shot prompt: a text with {{query}}, and {{#demonstrations}}…{{/demonstrations}} with {{column}} slots; the nearest stands last
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// Search by TF-IDF over the words of the pool, as a baseline
+    #[arg(long)]
+    tfidf: bool,
+    /// FILE.jsonl; stdout by default
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    refuse_existing(&args.output, args.force)?;
+    if args.top_k == 0 {
+        return Err(Error::new(ErrorCode::InvalidArgument, "--top-k is 0; it must be at least 1"));
+    }
+    let template = args.template.as_ref().map(|path| {
+        let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        text.parse::<Template>().map_err(|e| e.context(path.display()))
+    });
+    let template = template.transpose()?;
+    let table = args.input.as_ref().map(|path| Table::read(path, args.column.as_deref())).transpose()?;
+    let texts: Vec<&str> = table.as_ref().map_or_else(|| args.texts.iter().map(String::as_str).collect(), Table::texts);
+    let label = table.as_ref().map(|table| table.label_column(args.label.as_deref())).transpose()?.flatten();
+
+    let model = args.model.load()?;
+    let index = Index::read(&args.index, &model)?;
+    let found = if args.tfidf {
+        let corpus: Vec<&str> = index.texts.iter().map(String::as_str).collect();
+        retrieve(&TfIdf.encode(&corpus, &corpus)?, &index.texts, &TfIdf.encode(&corpus, &texts)?, &texts, args)?
+    } else {
+        let queries = model.encode(&texts, Some(index.prompt.clone()), "texts encoded")?;
+        retrieve(&index.vectors, &index.texts, &queries, &texts, args)?
+    };
+
+    let mut lines = String::new();
+    for (text, hits) in texts.iter().zip(&found) {
+        let demonstration = |hit: &Hit| json!({"text": index.texts[hit.row], "score": hit.cosine, "row": index.rows[hit.row]});
+        let mut line = json!({"text": text, "demonstrations": hits.iter().map(demonstration).collect::<Vec<_>>()});
+        if let Some(template) = &template {
+            // Nearest last: a language model heeds most what stands next to the query.
+            let nearest_last: Vec<usize> = hits.iter().rev().map(|hit| hit.row).collect();
+            line["prompt"] = template.render(&nearest_last, |&row, name| cell(&index.rows[row], name), text)?.into();
+        }
+        lines += &line.to_string();
+        lines.push('\n');
+    }
+    match &args.output {
+        Some(path) => write_file(path, lines.as_bytes())?,
+        None => {
+            let mut stdout = Stdout::lock();
+            stdout.write(lines.as_bytes())?;
+            stdout.flush()?;
+        }
+    }
+    if let Some((table, label)) = table.as_ref().zip(label) {
+        say_share(&table.strings(&label)?, &label, &texts, &index, &found);
+    }
+    table.map_or(Ok(()), Table::finish)
+}
+
+/// The demonstrations of each query, without rows that have its text.
+fn retrieve(pool: &Vectors, pool_texts: &[String], queries: &Vectors, texts: &[&str], args: &Args) -> Result<Vec<Vec<Hit>>> {
+    let mut copies: HashMap<&str, usize> = HashMap::new();
+    pool_texts.iter().for_each(|text| *copies.entry(text.trim()).or_default() += 1);
+    let most = texts.iter().filter_map(|text| copies.get(text.trim())).max().copied().unwrap_or(0);
+    let wanted = if args.diverse.is_some() { args.top_k.saturating_mul(CANDIDATES) } else { args.top_k };
+    let found = search(pool, queries, wanted.saturating_add(most))?;
+    let choose = |(mut hits, text): (Vec<Hit>, &&str)| {
+        hits.retain(|hit| pool_texts[hit.row].trim() != text.trim());
+        hits.truncate(wanted);
+        match args.diverse {
+            Some(lambda) => diverse(pool, &hits, args.top_k, lambda).map_err(|e| e.context("--diverse")),
+            None => Ok(hits),
+        }
+    };
+    found.into_iter().zip(texts).map(choose).collect()
+}
+
+/// What a row has in a column, as text.
+fn cell(row: &Fields, column: &str) -> Option<String> {
+    match row.get(column)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => None,
+        other => Some(other.to_string()),
+    }
+}
+
+/// Says how many demonstrations have the task of their query, over the queries whose task another row of the pool has.
+fn say_share(labels: &[String], column: &str, texts: &[&str], index: &Index, found: &[Vec<Hit>]) {
+    let pool: Vec<Option<String>> = index.rows.iter().map(|row| cell(row, column)).collect();
+    let mut of_task: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (row, label) in pool.iter().enumerate() {
+        of_task.entry(label.as_deref().unwrap_or_default()).or_default().push(row);
+    }
+    let (mut queries, mut first, mut all, mut same) = (0, 0, 0, 0);
+    for ((label, text), hits) in labels.iter().zip(texts).zip(found) {
+        let others = of_task.get(label.as_str()).into_iter().flatten();
+        if others.filter(|&&row| index.texts[row].trim() != text.trim()).count() == 0 {
+            continue;
+        }
+        let is_same = |hit: &&Hit| pool[hit.row].as_ref() == Some(label);
+        queries += 1;
+        first += usize::from(hits.first().as_ref().is_some_and(is_same));
+        all += hits.len();
+        same += hits.iter().filter(is_same).count();
+    }
+    let share = |n: usize, of: usize| n as f64 / of.max(1) as f64;
+    let (nearest, demonstrations) = (share(first, queries), share(same, all));
+    say(&format!(
+        "same {column:?} for {nearest:.4} of the nearest demonstrations and {demonstrations:.4} of all, over {queries} instructions whose {column:?} another row of the pool has"
+    ));
+}

@@ -1,0 +1,133 @@
+//! How two data sets relate, by their vectors and by their tasks.
+
+use std::collections::HashMap;
+
+use kodama::{Method, linkage};
+
+use super::blocks::map_blocks;
+use super::{Vectors, search};
+use crate::error::{Error, ErrorCode, Result};
+
+/// Each row divided by the sum of its components: what the paper's code does where length 1 is meant.
+///
+/// # Errors
+/// [`ErrorCode::InvalidArgument`] naming a row whose components sum to 0.
+pub fn divided_by_sum(vectors: &Vectors) -> Result<Vectors> {
+    let mut data = Vec::with_capacity(vectors.data().len());
+    for (n, row) in vectors.rows().enumerate() {
+        let sum: f64 = row.iter().map(|&x| f64::from(x)).sum();
+        let divided = row.iter().map(|&x| (f64::from(x) / sum) as f32);
+        if sum == 0.0 || divided.clone().any(|x| !x.is_finite()) {
+            let message = format!("the components of vector {n} sum to {sum}: it cannot be divided by that");
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        data.extend(divided);
+    }
+    Vectors::new(data, vectors.dimensions())
+}
+
+/// The columns of a data set, each sorted: what [`wasserstein`] compares.
+pub struct Columns {
+    data: Vec<f32>,
+    rows: usize,
+}
+
+impl Columns {
+    /// Sorts the columns.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NoTexts`] of no rows.
+    pub fn new(vectors: &Vectors) -> Result<Self> {
+        if vectors.is_empty() {
+            return Err(Error::new(ErrorCode::NoTexts, "a data set without rows has no distribution"));
+        }
+        let (rows, dimensions) = (vectors.len(), vectors.dimensions());
+        let sorted = map_blocks(dimensions, |columns| {
+            let mut data = Vec::with_capacity(columns.len() * rows);
+            for column in columns {
+                let start = data.len();
+                data.extend(vectors.data().iter().skip(column).step_by(dimensions));
+                data[start..].sort_unstable_by(f32::total_cmp);
+            }
+            data
+        });
+        Ok(Self { data: sorted.concat(), rows })
+    }
+}
+
+/// The mean over dimensions of the Wasserstein-1 distance between the values of one data set and of the other.
+///
+/// # Errors
+/// [`ErrorCode::InvalidDimensions`] when the dimensions differ.
+pub fn wasserstein(a: &Columns, b: &Columns) -> Result<f64> {
+    let (dimensions, other) = (a.data.len() / a.rows, b.data.len() / b.rows);
+    if dimensions != other {
+        let message = format!("data sets of {dimensions} and of {other} dimensions cannot be compared");
+        return Err(Error::new(ErrorCode::InvalidDimensions, message));
+    }
+    let columns = a.data.chunks_exact(a.rows).zip(b.data.chunks_exact(b.rows));
+    Ok(columns.map(|(a, b)| wasserstein_1(a, b)).sum::<f64>() / dimensions as f64)
+}
+
+/// `∫ |F_a − F_b|` of two sorted samples, as SciPy's `wasserstein_distance`.
+fn wasserstein_1(a: &[f32], b: &[f32]) -> f64 {
+    let (mut at_a, mut at_b, mut sum) = (0, 0, 0.0);
+    let mut last = f64::from(a[0].min(b[0]));
+    while at_a < a.len() || at_b < b.len() {
+        let from_a = at_b == b.len() || (at_a < a.len() && a[at_a] <= b[at_b]);
+        let value = f64::from(if from_a { a[at_a] } else { b[at_b] });
+        sum += (value - last) * (at_a as f64 / a.len() as f64 - at_b as f64 / b.len() as f64).abs();
+        last = value;
+        if from_a { at_a += 1 } else { at_b += 1 }
+    }
+    sum
+}
+
+/// How well `b` serves `a`: the mean over the rows of `a` of the highest product with a row of `b`. With rows of length 1 that is the
+/// paper's directional mean-of-max cosine.
+///
+/// # Errors
+/// [`ErrorCode::InvalidDimensions`] when the dimensions differ, [`ErrorCode::NoTexts`] when either is empty.
+pub fn mean_of_max(a: &Vectors, b: &Vectors) -> Result<f64> {
+    if a.is_empty() || b.is_empty() {
+        return Err(Error::new(ErrorCode::NoTexts, format!("data sets of {} and of {} rows cannot be compared", a.len(), b.len())));
+    }
+    let nearest = search(b, a, 1)?;
+    Ok(nearest.iter().flatten().map(|hit| f64::from(hit.cosine)).sum::<f64>() / a.len() as f64)
+}
+
+/// What two distributions of labels have in common: `Σ_label min(share in a, share in b)`; 0 where either has none.
+///
+/// ```
+/// use pie_embed_wasm::tasks::overlap;
+/// assert_eq!(overlap(&["x", "x", "y", "z"], &["x", "y"]), 0.75);
+/// ```
+pub fn overlap<T: AsRef<str>>(a: &[T], b: &[T]) -> f64 {
+    let mut counts: HashMap<&str, [usize; 2]> = HashMap::new();
+    for (side, labels) in [a, b].into_iter().enumerate() {
+        labels.iter().for_each(|label| counts.entry(label.as_ref()).or_default()[side] += 1);
+    }
+    // In whole numbers, so that the sum does not depend on the map's order.
+    let shared: usize = counts.values().map(|[in_a, in_b]| (in_a * b.len()).min(in_b * a.len())).sum();
+    shared as f64 / (a.len() * b.len()).max(1) as f64
+}
+
+/// An order in which like stands beside like: the leaves of average linkage over `distances`, `[n, n]`, whose two directions are
+/// averaged.
+///
+/// # Errors
+/// [`ErrorCode::InvalidArgument`] when the matrix is not square or holds what is no number.
+pub fn similar_order(distances: &[f64], n: usize) -> Result<Vec<usize>> {
+    if distances.len() != n * n || distances.iter().any(|d| d.is_nan()) {
+        return Err(Error::new(ErrorCode::InvalidArgument, format!("{} distances of {n} data sets", distances.len())));
+    }
+    let mut condensed: Vec<f64> =
+        (0..n).flat_map(|a| (a + 1..n).map(move |b| (distances[a * n + b] + distances[b * n + a]) / 2.0)).collect();
+    let dendrogram = linkage(&mut condensed, n, Method::Average);
+    let mut clusters: Vec<Vec<usize>> = (0..n).map(|leaf| vec![leaf]).collect();
+    for step in dendrogram.steps() {
+        let joined = [std::mem::take(&mut clusters[step.cluster1]), std::mem::take(&mut clusters[step.cluster2])].concat();
+        clusters.push(joined);
+    }
+    Ok(clusters.pop().unwrap_or_default())
+}

@@ -1,0 +1,349 @@
+//! `pie select`, `correlate`, `compress`, `index` and `retrieve` as a user has them, on the tiny model and the instructions of `examples/uses`.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use pie_embed_wasm::config::{Dtype, Pooling};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::common::tiny;
+
+struct Bench {
+    dir: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { dir: TempDir::new().unwrap() };
+        bench.write("tiny.gguf", tiny(Dtype::F32, Pooling::Mean));
+        bench
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, line: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pie"));
+        command.args(line.split_whitespace()).current_dir(&self.dir).env("PIE_MODEL", self.path("tiny.gguf")).output().unwrap()
+    }
+
+    fn ok(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn rows(&self, name: &str) -> Vec<Value> {
+        // A path that is absolute stays what it is.
+        fs::read_to_string(self.path(name)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
+    }
+
+    /// Each line ends with this status and says this, and leaves nothing behind.
+    fn refuses(&self, cases: &[(&str, i32, &str)]) {
+        let left = || fs::read_dir(&self.dir).unwrap().count();
+        let before = left();
+        for (line, status, said) in cases {
+            let output = self.run(line);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(*status), "{line}: {stderr}");
+            assert!(stderr.contains(said), "{line}: {stderr}");
+            assert_eq!(left(), before, "{line}");
+        }
+    }
+}
+
+fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/uses").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+fn is_svg(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"<svg") && bytes.trim_ascii_end().ends_with(b"</svg>")
+}
+
+#[test]
+fn select_writes_rows_of_the_pool() {
+    let bench = Bench::new();
+    let pool = example("instructions.jsonl");
+    for method in ["kmeans", "k-center", "facility-location"] {
+        let line = format!("select --input {pool} -n 30 --method {method} --draws 4 --seed 3 --force");
+        let table = bench.ok(&format!("{line} -o a.jsonl --report a.json --curve a.svg"));
+        bench.ok(&format!("{line} -o b.jsonl"));
+        assert_eq!(bench.rows("a.jsonl"), bench.rows("b.jsonl"), "{method}");
+        let rows = bench.rows("a.jsonl");
+        let report = bench.json("a.json");
+        let tasks: HashSet<&str> = rows.iter().map(|row| row["category"].as_str().unwrap()).collect();
+        assert_eq!((rows.len(), report["selection"]["tasks"].as_f64()), (30, Some(tasks.len() as f64)), "{method}");
+        assert_eq!(report["tasks"], json!({"source": "column category", "in_pool": 58}));
+        assert!(table.contains("of 58 by column category") && is_svg(&fs::read(bench.path("a.svg")).unwrap()), "{table}");
+        let rising = |side: &str| {
+            let curve = report[side]["coverage_curve"].as_array().unwrap();
+            assert_eq!(curve.len(), report["sizes"].as_array().unwrap().len());
+            curve.iter().map(|x| x.as_f64().unwrap()).is_sorted()
+        };
+        assert!(rising("selection") && rising("random"));
+        if method == "facility-location" {
+            // What it maximises is what is measured, so chance does not reach it.
+            assert!(report["selection"]["coverage"].as_f64() > report["random"]["coverage"].as_f64());
+        }
+    }
+}
+
+#[test]
+fn select_leaves_out_duplicates_and_weighs_quality() {
+    let bench = Bench::new();
+    bench.write(
+        "pool.csv",
+        "\u{feff}prompt,good\nWrite a poem,1\nWrite a poem,3\n\"Sum the list, please\",2\n\"Translate\nthis\",0.5\nWrite a poem,2\n",
+    );
+    let line = "select --input pool.csv --column prompt --quality good --method facility-location --dedupe 1 --draws 1";
+    let table = bench.ok(&format!("{line} -n 3 -o out.csv"));
+    assert!(table.contains("2 exact duplicates, 2 near-duplicates left out"), "{table}");
+    let text = fs::read_to_string(bench.path("out.csv")).unwrap();
+    assert!(text.starts_with("good,prompt\n3,Write a poem\n") && text.contains("2,\"Sum the list, please\"\n"), "{text}");
+    assert!(text.contains("0.5,\"Translate\nthis\"\n"), "{text}");
+    bench.refuses(&[(&format!("{line} -n 4 -o x.csv"), 1, "without the 2 near-duplicates of 5 rows: 4 rows of a pool of 3")]);
+}
+
+/// Faulty rows are named and left out, the others are done, and the status says so.
+#[test]
+fn faulty_rows_are_left_out() {
+    let bench = Bench::new();
+    bench.write(
+        "pool.jsonl",
+        "{\"text\":\"a\"}\n\n{broken\n{\"text\":null}\n{\"text\":3}\n{\"text\":\" \"}\n{\"other\":1}\n[1]\n{\"text\":\"\\ud800\"}\n",
+    );
+    let output = bench.run("select --input pool.jsonl -n 2 -o out.jsonl");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), bench.rows("out.jsonl").len()), (Some(1), 2), "{stderr}");
+    for said in [
+        "line 3: no JSON object",
+        "line 4: \"text\" is missing",
+        "line 5: \"text\" is a number",
+        "line 6: the text is blank",
+        "line 7: there is no column \"instruction\", \"text\"; there are \"other\"",
+        "line 8: no JSON object",
+        "6 of 8 lines",
+    ] {
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
+    bench.write("pool.csv", "text,label\na,1\nb\n\nc,2\n");
+    let output = bench.run("select --input pool.csv -n 2 -o out.csv");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains("line 3: there are 1 fields; the header has 2"), "{stderr}");
+}
+
+#[test]
+fn select_says_what_is_wrong() {
+    let bench = Bench::new();
+    bench.write("pool.jsonl", "{\"text\":\"a\",\"q\":1,\"label\":\"x\"}\n{\"text\":\"b\",\"q\":\"much\"}\n{\"text\":\"c\",\"q\":-1}\n");
+    bench.write("empty.jsonl", "");
+    bench.write("twice.csv", "text,text\na,b\n");
+    bench.write("there.jsonl", "kept");
+    let method = "--method facility-location --quality q";
+    bench.refuses(&[
+        ("select --input pool.jsonl -n 0 -o x.jsonl", 1, "--count is 0; the pool has 3 rows [invalid_argument]"),
+        ("select --input pool.jsonl -n 4 -o x.jsonl", 1, "--count is 4; the pool has 3 rows"),
+        ("select --input pool.jsonl -n 1 -o there.jsonl", 1, "there.jsonl exists: --force"),
+        ("select --input pool.jsonl -n 1 -o x.txt --label text", 1, "name a .jsonl or .csv file"),
+        ("select --input pool.jsonl -n 1 -o x.jsonl --column y", 1, "no row has a text in \"y\" [data]"),
+        ("select --input pool.jsonl -n 1 -o x.jsonl --label y", 1, "no column \"y\"; there are \"label\", \"q\", \"text\""),
+        ("select --input pool.jsonl -n 1 -o x.jsonl", 1, "line 2: \"label\" is missing, not a text"),
+        (&format!("select --input pool.jsonl -n 1 -o x.jsonl {method}"), 1, "line 2: \"q\" is \"much\", not a number"),
+        ("select --input pool.jsonl -n 1 -o x.jsonl --label text --dedupe 2", 1, "--dedupe: the threshold is 2"),
+        ("select --input empty.jsonl -n 1 -o x.jsonl", 1, "empty.jsonl: no row has a text"),
+        ("select --input twice.csv -n 1 -o x.jsonl", 1, "two columns are called \"text\""),
+        ("select --input missing.jsonl -n 1 -o x.jsonl", 1, "[io]"),
+        ("select --input pool.jsonl -n 1 -o no-such-folder/x.jsonl --label text", 1, "[io]"),
+        ("select --input pool.jsonl -n 1 -o x.jsonl --draws 0", 2, "--draws"),
+    ]);
+    assert_eq!(fs::read(bench.path("there.jsonl")).unwrap(), b"kept");
+}
+
+#[test]
+fn correlate_compares_every_pair() {
+    let bench = Bench::new();
+    let data = format!("{} {} copy={}", example("life.jsonl"), example("text.jsonl"), example("life.jsonl"));
+    bench.ok(&format!("correlate {data} -o m.json --heat-map m.svg"));
+    let report = bench.json("m.json");
+    let at = |matrix: &str, a: usize, b: usize| report[matrix][a][b].as_f64().unwrap();
+    for a in 0..3 {
+        for b in 0..3 {
+            let same = a % 2 == b % 2;
+            assert_eq!(at("wasserstein", a, b) == 0.0, same);
+            assert_eq!((at("cosine", a, b) - 1.0).abs() < 1e-6, same);
+            assert_eq!(at("overlap", a, b), f64::from(u8::from(same)));
+        }
+    }
+    assert_eq!((report["normalization"].as_str(), report["tasks"].as_str()), (Some("length"), Some("columns")));
+    let order: Vec<&str> = report["order"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert!(order.join(" ").contains("life copy") || order.join(" ").contains("copy life"), "{order:?}");
+    let svg = fs::read(bench.path("m.svg")).unwrap();
+    assert!(is_svg(&svg) && String::from_utf8(svg).unwrap().matches("tasks in common").count() == 1);
+
+    bench.ok(&format!("correlate {data} --paper -o m.csv"));
+    let csv = fs::read_to_string(bench.path("m.csv")).unwrap();
+    assert!(csv.starts_with("cosine,first,overlap,second,wasserstein\n") && csv.lines().count() == 10, "{csv}");
+    assert!(bench.ok(&format!("correlate {data}")).starts_with("cosine\n"));
+}
+
+#[test]
+fn correlate_says_what_is_wrong() {
+    let bench = Bench::new();
+    bench.write("a.txt", "Write a poem\nSum a list\n");
+    bench.write("b.txt", "Translate this\n");
+    bench.write("empty.txt", "");
+    bench.refuses(&[
+        ("correlate a.txt", 2, "2 values required"),
+        ("correlate a.txt a.txt", 1, "two data sets are called \"a\": say NAME=FILE"),
+        ("correlate a.txt empty.txt", 1, "empty.txt: no row has a text"),
+        ("correlate a.txt b.txt --label task", 1, "a.txt: there is no column \"task\"; there are \"instruction\""),
+        ("correlate a.txt b.txt -o x.png", 1, "name a .jsonl or .csv file"),
+        ("correlate a.txt b.txt -o a.txt", 1, "a.txt exists: --force"),
+    ]);
+    // Without a label column and without a taxonomy there are no tasks; the rest is there.
+    let output = bench.run("correlate a.txt b.txt -o m.json");
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("note: no tasks are counted"));
+    assert!(bench.json("m.json")["overlap"].is_null());
+}
+
+#[test]
+fn compress_tells_scores_from_anchors() {
+    let bench = Bench::new();
+    let files = format!("--input {} --results {}", example("instructions.jsonl"), example("results.csv"));
+    let table = bench.ok(&format!("compress {files} -n 40 --draws 50 -o a.jsonl --report a.json --curve a.svg"));
+    let rows = bench.rows("a.jsonl");
+    let weights: f64 = rows.iter().map(|row| row["weight"].as_f64().unwrap()).sum();
+    assert!(rows.len() == 40 && (weights - 1.0).abs() < 1e-9);
+    let report = bench.json("a.json");
+    // By hand: the truth of the first model, and what the anchors make of it.
+    let csv = fs::read_to_string(example("results.csv")).unwrap();
+    let first: Vec<f64> = csv.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect();
+    let model = &report["models"][0];
+    let close = |value: &Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-9;
+    assert!(close(&model["truth"], first.iter().sum::<f64>() / first.len() as f64));
+    let estimate = rows.iter().map(|row| row["weight"].as_f64().unwrap() * first[row["id"].as_u64().unwrap() as usize]).sum();
+    assert!(close(&model["estimate"], estimate), "{model}");
+    let random: Vec<f64> = report["curve"].as_array().unwrap().iter().map(|p| p["random"].as_f64().unwrap()).collect();
+    assert!(random.len() > 6 && random.first() > random.last(), "{random:?}");
+    assert!(table.contains("model-6") && table.contains("Spearman") && is_svg(&fs::read(bench.path("a.svg")).unwrap()));
+    // Without results there are anchors and nothing to hold them against; every row as an anchor is the whole.
+    bench.ok(&format!("compress --input {} -n 5 -o only.csv", example("life.jsonl")));
+    bench.ok(&format!("compress {files} -n 360 --draws 1 -o all.jsonl --report all.json"));
+    assert!(bench.json("all.json")["error"].as_f64().unwrap() < 1e-9);
+}
+
+#[test]
+fn compress_says_what_is_wrong() {
+    let bench = Bench::new();
+    bench.write("test.jsonl", "{\"id\":\"x\",\"text\":\"a\"}\n{\"id\":\"y\",\"text\":\"b\"}\n");
+    for (name, text) in [
+        ("twice.csv", "id,m\nx,1\nx,0\n"),
+        ("short.csv", "id,m\nx,1\n"),
+        ("no-id.csv", "m\n1\n"),
+        ("no-model.csv", "id\nx\ny\n"),
+        ("words.csv", "id,m\nx,1\ny,right\n"),
+        ("hole.csv", "id,m\nx,1\ny,\n"),
+        ("nan.csv", "id,m\nx,1\ny,NaN\n"),
+    ] {
+        bench.write(name, text);
+    }
+    let line = |results: &str| format!("compress --input test.jsonl -n 1 -o x.jsonl --results {results}");
+    bench.refuses(&[
+        (&line("twice.csv"), 1, "line 3: id \"x\" is there twice"),
+        (&line("short.csv"), 1, "there is no result of id \"y\""),
+        (&line("no-id.csv"), 1, "1 results of 2 rows, and no column \"id\""),
+        (&line("no-model.csv"), 1, "no column with a model's results"),
+        (&line("words.csv"), 1, "line 3: \"m\" is \"right\", not a number"),
+        (&line("hole.csv"), 1, "line 3: \"m\" is \"\", not a number"),
+        (&line("nan.csv"), 1, "line 3: \"m\" is NaN, not a finite number"),
+        ("compress --input test.jsonl -n 3 -o x.jsonl", 1, "--anchors is 3; the test set has 2 rows"),
+        ("compress --input test.jsonl -n 0 -o x.jsonl", 1, "--anchors is 0"),
+        ("compress --input test.jsonl -n 1 -o x.jsonl --curve x.svg", 2, "--results"),
+    ]);
+}
+
+#[test]
+fn retrieve_finds_the_nearest_other_rows() {
+    let bench = Bench::new();
+    let pool = example("instructions.jsonl");
+    assert!(bench.ok(&format!("index --input {pool} -o pool.index")).contains("360 rows of 64 dimensions"));
+    let line = format!("retrieve --index pool.index --input {pool} -k 3");
+    let output = bench.run(&format!("{line} -o found.jsonl"));
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("over 354 instructions"));
+    let (found, texts) = (bench.rows("found.jsonl"), bench.rows(&pool));
+    assert_eq!(found.len(), 360);
+    // By brute force over what `pie embed` says of the same rows.
+    let vectors: Vec<Vec<f64>> = bench
+        .ok(&format!("embed --input {pool}"))
+        .lines()
+        .map(|line| serde_json::from_value(serde_json::from_str::<Value>(line).unwrap()["embedding"].clone()).unwrap())
+        .collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    for (query, row) in found.iter().enumerate() {
+        assert_eq!(row["text"], texts[query]["instruction"]);
+        let demonstrations = row["demonstrations"].as_array().unwrap();
+        let scores: Vec<f64> = demonstrations.iter().map(|d| d["score"].as_f64().unwrap()).collect();
+        assert!(demonstrations.len() == 3 && demonstrations.iter().all(|d| d["text"] != row["text"]), "{row}");
+        let others = (0..texts.len()).filter(|&other| texts[other]["instruction"] != row["text"]);
+        let mut best: Vec<f64> = others.map(|other| dot(&vectors[query], &vectors[other])).collect();
+        best.sort_by(|a, b| b.total_cmp(a));
+        assert!(scores.iter().zip(best).all(|(a, b)| (a - b).abs() < 1e-5), "{row}");
+    }
+    // Diversity costs nearness; all of the weight on the cosine is plain search.
+    bench.ok(&format!("{line} --diverse 1 -o plain.jsonl"));
+    assert_eq!(bench.rows("plain.jsonl"), found);
+    bench.ok(&format!("{line} --diverse 0.5 -o diverse.jsonl"));
+    let first = |rows: &[Value]| rows.iter().map(|row| row["demonstrations"][0].clone()).collect::<Vec<_>>();
+    let diverse = bench.rows("diverse.jsonl");
+    assert!(diverse != found && first(&diverse) == first(&found));
+    assert!(!bench.ok(&format!("{line} --tfidf")).is_empty());
+}
+
+#[test]
+fn retrieve_renders_few_shot_prompts() {
+    let bench = Bench::new();
+    bench.write("pool.csv", "text,answer\nWrite a poem about rain,Drops\nSum 2 and 3,5\n");
+    bench.write("few.txt", "{{#demonstrations}}Q: {{text}}\nA: {{answer}}\n{{/demonstrations}}Q: {{query}}\nA:");
+    bench.write("other.txt", "{{#demonstrations}}{{reply}}{{/demonstrations}}{{query}}");
+    bench.write("bad.txt", "{{query}}");
+    bench.ok("index --input pool.csv -o pool.index");
+    let line: Value = serde_json::from_str(&bench.ok("retrieve --index pool.index --template few.txt -k 9 Sum")).unwrap();
+    let nearest = &line["demonstrations"][0]["row"];
+    let prompt = line["prompt"].as_str().unwrap();
+    let last = format!("Q: {}\nA: {}\nQ: Sum\nA:", nearest["text"].as_str().unwrap(), nearest["answer"].as_str().unwrap());
+    assert!(prompt.ends_with(&last) && prompt.matches("Q:").count() == 3, "{prompt}");
+
+    let whole = fs::read(bench.path("pool.index")).unwrap();
+    bench.write("half.index", &whole[..whole.len() / 2]);
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    bench.write("changed.index", changed);
+    bench.write("other.gguf", tiny(Dtype::Q8_0, Pooling::Mean));
+    bench.refuses(&[
+        ("retrieve --index pool.index", 2, "<TEXT"),
+        ("retrieve --index pool.index -k 0 a", 1, "--top-k is 0"),
+        ("retrieve --index pool.index --diverse 2 a", 1, "--diverse: lambda is 2"),
+        ("retrieve --index pool.index --template other.txt a", 1, "no column \"reply\""),
+        ("retrieve --index pool.index --template bad.txt a", 1, "bad.txt: template: there is no {{#demonstrations}}"),
+        ("retrieve --index pool.index --model ./other.gguf a", 1, "it was made by the model with sha256"),
+        ("retrieve --index half.index a", 1, "half.index: no index"),
+        ("retrieve --index changed.index a", 1, "changed.index: no index"),
+        ("retrieve --index tiny.gguf a", 1, "tiny.gguf: no index: architecture is \"bert\""),
+        ("retrieve --index missing.index a", 1, "[io]"),
+        ("retrieve --index pool.index --input pool.csv --label y", 1, "no column \"y\""),
+        ("index --input pool.csv -o pool.index", 1, "pool.index exists: --force"),
+    ]);
+}
