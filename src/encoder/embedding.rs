@@ -31,13 +31,7 @@ impl Embedding {
                 return Err(Error::new(ErrorCode::ModelCorrupt, format!("tensor {:?} is not finite in row {id}", words.name)));
             }
         }
-        let mut positions = load_f32(gguf, keys::POSITION_EMBD, &[hidden, config.max_position_embeddings])?;
-        let types = load_f32(gguf, keys::TOKEN_TYPES, &[hidden, config.type_vocab_size])?;
-        for row in positions.chunks_exact_mut(hidden) {
-            for (x, kind) in row.iter_mut().zip(&types) {
-                *x += kind;
-            }
-        }
+        let positions = load_positions(gguf, config)?;
         Ok(Self {
             words: words.data.to_vec(),
             dtype: words.dtype,
@@ -61,4 +55,17 @@ impl Embedding {
             layer_norm(row, &self.norm.gamma, &self.norm.beta, self.eps);
         }
     }
+}
+
+/// `[positions, hidden]`, the row of token type 0 added.
+pub(crate) fn load_positions(gguf: &Gguf<'_>, config: &EncoderConfig) -> Result<Vec<f32>> {
+    let hidden = config.hidden_size;
+    let mut positions = load_f32(gguf, keys::POSITION_EMBD, &[hidden, config.max_position_embeddings])?;
+    let types = load_f32(gguf, keys::TOKEN_TYPES, &[hidden, config.type_vocab_size])?;
+    for row in positions.chunks_exact_mut(hidden) {
+        for (x, kind) in row.iter_mut().zip(&types) {
+            *x += kind;
+        }
+    }
+    Ok(positions)
 }

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, Tensor, dequantize, int8_blocks};
 
 /// A tensor's numbers as f32, row-major.
-pub(super) fn load_f32(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+pub(crate) fn load_f32(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let tensor = gguf.tensor(name, shape)?;
     let mut values = vec![0.0; tensor.len()];
     dequantize(tensor.dtype, tensor.data, &mut values);
