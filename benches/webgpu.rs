@@ -1,6 +1,6 @@
-//! The encoder on the GPU beside that on the CPU: `cargo bench --bench webgpu --features cli [-- MODEL.gguf]`. Prints the GPU's time to
-//! the first batch, where a pass spends its time, and instructions/s over batch sizes, as JSON lines and as a table. Instructions are
-//! of 16 tokens; the CPU works on all cores.
+//! The encoder on the GPU beside that on the CPU: `cargo bench --bench webgpu --features cli [-- MODEL.gguf] [--profile]`. Prints the
+//! GPU's time to the first batch, where a pass spends its time, and (without --profile) instructions/s over batch sizes, as JSON lines
+//! and as a table. Instructions are of 16 tokens; the CPU works on all cores.
 //!
 //! A software adapter (lavapipe, SwiftShader) only shows that it works: its figures say nothing of a GPU, and few are taken.
 
@@ -58,6 +58,9 @@ fn main() -> Fallible<()> {
         println!("{}", json!({"step": step.name, "ms": step.seconds * 1e3, "gflops": rate / 1e9, "share_of_peak": rate / peak}));
     }
 
+    if std::env::args().any(|argument| argument == "--profile") {
+        return Ok(());
+    }
     println!("\n{:>6} {:>16} {:>16}", "batch", "CPU, texts/s", "GPU, texts/s");
     for size in BATCHES.into_iter().filter(|&size| size <= if context.is_software() { 64 } else { usize::MAX }) {
         let texts = batch(size, vocabulary);

@@ -38,7 +38,7 @@ export class Host {
           this.#make(call.tagger);
           return null;
         case 'tag':
-          return this.#engine.tag(this.#taggers.get(call.tagger.id) ?? this.#make(call.tagger), call.texts, call.topK);
+          return this.#engine.tag(this.made(call.tagger), call.texts, call.topK);
       }
     } catch (error) {
       throw fromEngine(error);
@@ -54,6 +54,11 @@ export class Host {
     for (const tagger of this.#taggers.values()) tagger.free();
     this.#taggers.clear();
     this.#engine.free();
+  }
+
+  /** The tagger, made anew where this engine has it not. */
+  protected made(making: TaggerMaking): EngineTagger {
+    return this.#taggers.get(making.id) ?? this.#make(making);
   }
 
   #make({ id, labels, examples }: TaggerMaking): EngineTagger {

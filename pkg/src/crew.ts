@@ -1,59 +1,77 @@
 import type { Call } from './call.js';
+import { TEXTS_AT_ONCE } from './embedder.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
-import { load } from './load.js';
+import type { GpuStart } from './gpu-worker.js';
+import { load, type Wish } from './load.js';
 import type { Platform } from './platform.js';
-import { type Job, Queue } from './queue.js';
+import { type Job, type Piece, Queue } from './queue.js';
 import type { Runner } from './runner.js';
 import { Thread } from './thread.js';
-import type { LoadOptions, ModelInfo } from './types.js';
+import type { Embeddings, LoadOptions, ModelInfo } from './types.js';
 
 const crews = new Set<Crew>();
 
 /** Loads an engine into workers; loads of the same files share them. */
 export function loadInWorkers(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, (files, signal, pool) => {
-    const crew = [...crews].find((crew) => crew.has(files, pool)) ?? new Crew(files, pool);
-    return crew.join(signal);
+  return load(options, platform, (files, signal, wish) => {
+    const crew = [...crews].find((crew) => crew.has(files, wish)) ?? new Crew(files, wish);
+    return crew.join(signal, wish.onFallback);
   });
 }
+
+// What the GPU is given in one go: so many pieces of a list.
+const GPU_PIECES = 64;
 
 /** Workers that have the same files, and the queue they work off; gone with the last one who joined. */
 class Crew {
   readonly #files: EngineFiles;
+  readonly #device: Wish['device'];
   readonly #queue = new Queue();
   readonly #threads: (Thread | undefined)[];
   readonly #info: Promise<ModelInfo>;
+  readonly #left = new AbortController();
+  readonly #fallback = new Fallback();
+  /** The worker with the GPU, while it has one. */
+  #gpu: Thread | undefined;
   #members = 0;
 
-  constructor(files: EngineFiles, size: number) {
+  constructor(files: EngineFiles, { pool, device, gpu }: Wish) {
     this.#files = files;
-    this.#threads = Array(size).fill(undefined);
-    this.#info = Promise.all(this.#threads.map((_, place) => this.#start(place))).then(([info]) => {
-      for (const place of this.#threads.keys()) void this.#work(place);
-      return info!;
-    });
+    this.#device = device;
+    this.#threads = Array(pool).fill(undefined);
+    this.#info = device === 'webgpu' ? this.#startGpu(gpu, false) : this.#startThreads();
     this.#info.catch(() => this.#close());
+    if (device === 'auto') this.#info.then(() => this.#startGpu(gpu, true)).catch((error) => this.#fallBack(error));
     crews.add(this);
   }
 
   /** The downloads hand out the same objects while anyone holds them: the same files are the same objects. */
-  has({ module, model, taxonomy }: EngineFiles, size: number): boolean {
+  has({ module, model, taxonomy }: EngineFiles, { pool, device }: Wish): boolean {
     const own = this.#files;
-    return own.module === module && own.model === model && own.taxonomy === taxonomy && this.#threads.length === size;
+    const same = own.module === module && own.model === model && own.taxonomy === taxonomy;
+    return same && this.#threads.length === pool && this.#device === device;
   }
 
-  async join(signal: AbortSignal): Promise<Runner> {
+  async join(signal: AbortSignal, onFallback: Wish['onFallback']): Promise<Runner> {
     this.#members++;
+    const forget = this.#fallback.tell(onFallback);
+    const device = () => (this.#gpu ? 'webgpu' : 'wasm');
     try {
       const info = await Promise.race([this.#info, rejection(signal)]);
       return {
-        info,
+        get info() {
+          return { ...info, device: device() } as ModelInfo;
+        },
         run: (calls, signal, answered) => this.#run(calls, signal, answered),
-        forget: (tagger) => this.#threads.forEach((thread) => thread?.forget(tagger)),
-        free: () => this.#leave(),
+        forget: (tagger) => [...this.#threads, this.#gpu].forEach((thread) => thread?.forget(tagger)),
+        free: () => {
+          forget();
+          this.#leave();
+        },
       };
     } catch (error) {
+      forget();
       this.#leave();
       throw error;
     }
@@ -65,7 +83,9 @@ class Crew {
 
   #close(): void {
     crews.delete(this);
-    for (const thread of this.#threads) thread?.stop();
+    this.#left.abort();
+    for (const thread of [...this.#threads, this.#gpu]) thread?.stop();
+    this.#gpu = undefined;
   }
 
   #run(calls: Call[], signal: AbortSignal, answered: (call: Call) => void): Promise<unknown[]> {
@@ -94,6 +114,12 @@ class Crew {
     });
   }
 
+  async #startThreads(): Promise<ModelInfo> {
+    const [info] = await Promise.all(this.#threads.map((_, place) => this.#start(place)));
+    for (const place of this.#threads.keys()) void this.#work(place);
+    return info!;
+  }
+
   async #start(place: number): Promise<ModelInfo> {
     const thread = Thread.create();
     this.#threads[place] = thread;
@@ -105,6 +131,35 @@ class Crew {
     }
   }
 
+  async #startGpu(load: Wish['gpu'], measure: boolean): Promise<ModelInfo> {
+    if (!('gpu' in navigator)) throw new PieError('no_webgpu', 'this browser has no WebGPU, or it is switched off');
+    const gpu = await load(this.#left.signal);
+    const thread = Thread.createWithGpu();
+    try {
+      const { info, from } = await thread.startWithGpu({ ...this.#files, gpu, measure } satisfies GpuStart);
+      if (from > 0 && crews.has(this)) {
+        this.#gpu = thread;
+        void this.#workOnGpu(thread, measure ? Math.max(2, Math.ceil(from / TEXTS_AT_ONCE)) : 1);
+      } else {
+        thread.stop();
+      }
+      return info;
+    } catch (error) {
+      thread.stop();
+      throw error;
+    }
+  }
+
+  /** From here on without the GPU. */
+  #fallBack(error: unknown): void {
+    this.#gpu?.stop();
+    this.#gpu = undefined;
+    if (!crews.has(this)) return;
+    this.#fallback.say(error);
+    // Those who asked for the GPU alone have no other workers yet.
+    if (this.#device === 'webgpu') for (const place of this.#threads.keys()) void this.#work(place);
+  }
+
   /** Works the queue off with one worker, and with another where that one died; ends where nobody is left to work for. */
   async #work(place: number): Promise<void> {
     while (crews.has(this)) {
@@ -112,17 +167,83 @@ class Crew {
       const { job, index, again } = piece;
       let called = false;
       try {
-        if (!this.#threads[place]!.alive) await this.#start(place);
+        if (!this.#threads[place]?.alive) await this.#start(place);
         called = true;
         job.answer(index, await this.#threads[place]!.call(job.calls[index]!));
       } catch (error) {
         const thread = this.#threads[place]!;
-        if (called && !thread.alive && !again) this.#queue.putBack(piece);
+        if (called && !thread.alive && !again) this.#queue.putBack([piece], true);
         else job.fail(error);
         // After a trap the engine's memory is in doubt.
         if (error instanceof PieError && error.code === 'internal') thread.stop();
       }
     }
+  }
+
+  /** Works lists off with the GPU, many pieces in one call; what it fails at, the others do. */
+  async #workOnGpu(thread: Thread, least: number): Promise<void> {
+    while (crews.has(this) && thread.alive) {
+      const pieces = await this.#queue.takeMany(least, GPU_PIECES);
+      try {
+        const answers = split(pieces, await thread.call(joined(pieces)));
+        for (const [n, { job, index }] of pieces.entries()) job.answer(index, answers[n]);
+      } catch (error) {
+        const code = error instanceof PieError ? error.code : 'internal';
+        if (thread.alive && code !== 'gpu_failed' && code !== 'internal') {
+          pieces[0]!.job.fail(error);
+        } else {
+          this.#fallBack(error);
+          this.#queue.putBack(pieces, false);
+        }
+      }
+    }
+  }
+}
+
+/** Several pieces of one list as one call. */
+function joined(pieces: Piece[]): Call {
+  const calls = pieces.map(({ job, index }) => job.calls[index]!);
+  return calls.length === 1 ? calls[0]! : ({ ...calls[0]!, texts: calls.flatMap(({ texts }) => texts) } as Call);
+}
+
+/** The answer to such a call, as one a piece. */
+function split(pieces: Piece[], answer: unknown): unknown[] {
+  if (pieces.length === 1) return [answer];
+  let first = 0;
+  return pieces.map(({ job, index }) => {
+    const texts = job.calls[index]!.texts.length;
+    const from = first;
+    first += texts;
+    if (Array.isArray(answer)) return answer.slice(from, first);
+    const { data, dims, truncated } = answer as Embeddings;
+    const part: Embeddings = {
+      data: data.slice(from * dims[1], first * dims[1]),
+      dims: [texts, dims[1]],
+      truncated: truncated.slice(from, first),
+    };
+    return part;
+  });
+}
+
+/** Tells everyone once that the GPU is not used, also those who come later. */
+class Fallback {
+  readonly #listeners = new Set<(error: PieError) => void>();
+  #error: PieError | undefined;
+
+  tell(listener: Wish['onFallback']): () => void {
+    if (!listener) return () => {};
+    // A function of its own, since two callers may bring the same one.
+    const own = (error: PieError) => listener(error);
+    if (this.#error) queueMicrotask(() => own(this.#error!));
+    else this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  say(error: unknown): void {
+    if (this.#error) return;
+    this.#error = error instanceof PieError ? error : new PieError('gpu_failed', String(error), { cause: error });
+    for (const listener of this.#listeners) queueMicrotask(() => listener(this.#error!));
+    this.#listeners.clear();
   }
 }
 

@@ -8,6 +8,9 @@ export interface Engine {
   embed(texts: string[], options: EngineEmbedOptions): Embeddings;
   classify(texts: string[], options: EngineClassifyOptions): Classification[][];
   similarity(a: string, b: string): number;
+  tokenize(texts: string[], options: Partial<EngineEmbedOptions>): EngineTokens;
+  classifyVectors(vectors: Float32Array, options: EngineClassifyOptions): Classification[][];
+  tagVectors(tagger: EngineTagger, vectors: Float32Array, topK: number): Classification[][];
   tagger(labels: string[], examples: string[][]): EngineTagger;
   tag(tagger: EngineTagger, texts: string[], topK: number): Classification[][];
   info(): ModelInfo;
@@ -16,6 +19,15 @@ export interface Engine {
 
 export interface EngineTagger {
   free(): void;
+}
+
+/** What the GPU takes: the ids of all texts one behind the other, and what is to be made of them. */
+export interface EngineTokens {
+  ids: Uint32Array;
+  lengths: Uint32Array;
+  truncated: boolean[];
+  dimensions: number;
+  normalize: boolean;
 }
 
 export interface EngineEmbedOptions {

@@ -1,26 +1,40 @@
-import { checkFunction, checkOptions, checkPool, checkSignal, describe, invalid } from './argument.js';
-import { type Asset, defaultModel, models, wasm as shippedWasm } from './assets.js';
+import { checkDevice, checkFunction, checkOptions, checkPool, checkSignal, describe, invalid } from './argument.js';
+import { type Asset, defaultModel, gpuWasm, models, wasm as shippedWasm } from './assets.js';
 import { checkHash, download, type Downloaded, type RemoteFile, sha256 } from './download.js';
 import type { EngineFiles } from './engine.js';
 import { aborted, PieError } from './error.js';
 import type { Platform } from './platform.js';
 import type { Runner } from './runner.js';
 import type { Report } from './shared.js';
-import type { FileSource, LoadOptions, LoadProgress } from './types.js';
+import type { Device, FileSource, LoadOptions, LoadProgress } from './types.js';
 import { checkSupport, compile, compileFile, engineOf } from './wasm.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What the caller wants of an engine besides its files. */
+export interface Wish {
+  pool: number;
+  device: Device;
+  onFallback: ((error: PieError) => void) | undefined;
+  /** Fetches the wasm of the GPU, which nobody loads who does not ask. */
+  gpu(signal: AbortSignal): Promise<WebAssembly.Module>;
+}
 
 /** Fetches wasm, model and taxonomy side by side, for `setUp` to put them to work. */
 export async function load(
   given: LoadOptions | undefined,
   platform: Platform,
-  setUp: (files: EngineFiles, signal: AbortSignal, pool: number) => Promise<Runner>,
+  setUp: (files: EngineFiles, signal: AbortSignal, wish: Wish) => Promise<Runner>,
 ): Promise<Runner> {
   const options = checkOptions(given);
   const signal = checkSignal(options.signal);
   const say = checkFunction(options.onProgress, 'onProgress');
-  const pool = checkPool(options.pool);
+  const wish: Wish = {
+    pool: checkPool(options.pool),
+    device: checkDevice(options.device),
+    onFallback: checkFunction(options.onFallback, 'onFallback'),
+    gpu: (signal) => compileFile(fromAsset(gpuWasm), platform, signal, () => {}, 'gpu'),
+  };
   const { model, taxonomy } = chooseModel(options, platform);
   checkSupport();
   const wasm =
@@ -45,7 +59,7 @@ export async function load(
     ]);
     end.signal.throwIfAborted();
     progress.say('compile');
-    runner = await setUp({ module, model: modelFile, taxonomy: taxonomyFile }, end.signal, pool);
+    runner = await setUp({ module, model: modelFile, taxonomy: taxonomyFile }, end.signal, wish);
     end.signal.throwIfAborted();
     // Where the platform could not hash, the engine has.
     if (isRemote(model) && modelFile.sha256 === undefined) checkHash(model, runner.info.sha256);

@@ -1,5 +1,6 @@
 import { type Call, Host } from './call.js';
 import { makeEngine } from './engine.js';
+import { PieError } from './error.js';
 import { load } from './load.js';
 import type { Platform } from './platform.js';
 import type { LoadOptions, ModelInfo } from './types.js';
@@ -15,11 +16,16 @@ export interface Runner {
 
 /** Loads an engine onto the caller's own thread. */
 export function loadHere(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, async (files) => {
+  return load(options, platform, async (files, _, { device, onFallback }) => {
+    if (device !== 'wasm') {
+      const error = new PieError('no_webgpu', 'the GPU is used from a worker alone: load the package by its main entry, in a page');
+      if (device === 'webgpu') throw error;
+      onFallback?.(error);
+    }
     const engine = await makeEngine(files);
     const host = new Host(engine);
     return {
-      info: engine.info(),
+      info: { ...engine.info(), device: 'wasm' },
       forget: (tagger) => host.forget(tagger),
       free: () => host.free(),
       async run(calls, signal, answered) {

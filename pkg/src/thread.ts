@@ -1,12 +1,15 @@
 import type { Call, CallError } from './call.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
+import type { GpuStart } from './gpu-worker.js';
+import type { ToWorker } from './serve.js';
 import type { ModelInfo } from './types.js';
-import type { ToWorker } from './worker.js';
 
 // A worker that says nothing for so long, and a second more a text, is given up.
 const PATIENCE_MS = 60_000;
 const PATIENCE_PER_TEXT_MS = 1_000;
+// Compiling shaders takes some devices their time.
+const GPU_PATIENCE_MS = 180_000;
 
 interface Waiting {
   id: number;
@@ -39,26 +42,44 @@ export class Thread {
   }
 
   static create(): Thread {
+    return Thread.#of(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
+  }
+
+  static createWithGpu(): Thread {
+    return Thread.#of(() => new Worker(new URL('./gpu-worker.js', import.meta.url), { type: 'module' }));
+  }
+
+  static #of(create: () => Worker): Thread {
     try {
-      return new Thread(new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
+      return new Thread(create());
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new PieError('worker_failed', `the worker could not be started: ${why}`, { cause: error });
     }
   }
 
-  async start({ module, model, taxonomy }: EngineFiles): Promise<ModelInfo> {
+  async start(files: EngineFiles): Promise<ModelInfo> {
+    return (await this.#begin(files, PATIENCE_MS)) as ModelInfo;
+  }
+
+  /** Starts the worker with the GPU; it says from how many texts on it is faster. */
+  async startWithGpu(files: GpuStart): Promise<{ info: ModelInfo; from: number }> {
+    return (await this.#begin(files, GPU_PATIENCE_MS)) as { info: ModelInfo; from: number };
+  }
+
+  async #begin(start: EngineFiles, patienceMs: number): Promise<unknown> {
     const lock = (await this.#wait(0, PATIENCE_MS)) as string | undefined;
     // Whoever gets the worker's lock knows that the worker is no more.
     if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
     // The files stay here for the next worker; it is a copy that goes over.
+    const { model, taxonomy } = start;
     const files = {
-      module,
+      ...start,
       model: { bytes: model.bytes.slice(), sha256: model.sha256 },
       taxonomy: taxonomy && { bytes: taxonomy.bytes.slice() },
     };
     const buffers = [files.model, files.taxonomy].flatMap((file) => (file ? [file.bytes.buffer] : []));
-    return (await this.#ask((id) => ({ id, start: files }), PATIENCE_MS, buffers)) as ModelInfo;
+    return this.#ask((id) => ({ id, start: files }), patienceMs, buffers);
   }
 
   async call(call: Call): Promise<unknown> {

@@ -10,6 +10,7 @@ use super::shader;
 pub(super) const ROWS: usize = 128;
 
 /// How a product is cut up: what a workgroup makes of `y`, in what steps over the inputs, and what a thread makes.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Tile {
     m: usize,
     n: usize,

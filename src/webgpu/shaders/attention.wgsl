@@ -41,9 +41,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         for (var i = thread; i < KEYS * WIDTH; i += THREADS) {
             let token = task.start + min(first + i / WIDTH, task.len - 1);
-            let from = token * (3 * ROW) + min(group.y * WIDTH + i % WIDTH, ROW - 1);
-            keys[i] = qkv[from + ROW];
-            values[i] = qkv[from + 2 * ROW];
+            let source = token * (3 * ROW) + min(group.y * WIDTH + i % WIDTH, ROW - 1);
+            keys[i] = qkv[source + ROW];
+            values[i] = qkv[source + 2 * ROW];
         }
         workgroupBarrier();
         if (live) {
