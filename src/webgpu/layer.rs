@@ -52,16 +52,16 @@ impl Layer {
         })
     }
 
-    /// The layer over these buffers: it replaces `states.hidden` by its output.
-    pub(super) fn bind(&self, context: &Context, tasks: &Buffer, states: &States) -> BoundLayer {
+    /// The layer over these buffers of at most `tokens`: it replaces `states.hidden` by its output.
+    pub(super) fn bind(&self, context: &Context, tasks: &Buffer, states: &States, tokens: usize) -> BoundLayer {
         let States { hidden, qkv, context: attended, projected, intermediate } = states;
         BoundLayer {
-            qkv: self.qkv.bind(context, hidden, hidden, qkv),
+            qkv: self.qkv.bind(context, hidden, hidden, qkv, tokens),
             attention: context.dispatch(&self.attention, &[qkv, tasks, attended]),
-            attention_output: self.attention_output.bind(context, attended, hidden, projected),
+            attention_output: self.attention_output.bind(context, attended, hidden, projected, tokens),
             attention_norm: context.dispatch(&self.norm, &[projected, &self.attention_norm, hidden]),
-            up: self.up.bind(context, hidden, hidden, intermediate),
-            down: self.down.bind(context, intermediate, hidden, projected),
+            up: self.up.bind(context, hidden, hidden, intermediate, tokens),
+            down: self.down.bind(context, intermediate, hidden, projected, tokens),
             output_norm: context.dispatch(&self.norm, &[projected, &self.output_norm, hidden]),
             head_groups: self.head_groups,
         }

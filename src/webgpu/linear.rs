@@ -17,13 +17,15 @@ struct Tile {
     k: usize,
     thread_m: usize,
     thread_n: usize,
+    /// Whether the steps over `k` are written out: faster, and longer to compile.
+    unroll: bool,
 }
 
 impl Tile {
     /// For many rows: the fewest loads a multiplication.
-    const LARGE: Self = Self { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8 };
+    const LARGE: Self = Self { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, unroll: true };
     /// For few rows: more workgroups.
-    const SMALL: Self = Self { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4 };
+    const SMALL: Self = Self { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, unroll: false };
 }
 
 /// From so many rows on, large tiles are used.
@@ -41,63 +43,67 @@ pub(super) enum Finish {
 pub(super) struct Linear {
     weights: Matrix,
     bias: Buffer,
+    reader: &'static str,
+    inputs: usize,
     outputs: usize,
-    large: Arc<Pipeline>,
-    small: Arc<Pipeline>,
+    finish: Finish,
 }
 
 impl Linear {
     pub(super) fn new(context: &Context, weights: &Stored, bias: &[f32], inputs: usize, finish: Finish) -> Self {
         let outputs = bias.len();
         Self {
-            large: pipeline(context, weights, inputs, outputs, finish, Tile::LARGE),
-            small: pipeline(context, weights, inputs, outputs, finish, Tile::SMALL),
-            weights: weights.upload(context, "weights", 0, outputs.next_multiple_of(Tile::LARGE.n), inputs),
+            weights: weights.upload(context, "weights", 0, outputs.next_multiple_of(ROWS), inputs),
             bias: context.upload("bias", bias),
+            reader: weights.reader(),
+            inputs,
             outputs,
+            finish,
         }
     }
 
-    /// `x` is `[rows, inputs]`, `residual` and `y` are `[rows, outputs]`.
-    pub(super) fn bind(&self, context: &Context, x: &Buffer, residual: &Buffer, y: &Buffer) -> Product {
+    /// `x` is `[rows, inputs]`, `residual` and `y` are `[rows, outputs]`; there are at most `rows`.
+    pub(super) fn bind(&self, context: &Context, x: &Buffer, residual: &Buffer, y: &Buffer, rows: usize) -> Product {
         let buffers = [x, &self.weights.words, &self.weights.scales, &self.bias, residual, y];
-        Product {
-            large: context.dispatch(&self.large, &buffers),
-            small: context.dispatch(&self.small, &buffers),
-            outputs: self.outputs,
-        }
+        let bind = |tile| context.dispatch(&self.pipeline(context, tile), &buffers);
+        let large = (rows >= LARGE_FROM).then(|| bind(Tile::LARGE));
+        Product { large, small: bind(Tile::SMALL), outputs: self.outputs }
     }
-}
 
-fn pipeline(context: &Context, weights: &Stored, inputs: usize, outputs: usize, finish: Finish, tile: Tile) -> Arc<Pipeline> {
-    let constants = [
-        ("INPUTS", inputs),
-        ("OUTPUTS", outputs),
-        ("TILE_M", tile.m),
-        ("TILE_N", tile.n),
-        ("TILE_K", tile.k),
-        ("THREAD_M", tile.thread_m),
-        ("THREAD_N", tile.thread_n),
-    ];
-    let finish = match finish {
-        Finish::None => shader::FINISH_NONE,
-        Finish::Gelu => shader::FINISH_GELU,
-        Finish::Residual => shader::FINISH_RESIDUAL,
-    };
-    let source = shader::compose(&constants, &[weights.reader(), finish, shader::LINEAR]);
-    context.pipeline("linear", source, &[Slot::Read, Slot::Read, Slot::Read, Slot::Read, Slot::Read, Slot::Write])
+    fn pipeline(&self, context: &Context, tile: Tile) -> Arc<Pipeline> {
+        let constants = [
+            ("INPUTS", self.inputs),
+            ("OUTPUTS", self.outputs),
+            ("TILE_M", tile.m),
+            ("TILE_N", tile.n),
+            ("TILE_K", tile.k),
+            ("THREAD_M", tile.thread_m),
+            ("THREAD_N", tile.thread_n),
+        ];
+        let finish = match self.finish {
+            Finish::None => shader::FINISH_NONE,
+            Finish::Gelu => shader::FINISH_GELU,
+            Finish::Residual => shader::FINISH_RESIDUAL,
+        };
+        let linear = if tile.unroll { shader::unroll(shader::LINEAR, "TILE_K", tile.k) } else { shader::LINEAR.to_owned() };
+        let source = shader::compose(&constants, &[self.reader, finish, &linear]);
+        context.pipeline("linear", source, &[Slot::Read, Slot::Read, Slot::Read, Slot::Read, Slot::Read, Slot::Write])
+    }
 }
 
 /// A dense layer with its buffers.
 pub(super) struct Product {
-    large: Dispatch,
+    large: Option<Dispatch>,
     small: Dispatch,
     outputs: usize,
 }
 
 impl Product {
     pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, rows: usize) {
-        let (dispatch, tile) = if rows >= LARGE_FROM { (&self.large, Tile::LARGE) } else { (&self.small, Tile::SMALL) };
+        let (dispatch, tile) = match &self.large {
+            Some(large) if rows >= LARGE_FROM => (large, Tile::LARGE),
+            _ => (&self.small, Tile::SMALL),
+        };
         dispatch.record(pass, self.outputs.div_ceil(tile.n) as u32, rows.div_ceil(tile.m) as u32);
     }
 }

@@ -12,6 +12,8 @@ mod ops;
 #[cfg(not(target_arch = "wasm32"))]
 mod profile;
 mod shader;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
 mod workspace;
 
 use std::sync::Arc;

@@ -23,3 +23,26 @@ pub(super) fn compose(constants: &[(&str, usize)], parts: &[&str]) -> String {
     }
     source + &parts.join("\n")
 }
+
+/// Writes the loop over `k` of `linear.wgsl` out: the compilers of drivers leave it a loop.
+pub(super) fn unroll(source: &str, bound: &str, count: usize) -> String {
+    let head = format!("        for (var k = 0u; k < {bound}; k++) {{\n");
+    let Some((before, rest)) = source.split_once(&head) else { return source.to_owned() };
+    let Some((body, after)) = rest.split_once("\n        }\n") else { return source.to_owned() };
+    let steps: String = (0..count).map(|k| format!("        {{\n            const k = {k}u;\n{body}\n        }}\n")).collect();
+    [before, &steps, after].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loop_is_written_out() {
+        let source = unroll(LINEAR, "TILE_K", 3);
+        assert_eq!((LINEAR.matches("var k").count(), source.matches("var k").count()), (1, 0));
+        assert_eq!((source.matches("const k = 2u;").count(), source.matches("const k = ").count()), (1, 3));
+        let braces = |s: &str| s.matches('{').count() as isize - s.matches('}').count() as isize;
+        assert_eq!(braces(&source), 0);
+    }
+}

@@ -50,9 +50,9 @@ pub(super) struct Workspace {
 /// What a forward pass takes and gives.
 pub(super) struct Job {
     ids: Vec<[u32; 2]>,
-    tasks: Vec<[u32; 4]>,
-    spans: Vec<[u32; 2]>,
-    output: [u32; 4],
+    pub(super) tasks: Vec<[u32; 4]>,
+    pub(super) spans: Vec<[u32; 2]>,
+    pub(super) output: [u32; 4],
 }
 
 impl Job {
@@ -101,7 +101,7 @@ impl Workspace {
             texts,
             staging: context.buffer("staging", texts as u64 * hidden * 4, BufferUsages::MAP_READ | BufferUsages::COPY_DST),
             embedding: embedding.bind(context, &ids, &states.hidden),
-            layers: layers.iter().map(|layer| layer.bind(context, &tasks, &states)).collect(),
+            layers: layers.iter().map(|layer| layer.bind(context, &tasks, &states, tokens)).collect(),
             pooling: context.dispatch(pooling, &[&states.hidden, &spans, &vectors, &output]),
             ids,
             tasks,
