@@ -91,7 +91,8 @@ impl Context {
             Limits::Adapter => adapter.limits(),
             Limits::Smallest => wgpu::Limits::defaults(),
         };
-        let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
+        let required_features = adapter.features() & wgpu::Features::SHADER_F16;
+        let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| absent(&e))?;
 
         let fault = Arc::new(Mutex::new(None));
@@ -120,6 +121,11 @@ impl Context {
     /// Whether the adapter is no GPU but a program that stands in for one.
     pub fn is_software(&self) -> bool {
         self.adapter.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Whether shaders may have 16-bit floats.
+    pub(super) fn has_f16(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
     /// The largest buffer that a shader may read.

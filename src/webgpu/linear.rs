@@ -19,13 +19,17 @@ struct Tile {
     thread_n: usize,
     /// Whether the steps over `k` are written out: faster, and longer to compile.
     unroll: bool,
+    /// Whether the products of a step are added in f16.
+    half: bool,
 }
 
 impl Tile {
     /// For many rows: the fewest loads a multiplication.
-    const LARGE: Self = Self { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, unroll: true };
+    const LARGE: Self = Self { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, unroll: true, half: false };
+    /// The same where the device has f16.
+    const LARGE_F16: Self = Self { half: true, ..Self::LARGE };
     /// For few rows: more workgroups.
-    const SMALL: Self = Self { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, unroll: false };
+    const SMALL: Self = Self { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, unroll: false, half: false };
 }
 
 /// From so many rows on, large tiles are used.
@@ -66,7 +70,7 @@ impl Linear {
     pub(super) fn bind(&self, context: &Context, x: &Buffer, residual: &Buffer, y: &Buffer, rows: usize) -> Product {
         let buffers = [x, &self.weights.words, &self.weights.scales, &self.bias, residual, y];
         let bind = |tile| context.dispatch(&self.pipeline(context, tile), &buffers);
-        let large = (rows >= LARGE_FROM).then(|| bind(Tile::LARGE));
+        let large = (rows >= LARGE_FROM).then(|| bind(if context.has_f16() { Tile::LARGE_F16 } else { Tile::LARGE }));
         Product { large, small: bind(Tile::SMALL), outputs: self.outputs }
     }
 
@@ -85,8 +89,9 @@ impl Linear {
             Finish::Gelu => shader::FINISH_GELU,
             Finish::Residual => shader::FINISH_RESIDUAL,
         };
-        let linear = if tile.unroll { shader::unroll(shader::LINEAR, "TILE_K", tile.k) } else { shader::LINEAR.to_owned() };
-        let source = shader::compose(&constants, &[self.reader, finish, &linear]);
+        let linear = if tile.unroll { shader::linear(tile.k, tile.half) } else { shader::LINEAR.to_owned() };
+        let (enable, real) = if tile.half { ("enable f16;\n", "alias real = f16;") } else { ("", "alias real = f32;") };
+        let source = enable.to_owned() + &shader::compose(&constants, &[real, self.reader, finish, &linear]);
         context.pipeline("linear", source, &[Slot::Read, Slot::Read, Slot::Read, Slot::Read, Slot::Read, Slot::Write])
     }
 }

@@ -24,13 +24,18 @@ pub(super) fn compose(constants: &[(&str, usize)], parts: &[&str]) -> String {
     source + &parts.join("\n")
 }
 
-/// Writes the loop over `k` of `linear.wgsl` out: the compilers of drivers leave it a loop.
-pub(super) fn unroll(source: &str, bound: &str, count: usize) -> String {
-    let head = format!("        for (var k = 0u; k < {bound}; k++) {{\n");
-    let Some((before, rest)) = source.split_once(&head) else { return source.to_owned() };
-    let Some((body, after)) = rest.split_once("\n        }\n") else { return source.to_owned() };
+/// `linear.wgsl` with its loop over `k` written out for a tile of `count`: the compilers of drivers leave it a loop. With `half` the
+/// products of a tile are added in f16.
+pub(super) fn linear(count: usize, half: bool) -> String {
+    const HEAD: &str = "        for (var k = 0u; k < TILE_K; k++) {\n";
+    const PARTS: &str = "        var parts: array<vec4<f16>, THREAD_M * GROUPS_N>;\n";
+    const ADD: &str =
+        "        for (var i = 0u; i < THREAD_M * GROUPS_N; i++) {\n            sums[i] += vec4<f32>(parts[i]);\n        }\n";
+    let (before, rest) = LINEAR.split_once(HEAD).unwrap_or_default();
+    let (body, after) = rest.split_once("\n        }\n").unwrap_or_default();
     let steps: String = (0..count).map(|k| format!("        {{\n            const k = {k}u;\n{body}\n        }}\n")).collect();
-    [before, &steps, after].concat()
+    let (parts, steps, add) = if half { (PARTS, steps.replace("sums[", "parts["), ADD) } else { ("", steps, "") };
+    [before, parts, &steps, add, after].concat()
 }
 
 #[cfg(test)]
@@ -39,10 +44,11 @@ mod tests {
 
     #[test]
     fn the_loop_is_written_out() {
-        let source = unroll(LINEAR, "TILE_K", 3);
-        assert_eq!((LINEAR.matches("var k").count(), source.matches("var k").count()), (1, 0));
-        assert_eq!((source.matches("const k = 2u;").count(), source.matches("const k = ").count()), (1, 3));
-        let braces = |s: &str| s.matches('{').count() as isize - s.matches('}').count() as isize;
-        assert_eq!(braces(&source), 0);
+        for half in [false, true] {
+            let source = linear(3, half);
+            assert_eq!((LINEAR.matches("var k").count(), source.matches("var k").count()), (1, 0));
+            assert_eq!((source.matches("const k = 2u;").count(), source.matches("const k = ").count()), (1, 3));
+            assert_eq!(source.matches('{').count(), source.matches('}').count());
+        }
     }
 }

@@ -1,6 +1,8 @@
 // y = x Wᵀ + bias, by tiles of TILE_M × TILE_N that a workgroup makes, THREAD_M × THREAD_N a thread. GELU or a residual are added
 // where the layer has one.
 //
+// `real` is f32, or f16 where the device has it: products of one tile are then added in 16 bits, and the tiles in 32.
+//
 // The tiles of x and W lie transposed in workgroup memory, four rows a vec4; the groups of four are swapped by XOR so that neither
 // the stores of a column nor the loads of a row meet in a bank.
 
@@ -23,9 +25,9 @@ const GROUPS_M = THREAD_M / 4;
 const GROUPS_N = THREAD_N / 4;
 
 // [TILE_K, TILE_M / 4]
-var<workgroup> x_tile: array<vec4<f32>, TILE_K * TILE_M / 4>;
+var<workgroup> x_tile: array<vec4<real>, TILE_K * TILE_M / 4>;
 // [TILE_K, TILE_N / 4]
-var<workgroup> w_tile: array<vec4<f32>, TILE_K * TILE_N / 4>;
+var<workgroup> w_tile: array<vec4<real>, TILE_K * TILE_N / 4>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -52,10 +54,10 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
             let m = at / QUADS;
             let quad = at % QUADS;
             let to = quad * TILE_M + ((m / 4) ^ (quad * 2 % 8));
-            x_tile[to][m % 4] = x_next[i].x;
-            x_tile[to + TILE_M / 4][m % 4] = x_next[i].y;
-            x_tile[to + TILE_M / 2][m % 4] = x_next[i].z;
-            x_tile[to + TILE_M / 4 * 3][m % 4] = x_next[i].w;
+            x_tile[to][m % 4] = real(x_next[i].x);
+            x_tile[to + TILE_M / 4][m % 4] = real(x_next[i].y);
+            x_tile[to + TILE_M / 2][m % 4] = real(x_next[i].z);
+            x_tile[to + TILE_M / 4 * 3][m % 4] = real(x_next[i].w);
         }
         for (var i = 0u; i < LOADS_W; i++) {
             let at = thread + i * THREADS;
@@ -63,10 +65,10 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
             let quad = at % QUADS;
             let to = quad * TILE_N + ((n / 4) ^ (quad * 2 % 8));
             let w = decode(w_next[i]);
-            w_tile[to][n % 4] = w.x;
-            w_tile[to + TILE_N / 4][n % 4] = w.y;
-            w_tile[to + TILE_N / 2][n % 4] = w.z;
-            w_tile[to + TILE_N / 4 * 3][n % 4] = w.w;
+            w_tile[to][n % 4] = real(w.x);
+            w_tile[to + TILE_N / 4][n % 4] = real(w.y);
+            w_tile[to + TILE_N / 2][n % 4] = real(w.z);
+            w_tile[to + TILE_N / 4 * 3][n % 4] = real(w.w);
         }
         workgroupBarrier();
         // On their way while this tile is multiplied.
@@ -82,7 +84,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
         }
         for (var k = 0u; k < TILE_K; k++) {
             let swap = k / 4 * 2 % 8;
-            var w: array<vec4<f32>, GROUPS_N>;
+            var w: array<vec4<real>, GROUPS_N>;
             for (var j = 0u; j < GROUPS_N; j++) {
                 w[j] = w_tile[k * (TILE_N / 4) + ((j * THREADS_N + column) ^ swap)];
             }
