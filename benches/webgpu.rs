@@ -72,7 +72,10 @@ fn main() -> Fallible<()> {
         })?;
         let on_gpu = rate(size, || Ok(pollster::block_on(gpu.encode(&texts, output)).map(|_| ())?))?;
         println!("{size:>6} {on_cpu:>16.0} {on_gpu:>16.0}");
-        println!("{}", json!({"batch": size, "cpu_per_s": on_cpu, "gpu_per_s": on_gpu, "simd": simd_name(), "threads": rayon::current_num_threads()}));
+        println!(
+            "{}",
+            json!({"batch": size, "cpu_per_s": on_cpu, "gpu_per_s": on_gpu, "simd": simd_name(), "threads": rayon::current_num_threads()})
+        );
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ export async function makeGpu(module: WebAssembly.Module, model: Uint8Array): Pr
   if (!('gpu' in navigator)) throw new PieError('no_webgpu', 'this browser has no WebGPU, or it is switched off');
   try {
     await init({ module_or_path: module });
-    return (await GpuEngine.load(model, false)) as Gpu;
+    return (await GpuEngine.load(model)) as Gpu;
   } catch (error) {
     throw fromEngine(error);
   }

@@ -22,9 +22,9 @@ pub struct GpuEngine {
 
 #[wasm_bindgen]
 impl GpuEngine {
-    /// Takes a model file's bytes. `smallest` asks for no more than the limits that every device has.
-    pub async fn load(model: Vec<u8>, smallest: bool) -> Result<GpuEngine, JsValue> {
-        let context = Context::new(if smallest { Limits::Smallest } else { Limits::Adapter }).await.map_err(js_error)?;
+    /// Takes a model file's bytes.
+    pub async fn load(model: Vec<u8>) -> Result<GpuEngine, JsValue> {
+        let context = Context::new(Limits::Adapter).await.map_err(js_error)?;
         let gguf = Gguf::parse(&model).map_err(js_error)?;
         let mut encoder = GpuEncoder::from_gguf(context.clone(), &gguf).map_err(js_error)?;
         encoder.limit_tokens(MAX_TOKENS);

@@ -20,6 +20,8 @@ pub enum Limits {
     Adapter,
     /// The smallest that the standard allows.
     Smallest,
+    /// The same with buffers of so many bytes.
+    Buffers(u64),
 }
 
 /// What a shader does with a binding.
@@ -90,6 +92,7 @@ impl Context {
         let required_limits = match limits {
             Limits::Adapter => adapter.limits(),
             Limits::Smallest => wgpu::Limits::defaults(),
+            Limits::Buffers(bytes) => wgpu::Limits { max_storage_buffer_binding_size: bytes, ..wgpu::Limits::defaults() },
         };
         let required_features = adapter.features() & wgpu::Features::SHADER_F16;
         let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
@@ -105,6 +108,15 @@ impl Context {
         device.set_device_lost_callback(move |reason, message| lost(format!("the device was lost ({reason:?}): {message}")));
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| failed(error.to_string())));
         Ok(Arc::new(Self { device, queue, adapter: adapter.get_info(), pipelines: Mutex::default(), fault }))
+    }
+
+    /// [`new`](Self::new) for who may wait.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn blocking(limits: Limits) -> Result<Arc<Self>> {
+        pollster::block_on(Self::new(limits))
     }
 
     /// The adapter, for people: its name and what it is reached through.
@@ -191,10 +203,8 @@ impl Context {
 
     /// A pipeline with buffers for its bindings, in order.
     pub(super) fn dispatch(&self, pipeline: &Arc<Pipeline>, buffers: &[&Buffer]) -> Dispatch {
-        let entries: Vec<_> = (0..)
-            .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
-            .collect();
+        let entries: Vec<_> =
+            (0..).zip(buffers).map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }).collect();
         let layout = &pipeline.layout;
         let buffers = self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries });
         Dispatch { pipeline: Arc::clone(pipeline), buffers }

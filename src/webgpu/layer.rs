@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::gguf::{Gguf, keys};
 
 use super::context::{Buffer, Context, Dispatch, Pipeline};
-use super::linear::{Finish, Linear, Product};
+use super::linear::{Finish, Linear, Product, Tile};
 use super::matrix::Stored;
 use super::ops;
 use super::workspace::{States, Step};
@@ -54,14 +54,15 @@ impl Layer {
 
     /// The layer over these buffers of at most `tokens`: it replaces `states.hidden` by its output.
     pub(super) fn bind(&self, context: &Context, tasks: &Buffer, states: &States, tokens: usize) -> BoundLayer {
+        let large = Tile::large(context, tokens);
         let States { hidden, qkv, context: attended, projected, intermediate } = states;
         BoundLayer {
-            qkv: self.qkv.bind(context, hidden, hidden, qkv, tokens),
+            qkv: self.qkv.bind(context, hidden, hidden, qkv, large),
             attention: context.dispatch(&self.attention, &[qkv, tasks, attended]),
-            attention_output: self.attention_output.bind(context, attended, hidden, projected, tokens),
+            attention_output: self.attention_output.bind(context, attended, hidden, projected, large),
             attention_norm: context.dispatch(&self.norm, &[projected, &self.attention_norm, hidden]),
-            up: self.up.bind(context, hidden, hidden, intermediate, tokens),
-            down: self.down.bind(context, intermediate, hidden, projected, tokens),
+            up: self.up.bind(context, hidden, hidden, intermediate, large),
+            down: self.down.bind(context, intermediate, hidden, projected, large),
             output_norm: context.dispatch(&self.norm, &[projected, &self.output_norm, hidden]),
             head_groups: self.head_groups,
         }

@@ -11,7 +11,7 @@ pub(super) const ROWS: usize = 128;
 
 /// How a product is cut up: what a workgroup makes of `y`, in what steps over the inputs, and what a thread makes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Tile {
+pub(super) struct Tile {
     m: usize,
     n: usize,
     k: usize,
@@ -25,11 +25,17 @@ struct Tile {
 
 impl Tile {
     /// For many rows: the fewest loads a multiplication.
-    const LARGE: Self = Self { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, unroll: true, half: false };
+    pub(super) const LARGE: Self = Self { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, unroll: true, half: false };
     /// The same where the device has f16.
-    const LARGE_F16: Self = Self { half: true, ..Self::LARGE };
+    pub(super) const LARGE_F16: Self = Self { half: true, ..Self::LARGE };
     /// For few rows: more workgroups.
     const SMALL: Self = Self { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, unroll: false, half: false };
+
+    /// The tile for as many as `rows`, where they are many. What stands in for a GPU compiles it longer than it ever wins by it.
+    pub(super) fn large(context: &Context, rows: usize) -> Option<Self> {
+        let tile = if context.has_f16() { Self::LARGE_F16 } else { Self::LARGE };
+        (rows >= LARGE_FROM && !context.is_software()).then_some(tile)
+    }
 }
 
 /// From so many rows on, large tiles are used.
@@ -66,12 +72,11 @@ impl Linear {
         }
     }
 
-    /// `x` is `[rows, inputs]`, `residual` and `y` are `[rows, outputs]`; there are at most `rows`.
-    pub(super) fn bind(&self, context: &Context, x: &Buffer, residual: &Buffer, y: &Buffer, rows: usize) -> Product {
+    /// `x` is `[rows, inputs]`, `residual` and `y` are `[rows, outputs]`; `large` is the tile for many rows, where there may be many.
+    pub(super) fn bind(&self, context: &Context, x: &Buffer, residual: &Buffer, y: &Buffer, large: Option<Tile>) -> Product {
         let buffers = [x, &self.weights.words, &self.weights.scales, &self.bias, residual, y];
         let bind = |tile| context.dispatch(&self.pipeline(context, tile), &buffers);
-        let large = (rows >= LARGE_FROM).then(|| bind(if context.has_f16() { Tile::LARGE_F16 } else { Tile::LARGE }));
-        Product { large, small: bind(Tile::SMALL), outputs: self.outputs }
+        Product { large: large.map(bind), small: bind(Tile::SMALL), outputs: self.outputs }
     }
 
     fn pipeline(&self, context: &Context, tile: Tile) -> Arc<Pipeline> {

@@ -12,6 +12,7 @@ pub(super) const LINEAR: &str = include_str!("shaders/linear.wgsl");
 pub(super) const FINISH_NONE: &str = include_str!("shaders/finish_none.wgsl");
 pub(super) const FINISH_GELU: &str = include_str!("shaders/finish_gelu.wgsl");
 pub(super) const FINISH_RESIDUAL: &str = include_str!("shaders/finish_residual.wgsl");
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) const PEAK: &str = include_str!("shaders/peak.wgsl");
 
 /// `parts` behind unsigned constants.
@@ -29,8 +30,7 @@ pub(super) fn compose(constants: &[(&str, usize)], parts: &[&str]) -> String {
 pub(super) fn linear(count: usize, half: bool) -> String {
     const HEAD: &str = "        for (var k = 0u; k < TILE_K; k++) {\n";
     const PARTS: &str = "        var parts: array<vec4<f16>, THREAD_M * GROUPS_N>;\n";
-    const ADD: &str =
-        "        for (var i = 0u; i < THREAD_M * GROUPS_N; i++) {\n            sums[i] += vec4<f32>(parts[i]);\n        }\n";
+    const ADD: &str = "        for (var i = 0u; i < THREAD_M * GROUPS_N; i++) {\n            sums[i] += vec4<f32>(parts[i]);\n        }\n";
     let (before, rest) = LINEAR.split_once(HEAD).unwrap_or_default();
     let (body, after) = rest.split_once("\n        }\n").unwrap_or_default();
     let steps: String = (0..count).map(|k| format!("        {{\n            const k = {k}u;\n{body}\n        }}\n")).collect();

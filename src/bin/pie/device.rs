@@ -7,6 +7,7 @@ use std::time::Instant;
 use pie_embed_wasm::backend::{Backend, Cpu, Gpu, Routed};
 use pie_embed_wasm::encoder::{Arithmetic, Output};
 use pie_embed_wasm::gguf::Gguf;
+use pie_embed_wasm::webgpu::{Context, Limits};
 use pie_embed_wasm::{Embedder, Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 
@@ -32,11 +33,12 @@ impl Device {
     /// Loads a model onto it.
     pub fn load(self, bytes: &[u8]) -> Result<Embedder> {
         let cpu = |gguf: &Gguf<'_>| Cpu::from_gguf(gguf, Arithmetic::default());
+        let gpu = |gguf: &Gguf<'_>| Gpu::from_gguf(Context::blocking(Limits::Adapter)?, gguf);
         Embedder::from_bytes_on(bytes, |gguf| match self {
             Self::Cpu => Ok(Box::new(cpu(gguf)?)),
-            Self::Webgpu => Ok(Box::new(Gpu::from_gguf(gguf)?)),
+            Self::Webgpu => Ok(Box::new(gpu(gguf)?)),
             Self::Cuda => cuda(gguf),
-            Self::Auto => match Gpu::from_gguf(gguf) {
+            Self::Auto => match gpu(gguf) {
                 Ok(gpu) => route(cpu(gguf)?, gpu, gguf),
                 Err(e) => {
                     say(&format!("note: on the CPU: {e}"));
