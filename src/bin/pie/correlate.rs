@@ -11,7 +11,8 @@ use crate::heatmap::{self, Matrix};
 use crate::manifest::to_json;
 use crate::model::{Model, ModelArgs};
 use crate::output::{Stdout, refuse_existing, write_files};
-use crate::table::{Fields, Table, render};
+use crate::reader::Fields;
+use crate::table::{Table, render};
 
 /// Compare data sets in pairs, by their vectors and by their tasks
 ///
@@ -21,7 +22,7 @@ use crate::table::{Fields, Table, render};
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Two or more: .jsonl, .csv, .tsv, text lines, or the benchmark's .json
+    /// Two or more: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines
     #[arg(value_name = "[NAME=]FILE", num_args = 2.., required = true)]
     data: Vec<String>,
     /// The column with the text [default: instruction or text]

@@ -13,7 +13,8 @@ use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 
 use crate::model::{Model, ModelArgs};
 use crate::output::{refuse_existing, write_file};
-use crate::table::{Fields, Table};
+use crate::reader::Fields;
+use crate::table::Table;
 
 /// `general.architecture` of an index file.
 const ARCHITECTURE: &str = "pie-index";
@@ -28,7 +29,7 @@ const VECTORS: &str = "index.vectors";
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The pool: .jsonl, .csv, .tsv, text lines, or the benchmark's .json; - is stdin
+    /// The pool: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::index::Index;
 use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, say, write_file};
-use crate::table::{Fields, Table};
+use crate::reader::Fields;
+use crate::table::Table;
 
 /// Nearest rows from which `--diverse` chooses, as a multiple of what is wanted.
 const CANDIDATES: usize = 10;
@@ -32,7 +33,7 @@ pub struct Args {
     /// Made by `pie index` with the same model
     #[arg(long, value_name = "FILE")]
     index: PathBuf,
-    /// Instructions: .jsonl, .csv, .tsv, text lines, or the benchmark's .json; - is stdin
+    /// Instructions: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: Option<PathBuf>,
     /// The column with the text [default: instruction or text]

@@ -26,7 +26,7 @@ const MEASURED: usize = 4096;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The pool: .jsonl, .csv, .tsv, text lines, or the benchmark's .json; - is stdin
+    /// The pool: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
