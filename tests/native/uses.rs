@@ -2,7 +2,7 @@
 
 use pie_embed_wasm::ErrorCode;
 use pie_embed_wasm::tasks::{
-    Columns, Hit, Method, Random, Vectors, anchors, coverage, diverse, divided_by_sum, estimate, mean_of_max, near_duplicates, overlap,
+    Anchors, Columns, Hit, Method, Random, Vectors, coverage, diverse, divided_by_sum, estimate, mean_of_max, near_duplicates, overlap,
     random_anchors, representatives, search, select, similar_order, spread, wasserstein,
 };
 use proptest::prelude::*;
@@ -57,6 +57,29 @@ fn data_sets_compare_as_with_scipy_and_scikit_learn() {
     assert_eq!(found, golden.nearest);
 }
 
+#[derive(Deserialize)]
+struct Compressed {
+    dimensions: usize,
+    vectors: Vec<f32>,
+    results: Vec<f64>,
+    picked: Vec<usize>,
+    estimates: Vec<f64>,
+}
+
+/// scikit-learn's Gaussian process finds the same rows, and makes the same of any results on them.
+#[test]
+fn anchors_are_those_of_a_gaussian_process() {
+    let golden: Compressed = serde_json::from_slice(&std::fs::read(fixtures().join("compress.json")).unwrap()).unwrap();
+    let vectors = Vectors::new(golden.vectors, golden.dimensions).unwrap().normalized();
+    let anchors = Anchors::pick(&vectors, golden.picked.len()).unwrap();
+    let rows: Vec<usize> = anchors.weighted(golden.picked.len()).iter().map(|anchor| anchor.row).collect();
+    assert_eq!(rows, golden.picked);
+    for (k, golden_estimate) in (1..).zip(golden.estimates) {
+        let ours = estimate(&anchors.weighted(k), &golden.results).unwrap();
+        assert!((ours - golden_estimate).abs() < 1e-5, "{k} anchors: {ours}, golden {golden_estimate}");
+    }
+}
+
 #[test]
 fn what_has_no_answer_is_refused() {
     let two = Vectors::new(vec![1.0, 0.0, 0.0, 1.0], 2).unwrap();
@@ -70,7 +93,8 @@ fn what_has_no_answer_is_refused() {
         (select(&two, Method::KCenter, 1, Some(&[1.0, 1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
         (select(&two, Method::FacilityLocation, 1, Some(&[1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
         (select(&two, Method::FacilityLocation, 1, Some(&[1.0, -1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
-        (anchors(&none, 1, 0).unwrap_err(), ErrorCode::InvalidArgument),
+        (Anchors::pick(&none, 1).unwrap_err(), ErrorCode::InvalidArgument),
+        (Anchors::pick(&two, 0).unwrap_err(), ErrorCode::InvalidArgument),
         (estimate(&[], &[1.0]).unwrap_err(), ErrorCode::InvalidArgument),
         (near_duplicates(&two, &[0, 1], 1.5).unwrap_err(), ErrorCode::InvalidArgument),
         (near_duplicates(&two, &[0, 1], f32::NAN).unwrap_err(), ErrorCode::InvalidArgument),
@@ -98,7 +122,7 @@ fn every_row_of_a_pool_of_equals_can_be_chosen() {
         chosen.sort_unstable();
         assert_eq!(chosen, [0, 1, 2, 3, 4], "{method}");
     }
-    let found = anchors(&pool, 5, 7).unwrap();
+    let found = Anchors::pick(&pool, 5).unwrap().weighted(5);
     assert!((found.iter().map(|anchor| anchor.weight).sum::<f64>() - 1.0).abs() < 1e-12);
 }
 
@@ -226,7 +250,7 @@ proptest! {
         // As many anchors as rows, equal rows in one: the estimate is the truth.
         let results: Vec<f64> = pool.rows().map(|row| f64::from(row[0])).collect();
         let truth = results.iter().sum::<f64>() / results.len() as f64;
-        prop_assert!((estimate(&anchors(&pool, pool.len(), seed).unwrap(), &results).unwrap() - truth).abs() < 1e-5);
+        prop_assert!((estimate(&Anchors::pick(&pool, pool.len()).unwrap().weighted(pool.len()), &results).unwrap() - truth).abs() < 1e-5);
         let drawn = random_anchors(pool.len(), pool.len(), &mut Random::new(seed));
         prop_assert!((estimate(&drawn, &results).unwrap() - truth).abs() < 1e-9);
     }
