@@ -8,10 +8,12 @@ use pie_embed_wasm::tasks::{Anchor, Anchors, Random, estimate, random_anchors};
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 use serde_json::{Value, json};
 
+use crate::cache::CacheArgs;
 use crate::chart::{self, Panel, Series};
 use crate::manifest::to_json;
 use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, write_files};
+use crate::progress::Progress;
 use crate::reader::Fields;
 use crate::table::{Table, render};
 
@@ -29,6 +31,8 @@ const HALF_OCTAVES: std::ops::RangeInclusive<i32> = -6..=4;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// The test set: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
@@ -93,13 +97,15 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let results = args.results.as_ref().map(|path| read_results(path, &table, &args.id)).transpose()?;
     let model = args.model.load()?;
-    let vectors = model.encode(&table.texts(), args.prompt.clone(), "texts encoded")?;
+    let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, "texts encoded")?;
     let mut sizes: Vec<usize> =
         HALF_OCTAVES.map(|half| (args.anchors as f64 * 2_f64.powf(f64::from(half) / 2.0)).round() as usize).collect();
     sizes.retain(|n| (1..=rows).contains(n));
     sizes.dedup();
     let most = if results.is_some() { sizes.last().copied().unwrap_or(args.anchors) } else { args.anchors };
+    let waiting = Progress::waiting(format!("picking {most} of {rows} rows"));
     let anchors = Anchors::pick(&vectors, most)?;
+    waiting.finish();
     let picked = anchors.weighted(args.anchors);
 
     let weighted: Vec<Fields> = picked

@@ -11,6 +11,7 @@ use pie_embed_wasm::gguf::{Gguf, GgufWriter, MetadataValue, dequantize, keys};
 use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 
+use crate::cache::CacheArgs;
 use crate::model::{Model, ModelArgs};
 use crate::output::{refuse_existing, write_file};
 use crate::reader::Fields;
@@ -29,6 +30,8 @@ const VECTORS: &str = "index.vectors";
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// The pool: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: PathBuf,
@@ -50,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     refuse_existing([&args.output], args.force)?;
     let table = Table::read(&args.input, args.column.as_deref())?;
     let model = args.model.load()?;
-    let vectors = model.encode(&table.texts(), args.prompt.clone(), "texts encoded")?;
+    let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, "texts encoded")?;
     let rows = table.records.iter().map(|record| serde_json::to_string(&record.fields));
     let rows = rows.collect::<serde_json::Result<Vec<String>>>().map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
     let strings = |values: Vec<String>| MetadataValue::Array(values.into_iter().map(MetadataValue::String).collect());

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bars;
+mod cache;
 mod card;
 mod chart;
 mod compress;
