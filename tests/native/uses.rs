@@ -34,6 +34,7 @@ fn close(ours: f64, golden: f64) -> bool {
 
 fn check(sets: &[Vectors], golden: &Compared) {
     let columns: Vec<Columns> = sets.iter().map(|set| Columns::new(set).unwrap()).collect();
+    let sets: Vec<Vectors> = sets.iter().map(|set| set.clone().normalized()).collect();
     for a in 0..sets.len() {
         for b in 0..sets.len() {
             let ours = (wasserstein(&columns[a], &columns[b]).unwrap(), mean_of_max(&sets[a], &sets[b]).unwrap());
@@ -140,6 +141,21 @@ fn large_pools_are_searched_whole() {
         let better = pool.rows().filter(|row| dot(row, queries.row(query)) > f64::from(worst) + 1e-6).count();
         assert!(better <= 6, "{better} rows stand above the last of query {query}");
     }
+}
+
+/// Of a large pool the sum runs over a part: what is chosen serves the whole as well as an exact choice out of a half does.
+#[test]
+fn facility_location_of_a_large_pool_serves_all_of_it() {
+    let mut random = Random::new(5);
+    let data = (0..20_000 * 4).map(|_| random.unit() as f32 - 0.5).collect();
+    let pool = Vectors::new(data, 4).unwrap().normalized();
+    let half = pool.pick(&(0..10_000).collect::<Vec<_>>());
+    let served = |from: &Vectors| {
+        let chosen = from.pick(&select(from, Method::FacilityLocation, 8, None, 1).unwrap());
+        coverage(&pool, &chosen, &[8]).unwrap()[0]
+    };
+    let (whole, half) = (served(&pool), served(&half));
+    assert!(whole > 0.99 * half && whole > 0.6, "{whole}, by an exact choice of half the pool {half}");
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
