@@ -40,11 +40,10 @@ const place = (element, property, cosine) => (element.style[property] = `${100 *
 
 /** A pair as a row that takes it into the fields, with both models' figures on one scale. */
 function addPair(pair) {
-  const item = append(byId('pairs'), 'li');
+  const item = append(byId(`pairs-${pair.same}`).nextElementSibling, 'li');
   const row = append(item, 'button', 'pair');
   row.type = 'button';
   const texts = append(row, 'span', 'pair-texts');
-  append(texts, 'span', 'pair-same', `same ${pair.same}`);
   append(texts, 'span', '', pair.first);
   append(texts, 'span', '', pair.second);
   const scale = append(row, 'span', 'scale');

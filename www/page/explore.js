@@ -44,6 +44,7 @@ async function tag(source, column) {
     show('list');
     describe(list);
     showList(list);
+    byId('list-name').focus({ preventScroll: true });
     for (const listener of listeners) listener(list);
   } catch (error) {
     if (stop.signal === signal) show(before);
@@ -98,6 +99,7 @@ function show(panel) {
   // The way to another list stays at hand, smaller, beside a list.
   byId('drop').hidden = panel === 'working';
   byId('drop').classList.toggle('slim', panel === 'list');
+  byId('drop-title').textContent = panel === 'list' ? 'Another list: drop it here, or' : 'Drop a CSV, JSONL or text file here';
   byId('working').hidden = panel !== 'working';
   byId('list').hidden = panel !== 'list';
 }

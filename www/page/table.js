@@ -1,7 +1,7 @@
 // The table: as many rows as fit are in the document, out of however many there are.
 import { append, button, byId } from './dom.js';
 import { percent, whole } from './format.js';
-import { UNKNOWN } from './tasks.js';
+import { nameOf, UNKNOWN } from './tasks.js';
 
 const SPARE = 6;
 const COLUMNS = {
@@ -17,7 +17,7 @@ const table = byId('table');
 const body = byId('table-body');
 const head = byId('table-head');
 
-/** What is shown: `{ list, rows, chosen, colour, sort, choose }`. */
+/** What is shown: `{ list, rows, chosen, level, colour, sort, choose }`. */
 let view;
 let columns = [];
 
@@ -63,7 +63,7 @@ function paint() {
 }
 
 function addRow(place, height) {
-  const { list, rows, chosen, colour, choose } = view;
+  const { list, rows, chosen, choose } = view;
   const row = rows[place];
   const line = append(body, 'div', 'line');
   line.id = `row-${row}`;
@@ -75,11 +75,12 @@ function addRow(place, height) {
   for (const column of columns) {
     const cell = append(line, 'div', `cell ${column}`);
     cell.setAttribute('role', 'gridcell');
-    fill(cell, column, row, list, colour);
+    fill(cell, column, row);
   }
 }
 
-function fill(cell, column, row, list, colour) {
+function fill(cell, column, row) {
+  const { list, level, colour } = view;
   if (column === 'row') {
     cell.textContent = whole(row + 1);
   } else if (column === 'prompt') {
@@ -88,9 +89,9 @@ function fill(cell, column, row, list, colour) {
   } else if (column === 'score') {
     cell.textContent = percent(list.tags.kind[row].score);
   } else {
-    const { label, name } = list.tags[column][row];
-    if (column === 'kind') append(cell, 'span', 'dot').style.background = colour(row);
-    append(cell, 'span', label === UNKNOWN ? 'text unknown' : 'text', label === UNKNOWN ? UNKNOWN : name);
+    const tag = list.tags[column][row];
+    if (column === level) append(cell, 'span', 'dot').style.background = colour(row);
+    append(cell, 'span', tag.label === UNKNOWN ? 'text unknown' : 'text', nameOf(tag));
   }
 }
 

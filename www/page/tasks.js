@@ -3,12 +3,16 @@ import { percent } from './format.js';
 
 export const UNKNOWN = 'unknown';
 
+/** A label as people read it. */
+export const nameOf = ({ label, name }) => (label === UNKNOWN ? UNKNOWN : name);
+
 /** Labels with their scores, best first, as rows with bars. */
-export function showTasks(list, tasks, { unknown, code = false } = {}) {
+export function showTasks(list, tasks, { unknown, code = false }) {
   list.classList.toggle('doubtful', tasks[0]?.label === UNKNOWN);
-  list.replaceChildren(...tasks.map(({ label, name, score }) => {
+  list.replaceChildren(...tasks.map((tag) => {
+    const { label, score } = tag;
     const row = document.createElement('li');
-    const title = append(row, 'span', 'task-name', label === UNKNOWN ? UNKNOWN : name);
+    const title = append(row, 'span', 'task-name', nameOf(tag));
     if (label === UNKNOWN) {
       row.className = 'unknown';
     } else if (code) {

@@ -6,10 +6,11 @@ import { count, percent, whole } from './format.js';
 import { boxOf, showMap, startMap } from './map.js';
 import { model } from './model.js';
 import { revealRow, showTable, startTable } from './table.js';
-import { UNKNOWN } from './tasks.js';
+import { nameOf, UNKNOWN } from './tasks.js';
 import { whenTypingPauses } from './typing.js';
 
 const COLOURS = 10;
+const GOLDEN_ANGLE = 137.5;
 const NEIGHBOURS = 5;
 const LEVELS = { kind: 'Kind', task: 'Verb and noun', own: 'Yours' };
 
@@ -91,7 +92,8 @@ function render() {
     list,
     rows,
     chosen,
-    colour: (row) => colours(list.counts('kind'))(list.tags.kind[row].label),
+    level,
+    colour: colourOf,
     sort: (by) => {
       list.sort = { by, down: list.sort.by === by && !list.sort.down };
       render();
@@ -104,17 +106,19 @@ function render() {
   showFilters();
 }
 
-/** The most frequent labels have colours of their own. */
+/** The most frequent labels have colours that one can tell apart, all others a pale one, and what is unknown is grey. */
 function colours(counts) {
   const style = getComputedStyle(document.documentElement);
-  const known = counts.filter(({ label }) => label !== UNKNOWN).slice(0, COLOURS);
-  const of = new Map(known.map(({ label }, place) => [label, style.getPropertyValue(`--c${place}`)]));
-  const other = style.getPropertyValue('--other');
-  return (label) => of.get(label) ?? other;
+  const of = new Map(counts.map(({ label }, place) => [
+    label,
+    label === UNKNOWN ? style.getPropertyValue('--unknown')
+      : place < COLOURS ? style.getPropertyValue(`--c${place}`)
+      : `oklch(${style.getPropertyValue('--pale')} ${(place * GOLDEN_ANGLE) % 360})`,
+  ]));
+  return (label) => of.get(label);
 }
 
 const shorten = (text) => (text.length > 160 ? `${text.slice(0, 160)}…` : text);
-const nameOf = ({ label, name }) => (label === UNKNOWN ? UNKNOWN : name);
 
 function showLevels() {
   const switches = byId('levels');
