@@ -57,6 +57,7 @@ stage_package() { run --no-serve; }
 stage_npm() {
   ensure_browser
   package
+  demo
   cli
   npm_modules tests
   npm --prefix tests test
@@ -79,6 +80,7 @@ stage_bench() { bench; }
 stage_soak() {
   ensure_browser
   package
+  demo
   npm_modules tests
   (cd tests && PIE_SOAK=20000 node --test --test-reporter=spec e2e/soak.test.mjs)
 }

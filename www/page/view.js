@@ -176,8 +176,9 @@ function choose(row) {
   append(detail, 'p', 'detail-text', list.texts[row]);
   const tags = append(detail, 'dl', 'detail-tags');
   for (const [level, of] of Object.entries(list.tags)) {
-    append(tags, 'dt', '', LEVELS[level]);
-    append(tags, 'dd', '', `${nameOf(of[row])}, ${percent(of[row].score)}`);
+    const pair = append(tags, 'div');
+    append(pair, 'dt', '', LEVELS[level]);
+    append(pair, 'dd', '', `${nameOf(of[row])}, ${percent(of[row].score)}`);
   }
   showNeighbours(row, detail).catch((error) => append(detail, 'p', 'note', `Its neighbours could not be found: ${error.message}.`));
 }
