@@ -86,7 +86,7 @@ function paint() {
   };
   const style = getComputedStyle(canvas);
   if (scene.shown.size < total) {
-    context.fillStyle = style.getPropertyValue('--track');
+    context.fillStyle = style.getPropertyValue('--line');
     for (let row = 0; row < total; row++) if (!scene.shown.has(row)) dot(row, radius * 0.8);
   }
   context.globalAlpha = 0.85;
