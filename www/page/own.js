@@ -17,7 +17,7 @@ const SETS = {
     },
   },
   'A shop’s inbox': {
-    text: 'I was billed two times for the same order',
+    text: 'I was billed two times',
     labels: {
       billing: ['Where is my invoice?', 'Why was I charged twice?'],
       shipping: ['Where is my parcel?', 'Can you deliver on Saturday?'],
