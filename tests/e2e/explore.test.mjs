@@ -107,6 +107,7 @@ describe('lists in the demo page', () => {
     await page.waitForFunction((before) => document.getElementById('map-canvas').toDataURL() !== before, before);
     for (const zoom of [
       () => page.mouse.wheel(0, -300),
+      () => page.getByRole('button', { name: 'Zoom in' }).click(),
       () => page.getByRole('button', { name: 'Zoom out' }).click(),
       () => page.getByRole('button', { name: 'All', exact: true }).click(),
       () => canvas.press('+'),

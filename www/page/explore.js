@@ -47,6 +47,7 @@ async function tag(source, column) {
     byId('list-name').focus({ preventScroll: true });
     for (const listener of listeners) listener(list);
   } catch (error) {
+    list.embedder?.dispose();
     if (stop.signal === signal) show(before);
     throw error;
   }
@@ -55,23 +56,20 @@ async function tag(source, column) {
 async function work(list, signal) {
   say('Waiting for the model', 0, '');
   await model;
-  const pool = await loadPool(signal);
-  try {
-    const start = performance.now();
-    const onProgress = ({ done, total }) => {
-      const perSecond = (1000 * done) / (performance.now() - start);
-      const left = (total - done) / perSecond;
-      say(`${whole(done)} of ${count(total, 'prompt')}`, done / total, `${whole(Math.round(perSecond))} a second${left > 3 ? `, ${Math.ceil(left)} s left` : ''}`);
-    };
-    say(`0 of ${count(list.texts.length, 'prompt')}`, 0, '');
-    list.vectors = await pool.embed(list.texts, { signal, onProgress });
-    list.elapsedMs = performance.now() - start;
-    say('Naming the tasks', 1, '');
-    const best = async (level) => (await pool.classify(list.vectors, { level, topK: 1, signal })).map(([tag]) => tag);
-    [list.tags.kind, list.tags.task] = await Promise.all([best('kind'), best('task')]);
-  } finally {
-    pool.dispose();
-  }
+  list.embedder = await loadPool(signal);
+  const start = performance.now();
+  const onProgress = ({ done, total }) => {
+    const perSecond = (1000 * done) / (performance.now() - start);
+    const left = (total - done) / perSecond;
+    const rate = `${whole(Math.round(perSecond))} a second`;
+    say(`${whole(done)} of ${count(total, 'prompt')}`, done / total, left > 3 ? `${rate}, ${Math.ceil(left)} s left` : rate);
+  };
+  say(`0 of ${count(list.texts.length, 'prompt')}`, 0, '');
+  list.vectors = await list.embedder.embed(list.texts, { signal, onProgress });
+  list.elapsedMs = performance.now() - start;
+  say('Naming the tasks', 1, '');
+  const best = async (level) => (await list.embedder.classify(list.vectors, { level, topK: 1, signal })).map(([tag]) => tag);
+  [list.tags.kind, list.tags.task] = await Promise.all([best('kind'), best('task')]);
 }
 
 function say(text, fraction, figure) {

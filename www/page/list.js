@@ -7,9 +7,11 @@ const textOf = (record, column) => (typeof record[column] === 'string' ? record[
 export class List {
   /** For each row its best label: `kind`, `task`, and `own` once labels of one's own were applied. */
   tags = {};
+  /** The embedder with workers of its own that tagged it. */
+  embedder;
   /** The texts' vectors. */
   vectors;
-  /** Points of the map, two numbers a row. */
+  /** The places on the map, `[x, y]` a row. */
   points;
   /** Of each row the first row that it is a near-duplicate of, itself where it is none. */
   firstOf;

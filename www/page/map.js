@@ -11,6 +11,7 @@ const tip = byId('map-tip');
 
 /** What is drawn: `{ points, colours, shown, chosen, title, pick }`; nothing before a list is there. */
 let scene;
+let box;
 let transform = zoomIdentity;
 let frame;
 let hovered;
@@ -28,6 +29,7 @@ const selection = select(canvas);
 export function showMap(next) {
   const other = scene?.points !== next?.points;
   scene = next;
+  if (other && scene) box = boxOf(scene.points);
   if (other) selection.call(behaviour.transform, zoomIdentity);
   draw();
 }
@@ -40,24 +42,24 @@ function size() {
 /** Where a row's point is on the canvas: the map's longer side fills it, and both axes have one scale. */
 function placer() {
   const { width, height } = size();
-  const { points, box } = scene;
+  const { points } = scene;
   const scale = Math.min((width - 2 * MARGIN) / box.width, (height - 2 * MARGIN) / box.height);
   const [left, top] = [(width - scale * box.width) / 2, (height - scale * box.height) / 2];
   return (row) => [
-    transform.applyX(left + scale * (points[2 * row] - box.left)),
-    transform.applyY(top + scale * (points[2 * row + 1] - box.top)),
+    transform.applyX(left + scale * (points[row][0] - box.left)),
+    transform.applyY(top + scale * (points[row][1] - box.top)),
   ];
 }
 
-export function boxOf(points) {
+function boxOf(points) {
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
-  for (let at = 0; at < points.length; at += 2) {
-    left = Math.min(left, points[at]);
-    right = Math.max(right, points[at]);
-    top = Math.min(top, points[at + 1]);
-    bottom = Math.max(bottom, points[at + 1]);
+  for (const [x, y] of points) {
+    left = Math.min(left, x);
+    right = Math.max(right, x);
+    top = Math.min(top, y);
+    bottom = Math.max(bottom, y);
   }
-  // A single prompt has no extent, and would have no scale.
+  // Where all lie in one place there is no extent, and would be no scale.
   return { left, top, width: right - left || 1, height: bottom - top || 1 };
 }
 

@@ -32,9 +32,9 @@ export async function load() {
   }
 }
 
-/** More workers, for a long list; the caller disposes of them. One core is left for the page. */
+/** Workers for a list, apart from the one that answers while somebody types; the caller disposes of them. */
 export function loadPool(signal) {
-  const pool = Math.max(1, Math.min(MAX_POOL, (navigator.hardwareConcurrency ?? 1) - 1));
+  const pool = Math.max(2, Math.min(MAX_POOL, (navigator.hardwareConcurrency ?? 1) - 1));
   return PieEmbedder.load({ pool, signal });
 }
 

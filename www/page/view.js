@@ -3,14 +3,14 @@ import { append, button, byId, pressed } from './dom.js';
 import { showCounts } from './counts.js';
 import { download } from './download.js';
 import { count, percent, whole } from './format.js';
-import { boxOf, showMap, startMap } from './map.js';
-import { model } from './model.js';
+import { showMap, startMap } from './map.js';
 import { revealRow, showTable, startTable } from './table.js';
 import { nameOf, UNKNOWN } from './tasks.js';
 import { whenTypingPauses } from './typing.js';
 
 const COLOURS = 10;
 const GOLDEN_ANGLE = 137.5;
+const LEAST_FOR_A_MAP = 8;
 const NEIGHBOURS = 5;
 const LEVELS = { kind: 'Kind', task: 'Verb and noun', own: 'Yours' };
 
@@ -22,7 +22,7 @@ let rows = [];
 let index;
 
 export function showList(next) {
-  index?.then((index) => index.dispose());
+  list?.embedder.dispose();
   index = undefined;
   list = next;
   level = 'kind';
@@ -31,7 +31,7 @@ export function showList(next) {
   byId('count').max = list.texts.length;
   byId('count').value = Math.min(20, list.texts.length);
   render();
-  drawMap(list);
+  drawMap();
 }
 
 /** Shows the labels of one's own that the list was given. */
@@ -42,22 +42,24 @@ export function showOwn(tags) {
   render();
 }
 
-async function drawMap(list) {
-  byId('map-note').textContent = 'Drawing the map…';
+async function drawMap() {
+  const asked = list;
+  const note = byId('map-note');
   showMap(undefined);
+  if (asked.texts.length < LEAST_FOR_A_MAP) {
+    note.textContent = `A map takes ${LEAST_FOR_A_MAP} prompts or more.`;
+    return;
+  }
+  note.textContent = 'Drawing the map…';
   try {
-    const { data } = await (await model).map(list.vectors);
-    list.points = data;
-    list.box = boxOf(data);
-    if (list !== current()) return;
-    byId('map-note').textContent = '';
+    asked.points = await asked.embedder.map(asked.vectors);
+    if (asked !== list) return;
+    note.textContent = '';
     render();
   } catch (error) {
-    if (list === current()) byId('map-note').textContent = `There is no map: ${error.message}.`;
+    if (asked === list) note.textContent = `There is no map: ${error.message}.`;
   }
 }
-
-const current = () => list;
 
 function render() {
   rows = list.shown();
@@ -76,7 +78,6 @@ function render() {
       'Arrow keys move it, plus and minus zoom. The table has the same prompts.');
     showMap({
       points: list.points,
-      box: list.box,
       colours: list.texts.map((_, row) => colourOf(row)),
       shown: new Set(rows),
       chosen,
@@ -180,12 +181,14 @@ function choose(row) {
     append(pair, 'dt', '', LEVELS[level]);
     append(pair, 'dd', '', `${nameOf(of[row])}, ${percent(of[row].score)}`);
   }
-  showNeighbours(row, detail).catch((error) => append(detail, 'p', 'note', `Its neighbours could not be found: ${error.message}.`));
+  showNeighbours(row, detail).catch((error) => {
+    if (row === chosen) append(detail, 'p', 'note', `Its neighbours could not be found: ${error.message}.`);
+  });
 }
 
 async function showNeighbours(row, detail) {
   const { data, dims } = list.vectors;
-  index ??= makeIndex(list.vectors);
+  index ??= makeIndex(list);
   const hits = await (await index).search(data.slice(row * dims[1], (row + 1) * dims[1]), NEIGHBOURS + 1);
   if (row !== chosen) return;
   append(detail, 'h3', '', 'Most alike');
@@ -200,8 +203,8 @@ async function showNeighbours(row, detail) {
   }
 }
 
-async function makeIndex(vectors) {
-  const made = (await model).index();
+async function makeIndex({ embedder, vectors }) {
+  const made = embedder.index();
   await made.add(Array.from({ length: vectors.dims[0] }, (_, row) => row), vectors);
   return made;
 }
@@ -212,10 +215,10 @@ async function tool(pushed, work) {
   pushed.classList.add('busy');
   const asked = list;
   try {
-    await work(await model);
+    await work(asked);
     if (asked === list) render();
   } catch (error) {
-    byId('shown').textContent = `This could not be done: ${error.message}.`;
+    if (asked === list) byId('shown').textContent = `This could not be done: ${error.message}.`;
   } finally {
     pushed.disabled = false;
     pushed.classList.remove('busy');
@@ -230,17 +233,15 @@ export function startView() {
     render();
   });
   byId('query').addEventListener('input', () => search());
-  byId('find-duplicates').addEventListener('click', ({ target }) => tool(target, async (pie) => {
-    const asked = list;
-    asked.setDuplicates(await pie.duplicates(asked.vectors, { threshold: Number(byId('threshold').value) }));
+  byId('find-duplicates').addEventListener('click', ({ target }) => tool(target, async (asked) => {
+    asked.setDuplicates(await asked.embedder.duplicates(asked.vectors, { threshold: Number(byId('threshold').value) }));
     asked.filter = { ...asked.filter, only: 'duplicates' };
     asked.sort = { by: 'row', down: false };
   }));
-  byId('choose').addEventListener('click', ({ target }) => tool(target, async (pie) => {
-    const asked = list;
+  byId('choose').addEventListener('click', ({ target }) => tool(target, async (asked) => {
     const count = byId('count');
     if (!count.reportValidity()) return;
-    const picks = await pie.select(asked.vectors, { count: Number(count.value), method: 'k-center' });
+    const picks = await asked.embedder.select(asked.vectors, { count: Number(count.value), method: 'k-center' });
     asked.ranks = new Map(picks.map((row, rank) => [row, rank]));
     asked.filter = { query: '', label: undefined, only: 'chosen' };
     asked.sort = { by: 'row', down: false };
