@@ -58,6 +58,7 @@ stage_npm() {
   ensure_browser
   ensure_firefox
   package
+  demo
   cli
   npm_modules tests
   npm --prefix tests test
@@ -87,6 +88,7 @@ stage_bench() { bench; }
 stage_soak() {
   ensure_browser
   package
+  demo
   npm_modules tests
   (cd tests && PIE_SOAK=20000 node --test --test-reporter=spec e2e/soak.test.mjs)
 }

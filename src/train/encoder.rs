@@ -301,7 +301,8 @@ impl Encoder {
         }
         let rows = ids.len();
         let positions = self.positions.narrow(0, 0, longest)?.unsqueeze(0)?;
-        let positions = positions.broadcast_as((lengths.len(), longest, self.config.hidden_size))?.reshape((rows, self.config.hidden_size))?;
+        let positions =
+            positions.broadcast_as((lengths.len(), longest, self.config.hidden_size))?.reshape((rows, self.config.hidden_size))?;
         Ok((Tensor::from_vec(ids, rows, &self.device)?, positions))
     }
 

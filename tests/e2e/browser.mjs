@@ -40,6 +40,16 @@ export function withBrowser(flags) {
     return page;
   }
 
+  /** The demo page, with what its policy refused in `violations`. */
+  here.demo = async (options) => {
+    const page = await here.page(options);
+    await page.addInitScript(() => {
+      globalThis.violations = [];
+      addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => violations.push(`${violatedDirective} ${blockedURI}`));
+    });
+    return page;
+  };
+
   /** A page of the server's origin with the package at hand and nothing loaded yet; one more of `context` shares its storage. */
   here.blank = async ({ entry = 'index.js', host = here.address, context } = {}) => {
     const page = context ? await tab(context) : await here.page();
