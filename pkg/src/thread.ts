@@ -24,6 +24,7 @@ export class Thread {
   readonly #stopped = new AbortController();
   // Of what it has made already, the number is enough.
   readonly #taggers = new Set<number>();
+  readonly #ready: Promise<unknown>;
   #asked = 0;
   #waiting: Waiting | undefined;
 
@@ -36,6 +37,9 @@ export class Thread {
       event.preventDefault();
       this.#die(event.message ?? 'its script could not be loaded or run; a policy needs "worker-src \'self\'"');
     };
+    this.#ready = this.#wait(0, PATIENCE_MS);
+    // Told by `start`; until then nobody may be listening.
+    this.#ready.catch(() => {});
   }
 
   static create(): Thread {
@@ -48,7 +52,7 @@ export class Thread {
   }
 
   async start({ module, model, taxonomy }: EngineFiles): Promise<ModelInfo> {
-    const lock = (await this.#wait(0, PATIENCE_MS)) as string | undefined;
+    const lock = (await this.#ready) as string | undefined;
     // Whoever gets the worker's lock knows that the worker is no more.
     if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
     // The files stay here for the next worker; it is a copy that goes over.
