@@ -1,3 +1,4 @@
+import type { Analysis } from './analysis.js';
 import type { Call } from './call.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
@@ -9,6 +10,10 @@ import { Thread } from './thread.js';
 import type { LoadOptions, ModelInfo } from './types.js';
 
 const crews = new Set<Crew>();
+
+// Analyses have workers of their own, so that no prompt waits for one, and they end with it, which is what gives its memory back.
+const ANALYSES_AT_ONCE = 4;
+const analyses = new Set<Promise<unknown>>();
 
 /** Loads an engine into workers; loads of the same files share them. */
 export function loadInWorkers(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
@@ -50,7 +55,8 @@ class Crew {
       return {
         info,
         run: (calls, signal, answered) => this.#run(calls, signal, answered),
-        forget: (tagger) => this.#threads.forEach((thread) => thread?.forget(tagger)),
+        analyse: (analysis, signal) => inTurn(() => analyse(this.#files.module, analysis, signal), signal),
+        forget: (id) => this.#threads.forEach((thread) => thread?.forget(id)),
         free: () => this.#leave(),
       };
     } catch (error) {
@@ -123,6 +129,28 @@ class Crew {
         if (error instanceof PieError && error.code === 'internal') thread.stop();
       }
     }
+  }
+}
+
+async function inTurn(work: () => Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  while (analyses.size >= ANALYSES_AT_ONCE) await Promise.race([...analyses, rejection(signal)]);
+  const working = work();
+  // What becomes of it is for its caller to hear.
+  const over = working.catch(() => {});
+  analyses.add(over);
+  try {
+    return await working;
+  } finally {
+    analyses.delete(over);
+  }
+}
+
+async function analyse(module: WebAssembly.Module, analysis: Analysis, signal: AbortSignal): Promise<unknown> {
+  const thread = Thread.create();
+  try {
+    return await Promise.race([thread.analyse(module, analysis), rejection(signal)]);
+  } finally {
+    thread.stop();
   }
 }
 

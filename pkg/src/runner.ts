@@ -1,4 +1,5 @@
-import { type Call, Host } from './call.js';
+import { type Analysis, analyse } from './analysis.js';
+import { type Call, Given, Host } from './call.js';
 import { makeEngine } from './engine.js';
 import { load } from './load.js';
 import type { Platform } from './platform.js';
@@ -9,7 +10,10 @@ export interface Runner {
   readonly info: ModelInfo;
   /** The calls' answers, in their order; `answered` hears of each. An abort rejects with the signal's reason. */
   run(calls: Call[], signal: AbortSignal, answered: (call: Call) => void): Promise<unknown[]>;
-  forget(tagger: number): void;
+  /** The analysis' answer, as what `Findings` says of its method. */
+  analyse(analysis: Analysis, signal: AbortSignal): Promise<unknown>;
+  /** Frees what was made under this number. */
+  forget(id: number): void;
   free(): void;
 }
 
@@ -18,16 +22,20 @@ export function loadHere(options: LoadOptions | undefined, platform: Platform): 
   return load(options, platform, async (files) => {
     const engine = await makeEngine(files);
     const host = new Host(engine);
+    const given = new Given();
     return {
       info: engine.info(),
-      forget: (tagger) => host.forget(tagger),
+      analyse: async (analysis) => analyse(analysis),
+      forget: (id) => host.forget(id),
       free: () => host.free(),
       async run(calls, signal, answered) {
         const answers: unknown[] = [];
         for (const call of calls) {
           if (answers.length > 0) await nextTask();
           signal.throwIfAborted();
-          answers.push(host.answer(call));
+          const sent = given.toSend(call);
+          answers.push(host.answer(sent));
+          given.answered(sent);
           answered(call);
         }
         return answers;

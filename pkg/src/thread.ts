@@ -1,10 +1,11 @@
-import type { Call, CallError } from './call.js';
+import type { Analysis } from './analysis.js';
+import { type Call, type CallError, Given, lengthOf } from './call.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
 import type { ModelInfo } from './types.js';
 import type { ToWorker } from './worker.js';
 
-// A worker that says nothing for so long, and a second more a text, is given up.
+// A worker that says nothing for so long, and a second more a text or vector, is given up.
 const PATIENCE_MS = 60_000;
 const PATIENCE_PER_TEXT_MS = 1_000;
 
@@ -22,8 +23,7 @@ export class Thread {
   alive = true;
   readonly #worker: Worker;
   readonly #stopped = new AbortController();
-  // Of what it has made already, the number is enough.
-  readonly #taggers = new Set<number>();
+  readonly #given = new Given();
   #asked = 0;
   #waiting: Waiting | undefined;
 
@@ -47,10 +47,9 @@ export class Thread {
     }
   }
 
+  /** Gives the worker an engine, after which it can be called. */
   async start({ module, model, taxonomy }: EngineFiles): Promise<ModelInfo> {
-    const lock = (await this.#wait(0, PATIENCE_MS)) as string | undefined;
-    // Whoever gets the worker's lock knows that the worker is no more.
-    if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
+    await this.#up();
     // The files stay here for the next worker; it is a copy that goes over.
     const files = {
       module,
@@ -62,20 +61,32 @@ export class Thread {
   }
 
   async call(call: Call): Promise<unknown> {
-    const making = 'tagger' in call ? call.tagger : undefined;
-    const texts = call.texts.length + (making?.examples.flat().length ?? 0);
-    const sent = making && this.#taggers.has(making.id) ? { ...call, tagger: { ...making, labels: [], examples: [] } } : call;
-    const answer = await this.#ask((id) => ({ id, call: sent as Call }), PATIENCE_MS + texts * PATIENCE_PER_TEXT_MS);
-    if (making) this.#taggers.add(making.id);
+    const sent = this.#given.toSend(call);
+    const examples = 'tagger' in sent ? sent.tagger.examples.flat().length : 0;
+    const patienceMs = PATIENCE_MS + (lengthOf(call) + examples) * PATIENCE_PER_TEXT_MS;
+    const answer = await this.#ask((id) => ({ id, call: sent }), patienceMs, 'index' in sent ? [sent.index.data.buffer] : []);
+    this.#given.answered(sent);
     return answer;
   }
 
-  forget(tagger: number): void {
-    if (this.alive) this.#worker.postMessage({ forget: tagger } satisfies ToWorker);
+  /** Has an analysis done, for which the worker needs no engine. */
+  async analyse(module: WebAssembly.Module, analysis: Analysis): Promise<unknown> {
+    await this.#up();
+    return this.#ask((id) => ({ id, module, analysis }), PATIENCE_MS + analysis.vectors.dims[0] * PATIENCE_PER_TEXT_MS);
+  }
+
+  forget(id: number): void {
+    if (this.alive) this.#worker.postMessage({ forget: id } satisfies ToWorker);
   }
 
   stop(): void {
     this.#die('it was stopped');
+  }
+
+  async #up(): Promise<void> {
+    const lock = (await this.#wait(0, PATIENCE_MS)) as string | undefined;
+    // Whoever gets the worker's lock knows that the worker is no more.
+    if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
   }
 
   #ask(request: (id: number) => ToWorker, patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {

@@ -1,9 +1,14 @@
-// What runs in the worker: takes the files of an engine, then answers calls.
-import { type Call, Host, toCallError } from './call.js';
-import { type EngineFiles, makeEngine } from './engine.js';
+// What runs in the worker: takes the files of an engine, then answers calls; or does one analysis without an engine.
+import { type Analysis, analyse } from './analysis.js';
+import { Host, type SentCall, toCallError } from './call.js';
+import { type EngineFiles, instantiate, makeEngine } from './engine.js';
 
 /** What the page sends. Every message but `forget` is answered, under its id. */
-export type ToWorker = { id: number; start: EngineFiles } | { id: number; call: Call } | { forget: number };
+export type ToWorker =
+  | { id: number; start: EngineFiles }
+  | { id: number; call: SentCall }
+  | { id: number; module: WebAssembly.Module; analysis: Analysis }
+  | { forget: number };
 
 declare const self: {
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
@@ -15,7 +20,10 @@ let host: Host | undefined;
 self.onmessage = async ({ data }) => {
   if ('forget' in data) return host?.forget(data.forget);
   try {
-    const answer = 'start' in data ? await start(data.start) : host!.answer(data.call);
+    const answer =
+      'start' in data ? await start(data.start)
+      : 'call' in data ? host!.answer(data.call)
+      : (await instantiate(data.module), analyse(data.analysis));
     self.postMessage({ id: data.id, answer }, buffers(answer));
   } catch (error) {
     self.postMessage({ id: data.id, error: toCallError(error) });

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::facility::facility_location;
-use super::{KMeans, Random, Vectors};
+use super::{Random, Vectors, cluster};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::dot;
 
@@ -93,22 +93,7 @@ pub fn select(pool: &Vectors, method: Method, n: usize, quality: Option<&[f64]>,
 /// [`ErrorCode::InvalidArgument`] when `n` is 0 or more than the pool has.
 pub fn representatives(pool: &Vectors, n: usize, seed: u64) -> Result<Vec<Representative>> {
     within(n, pool)?;
-    let clusters = KMeans { seed, ..KMeans::new(n) }.fit(pool)?;
-    let mut nearest: Vec<Option<Representative>> = vec![None; n];
-    for (row, &label) in clusters.labels.iter().enumerate() {
-        match &mut nearest[label] {
-            Some(best) => {
-                best.size += 1;
-                if clusters.distances[row] < clusters.distances[best.row] {
-                    best.row = row;
-                }
-            }
-            empty => *empty = Some(Representative { row, size: 1 }),
-        }
-    }
-    let mut found: Vec<Representative> = nearest.into_iter().flatten().collect();
-    found.sort_by(|a, b| b.size.cmp(&a.size).then(a.row.cmp(&b.row)));
-    Ok(found)
+    Ok(cluster(pool, n, seed)?.clusters)
 }
 
 fn within(n: usize, pool: &Vectors) -> Result<()> {

@@ -67,7 +67,15 @@ impl Tagger {
     /// # Errors
     /// What [`Embedder::embed`] and [`Prototypes::classify`] say. `embedder` must be the one that made this tagger.
     pub fn classify<T: AsRef<str> + Sync>(&self, embedder: &Embedder, texts: &[T], top_k: usize) -> Result<Vec<Vec<Tag>>> {
-        embedder.embed(texts, &self.options)?.rows().map(|vector| self.prototypes.classify(vector, top_k)).collect()
+        embedder.embed(texts, &self.options)?.rows().map(|vector| self.classify_vector(vector, top_k)).collect()
+    }
+
+    /// The same for the vector of a text, made with the options that this tagger was made with.
+    ///
+    /// # Errors
+    /// What [`Prototypes::classify`] says.
+    pub fn classify_vector(&self, vector: &[f32], top_k: usize) -> Result<Vec<Tag>> {
+        self.prototypes.classify(vector, top_k)
     }
 }
 

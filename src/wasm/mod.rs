@@ -2,6 +2,7 @@
 //! the public API is the package's TypeScript.
 
 mod convert;
+mod vectors;
 
 use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
@@ -38,7 +39,6 @@ struct JsEmbedOptions {
 struct JsClassifyOptions {
     top_k: Option<f64>,
     level: Option<String>,
-    prompt: Option<String>,
 }
 
 #[derive(serde::Serialize)]
@@ -115,18 +115,16 @@ impl Engine {
         Ok(result)
     }
 
-    /// A list of `[{label, name, score}]`, one a text.
-    pub fn classify(&self, texts: Vec<JsValue>, options: JsValue) -> Result<JsValue, JsValue> {
+    /// A list of `[{label, name, score}]`, one a vector.
+    pub fn classify(&self, vectors: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
         let options: JsClassifyOptions = from_options(options)?;
         let level: Level = options.level.as_deref().map_or(Ok(Level::default()), str::parse).map_err(js_error)?;
         let top_k = whole("topK", options.top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
         let Some(taxonomy) = &self.taxonomy else {
             return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
         };
-        let embed = embed_options(JsEmbedOptions { prompt: options.prompt, ..Default::default() }).map_err(js_error)?;
-        let embeddings = self.embedder.embed(&strings(&texts)?, &embed).map_err(js_error)?;
-        let tags: Vec<_> = embeddings.rows().map(|v| taxonomy.classify(v, level, top_k)).collect::<Result<_, _>>().map_err(js_error)?;
-        to_js(&tags)
+        let rows = vectors.chunks(self.embedder.config().hidden_size);
+        to_js(&rows.map(|v| taxonomy.classify(v, level, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
     }
 
     /// The cosine of two texts' vectors.
@@ -142,13 +140,8 @@ impl Engine {
     pub fn tagger(&self, labels: Vec<JsValue>, examples: Vec<Array>) -> Result<WasmTagger, JsValue> {
         let examples = examples.iter().map(|texts| strings(&texts.to_vec())).collect::<Result<Vec<_>, _>>()?;
         let pairs: Vec<(String, Vec<String>)> = strings(&labels)?.into_iter().zip(examples).collect();
-        Tagger::new(&self.embedder, &pairs, &EmbedOptions::default()).map(WasmTagger).map_err(js_error)
-    }
-
-    /// What a tagger that this engine made says of each text.
-    pub fn tag(&self, tagger: &WasmTagger, texts: Vec<JsValue>, top_k: Option<f64>) -> Result<JsValue, JsValue> {
-        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
-        to_js(&tagger.0.classify(&self.embedder, &strings(&texts)?, top_k).map_err(js_error)?)
+        let tagger = Tagger::new(&self.embedder, &pairs, &EmbedOptions::default()).map_err(js_error)?;
+        Ok(WasmTagger { tagger, dimensions: self.embedder.config().hidden_size })
     }
 
     /// What is loaded.
@@ -180,7 +173,20 @@ impl Engine {
 
 /// A tagger of the caller's own labels.
 #[wasm_bindgen(js_name = Tagger)]
-pub struct WasmTagger(Tagger);
+pub struct WasmTagger {
+    tagger: Tagger,
+    dimensions: usize,
+}
+
+#[wasm_bindgen(js_class = Tagger)]
+impl WasmTagger {
+    /// A list of `[{label, name, score}]`, one a vector.
+    pub fn classify(&self, vectors: &[f32], top_k: Option<f64>) -> Result<JsValue, JsValue> {
+        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
+        let rows = vectors.chunks(self.dimensions);
+        to_js(&rows.map(|v| self.tagger.classify_vector(v, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+    }
+}
 
 fn embed_options(options: JsEmbedOptions) -> Result<EmbedOptions, Error> {
     Ok(EmbedOptions {

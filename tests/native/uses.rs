@@ -2,8 +2,8 @@
 
 use pie_embed_wasm::ErrorCode;
 use pie_embed_wasm::tasks::{
-    Anchors, Columns, Hit, Method, Random, Vectors, coverage, diverse, divided_by_sum, estimate, mean_of_max, near_duplicates, overlap,
-    random_anchors, representatives, search, select, similar_order, spread, wasserstein,
+    Anchors, Columns, Grouping, Hit, KMeans, Method, Random, Vectors, cluster, cluster_within, coverage, diverse, divided_by_sum, estimate,
+    mean_of_max, near_duplicates, overlap, random_anchors, representatives, search, select, similar_order, spread, t_sne, wasserstein,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -97,6 +97,12 @@ fn what_has_no_answer_is_refused() {
         (Anchors::pick(&none, 1).unwrap_err(), ErrorCode::InvalidArgument),
         (Anchors::pick(&two, 0).unwrap_err(), ErrorCode::InvalidArgument),
         (estimate(&[], &[1.0]).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster(&two, 0, 0).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster(&two, 3, 0).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster_within(&two, -0.1).unwrap_err(), ErrorCode::InvalidArgument),
+        (two.clone().put(0, &[1.0]).unwrap_err(), ErrorCode::InvalidDimensions),
+        (two.clone().put(3, &[1.0, 0.0]).unwrap_err(), ErrorCode::InvalidArgument),
+        (two.clone().put(0, &[1.0, f32::NAN]).unwrap_err(), ErrorCode::InvalidArgument),
         (near_duplicates(&two, &[0, 1], 1.5).unwrap_err(), ErrorCode::InvalidArgument),
         (near_duplicates(&two, &[0, 1], f32::NAN).unwrap_err(), ErrorCode::InvalidArgument),
         (diverse(&two, &[], 1, 1.1).unwrap_err(), ErrorCode::InvalidArgument),
@@ -158,6 +164,25 @@ fn facility_location_of_a_large_pool_serves_all_of_it() {
     assert!(whole > 0.99 * half && whole > 0.6, "{whole}, by an exact choice of half the pool {half}");
 }
 
+/// Four bundles of rows stay bundles: of each row the nearest place is that of one of its own.
+#[test]
+fn a_map_keeps_neighbours() {
+    let mut random = Random::new(5);
+    let data = (0..200).flat_map(|row| (0..16).map(move |column| (row % 4 == column) as u8)).map(|bundle| f32::from(bundle) * 2.0);
+    let data = data.map(|x| x + random.unit() as f32 - 0.5).collect();
+    let pool = Vectors::new(data, 16).unwrap().normalized();
+    let places = t_sne(&pool, 1).unwrap();
+    for (row, place) in places.iter().enumerate() {
+        let distance = |other: usize| (place[0] - places[other][0]).hypot(place[1] - places[other][1]);
+        let nearest = (0..places.len()).filter(|&other| other != row).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+        assert_eq!(nearest.map(|other| other % 4), Some(row % 4), "row {row}");
+    }
+    // More equal rows than neighbours are looked at.
+    let equal = Vectors::new([1.0, 0.0].repeat(150), 2).unwrap();
+    assert!(t_sne(&equal, 1).unwrap().iter().flatten().all(|x| x.is_finite()));
+    assert_eq!(t_sne(&pool.pick(&[0, 1, 2]), 1).unwrap_err().code(), ErrorCode::InvalidArgument);
+}
+
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
@@ -183,6 +208,15 @@ fn service(pool: &Vectors, chosen: &[usize], quality: &[f64]) -> f64 {
 
 fn highest(pool: &Vectors, row: usize, others: &[usize]) -> f64 {
     others.iter().map(|&other| dot(pool.row(row), pool.row(other))).fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn sizes_fit(found: &Grouping) -> Result<(), TestCaseError> {
+    for (label, cluster) in found.clusters.iter().enumerate() {
+        prop_assert_eq!(found.labels.iter().filter(|&&other| other == label).count(), cluster.size);
+        prop_assert_eq!(found.labels[cluster.row], label);
+    }
+    prop_assert!(found.clusters.is_sorted_by(|a, b| (b.size, a.row) < (a.size, b.row)));
+    Ok(())
 }
 
 proptest! {
@@ -269,6 +303,52 @@ proptest! {
         prop_assert!((estimate(&Anchors::pick(&pool, pool.len()).unwrap().weighted(pool.len()), &results).unwrap() - truth).abs() < 1e-5);
         let drawn = random_anchors(pool.len(), pool.len(), &mut Random::new(seed));
         prop_assert!((estimate(&drawn, &results).unwrap() - truth).abs() < 1e-9);
+    }
+
+    #[test]
+    fn k_means_clusters_are_numbered_by_size(pool in pools(), n in 1..10_usize, seed in 0..10_u64) {
+        let n = n.min(pool.len());
+        let found = cluster(&pool, n, seed).unwrap();
+        let fit = KMeans { seed, ..KMeans::new(n) }.fit(&pool).unwrap();
+        // The fit's clusters, under other numbers.
+        for row in 0..pool.len() {
+            for other in 0..row {
+                prop_assert_eq!(fit.labels[row] == fit.labels[other], found.labels[row] == found.labels[other]);
+            }
+        }
+        prop_assert_eq!(&found.clusters, &representatives(&pool, n, seed).unwrap());
+        sizes_fit(&found)?;
+    }
+
+    #[test]
+    fn every_row_is_with_the_nearest_leader(pool in pools(), threshold in 0.0..=1.0_f32) {
+        let found = cluster_within(&pool, threshold).unwrap();
+        let leaders: Vec<usize> = found.clusters.iter().map(|cluster| cluster.row).collect();
+        for (at, &leader) in leaders.iter().enumerate() {
+            prop_assert!(at == 0 || highest(&pool, leader, &leaders[..at]) < f64::from(threshold) + 1e-5);
+        }
+        for (row, &label) in found.labels.iter().enumerate() {
+            let own = dot(pool.row(row), pool.row(leaders[label]));
+            prop_assert!(own > f64::from(threshold) - 1e-5 && own > highest(&pool, row, &leaders) - 1e-6);
+        }
+        sizes_fit(&found)?;
+    }
+
+    #[test]
+    fn rows_are_put_and_cut_off_as_in_a_list(changes in proptest::collection::vec((0..9_usize, any::<i8>(), any::<bool>()), 0..30)) {
+        let mut rows: Vec<[f32; 2]> = Vec::new();
+        let mut vectors = Vectors::new(Vec::new(), 2).unwrap();
+        for (n, value, cut) in changes {
+            let row = [f32::from(value), n as f32];
+            if cut {
+                rows.truncate(n);
+                vectors.truncate(n);
+            } else if n <= rows.len() {
+                rows.splice(n..rows.len().min(n + 1), [row]);
+                vectors.put(n, &row).unwrap();
+            }
+            prop_assert_eq!(vectors.data(), rows.concat());
+        }
     }
 
     #[test]
