@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./build.sh test: one stage after another, all of them even when one fails, with minutes per stage at the end.
 
-STAGES=(fmt house clippy rust cli wasm-node wasm-scalar wasm-browser package npm)
+STAGES=(fmt house clippy rust cli wasm-node wasm-scalar wasm-browser package npm publish)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
 FULL_STAGES=(bench soak cuda)
 
@@ -56,11 +56,19 @@ stage_package() { run --no-serve; }
 # The command line too: one of these tests holds wasm to its answers, and would be skipped without it.
 stage_npm() {
   ensure_browser
+  ensure_firefox
   package
   demo
   cli
   npm_modules tests
   npm --prefix tests test
+}
+
+# What would be published: the crate builds from nothing but its package, and npm takes the other.
+stage_publish() {
+  package
+  cargo package --allow-dirty
+  (cd pkg && npm publish --dry-run --access public)
 }
 
 # The README's example, read from the README, must name the task it shows.

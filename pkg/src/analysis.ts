@@ -7,6 +7,7 @@ export type Analysis = { vectors: Vectors } & (
   | { method: 'cluster'; options: { k: number | undefined; threshold: number | undefined; seed: number } }
   | { method: 'select'; options: { count: number; method: NonNullable<SelectOptions['method']>; seed: number } }
   | { method: 'duplicates'; options: { threshold: number } }
+  | { method: 'map'; options: { seed: number } }
 );
 
 /** What each kind of work comes to. */
@@ -14,6 +15,7 @@ export interface Findings {
   cluster: Clusters;
   select: number[];
   duplicates: (number | null)[];
+  map: [x: number, y: number][];
 }
 
 /** Does the work, on this thread and in one go; the wasm must be set up. */

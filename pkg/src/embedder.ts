@@ -8,7 +8,7 @@ import type { Runner } from './runner.js';
 import { OwnTagger } from './tagger.js';
 import type {
   CallOptions, Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
-  ListOptions, ModelInfo, SelectOptions, Tagger, Vectors,
+  ListOptions, MapOptions, ModelInfo, SelectOptions, Tagger, Vectors,
 } from './types.js';
 
 // What an engine does in one go. A prompt that comes meanwhile waits for no more than this: some tens of milliseconds.
@@ -130,6 +130,13 @@ export class RunnerEmbedder implements Embedder {
     const options = check.checkOptions(given);
     const how = { threshold: check.checkThreshold(options.threshold) };
     return this.#analyse(rows, options, (vectors) => ({ method: 'duplicates', vectors, options: how }));
+  }
+
+  async map(texts: readonly string[] | Vectors, given?: MapOptions): Promise<[x: number, y: number][]> {
+    const rows = check.checkRows(texts);
+    const options = check.checkOptions(given);
+    const how = { seed: check.checkSeed(options.seed) };
+    return this.#analyse(rows, options, (vectors) => ({ method: 'map', vectors, options: how }));
   }
 
   info(): ModelInfo {

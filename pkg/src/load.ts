@@ -75,7 +75,8 @@ async function read(
 function chooseModel(options: LoadOptions, platform: Platform) {
   const { model = defaultModel } = options;
   const shipped = typeof model === 'string' && Object.hasOwn(models, model) ? models[model] : undefined;
-  if (!shipped && typeof model === 'string' && !/[./:]/.test(model)) {
+  // A file's address has one of these, if only in front: './small'.
+  if (!shipped && typeof model === 'string' && !/[./:\\]/.test(model)) {
     const names = Object.keys(models).join(', ');
     throw new PieError('not_found', `no model is named ${describe(model)}; this package has ${names}, others go by URL`);
   }

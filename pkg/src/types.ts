@@ -13,7 +13,7 @@ export interface LoadProgress {
 }
 
 export interface LoadOptions {
-  /** The name of a shipped model, a GGUF file's URL, or its bytes. Default: the shipped model. */
+  /** `small`, the shipped model (default), or a GGUF file's address or bytes. A string without `.`, `/`, `:` and `\` is a name. */
   model?: FileSource;
   /** The taxonomy made for that model; `null` for none. Default: the shipped model's own, none for a model of yours. */
   taxonomy?: FileSource | null;
@@ -166,6 +166,11 @@ export interface DuplicatesOptions extends ListOptions {
   threshold: number;
 }
 
+export interface MapOptions extends ListOptions {
+  /** The same map for the same seed. Default 0. */
+  seed?: number;
+}
+
 /** One loaded model. The interface says nothing of the thread that does the work. */
 export interface Embedder {
   embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
@@ -182,6 +187,8 @@ export interface Embedder {
   select(texts: readonly string[] | Vectors, options: SelectOptions): Promise<number[]>;
   /** Of each text the number of the earlier one that it repeats, `null` of one that repeats none. */
   duplicates(texts: readonly string[] | Vectors, options: DuplicatesOptions): Promise<(number | null)[]>;
+  /** Of each text a place in the plane, near those of texts with a like task (t-SNE); of 8 texts or more. */
+  map(texts: readonly string[] | Vectors, options?: MapOptions): Promise<[x: number, y: number][]>;
   info(): ModelInfo;
   /** Gives the memory back. May be called again; every other call then fails with `disposed`. */
   dispose(): void;

@@ -13,6 +13,7 @@ mod facility;
 mod kmeans;
 #[cfg(feature = "convert")]
 mod labelled;
+mod map;
 mod name;
 mod prototypes;
 mod random;
@@ -32,6 +33,7 @@ pub use coverage::{Spread, coverage, near_duplicates, spread};
 pub use kmeans::{Clusters, KMeans};
 #[cfg(feature = "convert")]
 pub use labelled::{Labelled, read_labelled};
+pub use map::{MIN_ROWS, t_sne};
 pub use name::task_name;
 pub use prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
 pub use random::Random;

@@ -85,6 +85,14 @@ pub fn duplicates(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::r
     to_js(&find().map_err(js_error)?)
 }
 
+/// Of each row its place in the plane, `[x, y]`.
+#[wasm_bindgen]
+pub fn map(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::result::Result<JsValue, JsValue> {
+    let options: JsOptions = from_options(options)?;
+    let place = || tasks::t_sne(&vectors(data, dimensions)?, options.seed()?);
+    to_js(&place().map_err(js_error)?)
+}
+
 /// Rows to search.
 #[wasm_bindgen(js_name = Index)]
 pub struct WasmIndex(Vectors);

@@ -418,6 +418,23 @@ export const suite = {
     }
   },
 
+  async 'a map has like tasks side by side'({ pie, code }) {
+    const texts = Array.from({ length: 12 }, (_, n) => [`Write a poem about rain ${n}`, `Sort these numbers: 3, 1, ${n}`, `Translate sentence ${n}`]).flat();
+    const vectors = await pie.embed(texts);
+    const places = await pie.map(vectors, { seed: 2 });
+    equal(places.length, texts.length);
+    for (const [row, [x, y]] of places.entries()) {
+      ok(Number.isFinite(x) && Number.isFinite(y), `row ${row} lies at ${x}, ${y}`);
+      const far = places.map(([ox, oy], other) => (other === row ? Infinity : Math.hypot(x - ox, y - oy)));
+      equal(far.indexOf(Math.min(...far)) % 3, row % 3, `nearest to row ${row}`);
+    }
+    equal(JSON.stringify(await pie.map(texts, { seed: 2 })), JSON.stringify(places));
+    equal((await pie.map(Array(8).fill('Write a poem'))).length, 8);
+    equal(await code(pie.map(texts.slice(0, 7))), 'invalid_argument');
+    equal(await code(pie.map(vectors, { seed: -1 })), 'invalid_argument');
+    equal(await code(pie.map([])), 'no_texts');
+  },
+
   async 'long work on vectors can be ended, and says how far the texts are'({ pie, PieEmbedder, code }) {
     const steps = [];
     await pie.cluster(Array.from({ length: 20 }, (_, n) => `Write ${n}`), { k: 2, onProgress: ({ done, total }) => steps.push(`${done}/${total}`) });
@@ -583,7 +600,12 @@ export const suite = {
     ]) {
       equal(await code(PieEmbedder.load(options)), 'invalid_argument', JSON.stringify(options));
     }
-    equal(await code(PieEmbedder.load({ model: 'nosuchmodel' })), 'not_found');
+    for (const model of ['nosuchmodel', 'Small', '', 'pie-small']) {
+      const error = await PieEmbedder.load({ model }).catch((error) => error);
+      equal(error.code, 'not_found', model);
+      ok(error.message.includes('has small'), error.message);
+    }
+    (await PieEmbedder.load({ model: 'small' })).dispose();
     equal(await code(PieEmbedder.load({ signal: AbortSignal.abort() })), 'aborted');
   },
 

@@ -3,13 +3,15 @@ import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { serve } from '../../www/serve.mjs';
 
-const FLAGS = [
+export const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
+
+export const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync',
 ];
 
 export function launch(flags = []) {
-  return chromium.launch({ executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium', args: [...FLAGS, ...flags] });
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
 /** Starts both before a file's tests and ends them after; `here.page()` opens a fresh page with its own cache. */

@@ -3,7 +3,7 @@
 use pie_embed_wasm::ErrorCode;
 use pie_embed_wasm::tasks::{
     Columns, Grouping, Hit, KMeans, Method, Random, Vectors, anchors, cluster, cluster_within, coverage, diverse, divided_by_sum, estimate,
-    mean_of_max, near_duplicates, overlap, random_anchors, representatives, search, select, similar_order, spread, wasserstein,
+    mean_of_max, near_duplicates, overlap, random_anchors, representatives, search, select, similar_order, spread, t_sne, wasserstein,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -122,6 +122,25 @@ fn large_pools_are_searched_whole() {
         let better = pool.rows().filter(|row| dot(row, queries.row(query)) > f64::from(worst) + 1e-6).count();
         assert!(better <= 6, "{better} rows stand above the last of query {query}");
     }
+}
+
+/// Four bundles of rows stay bundles: of each row the nearest place is that of one of its own.
+#[test]
+fn a_map_keeps_neighbours() {
+    let mut random = Random::new(5);
+    let data = (0..200).flat_map(|row| (0..16).map(move |column| (row % 4 == column) as u8)).map(|bundle| f32::from(bundle) * 2.0);
+    let data = data.map(|x| x + random.unit() as f32 - 0.5).collect();
+    let pool = Vectors::new(data, 16).unwrap().normalized();
+    let places = t_sne(&pool, 1).unwrap();
+    for (row, place) in places.iter().enumerate() {
+        let distance = |other: usize| (place[0] - places[other][0]).hypot(place[1] - places[other][1]);
+        let nearest = (0..places.len()).filter(|&other| other != row).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+        assert_eq!(nearest.map(|other| other % 4), Some(row % 4), "row {row}");
+    }
+    // More equal rows than neighbours are looked at.
+    let equal = Vectors::new([1.0, 0.0].repeat(150), 2).unwrap();
+    assert!(t_sne(&equal, 1).unwrap().iter().flatten().all(|x| x.is_finite()));
+    assert_eq!(t_sne(&pool.pick(&[0, 1, 2]), 1).unwrap_err().code(), ErrorCode::InvalidArgument);
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
