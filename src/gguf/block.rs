@@ -11,6 +11,16 @@ fn read_f16(bytes: &[u8]) -> f32 {
     f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()
 }
 
+/// A call of its own: a browser swaps its first, slow code of a function for the optimised one at a call, and never within a loop.
+#[inline(never)]
+fn unpack_q8_0(packed: &[u8], out: &mut [i8]) {
+    for (x, &q) in out.iter_mut().zip(packed) {
+        *x = q as i8;
+    }
+}
+
+/// As [`unpack_q8_0`].
+#[inline(never)]
 fn unpack_q4_0(packed: &[u8], out: &mut [i8]) {
     let (low, high) = out.split_at_mut(BLOCK / 2);
     for ((byte, low), high) in packed.iter().zip(low).zip(high) {
@@ -57,6 +67,19 @@ pub fn dequantize(dtype: Dtype, data: &[u8], out: &mut [f32]) {
     }
 }
 
+/// The first number that is infinite or none, and where it stands. Of quantised data the scales tell: an integer times a finite f16 is
+/// finite.
+pub fn find_non_finite(dtype: Dtype, data: &[u8]) -> Option<(usize, f32)> {
+    let bad = |x: f32| !x.is_finite();
+    match dtype {
+        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).enumerate().find(|&(_, x)| bad(x)),
+        Dtype::F16 | Dtype::Q8_0 | Dtype::Q4_0 => {
+            let numbers = data.chunks_exact(dtype.block_bytes()).map(read_f16).enumerate();
+            numbers.map(|(block, x)| (block * dtype.block_len(), x)).find(|&(_, x)| bad(x))
+        }
+    }
+}
+
 /// Splits quantised `data` into signed bytes and one f32 scale per 32 of them; `None` for the float dtypes.
 pub fn int8_blocks(dtype: Dtype, data: &[u8]) -> Option<(Vec<i8>, Vec<f32>)> {
     let block_bytes = match dtype {
@@ -68,13 +91,7 @@ pub fn int8_blocks(dtype: Dtype, data: &[u8]) -> Option<(Vec<i8>, Vec<f32>)> {
     let mut scales = Vec::with_capacity(blocks);
     for (out, block) in values.chunks_exact_mut(BLOCK).zip(data.chunks_exact(block_bytes)) {
         scales.push(read_f16(block));
-        if dtype == Dtype::Q8_0 {
-            for (x, &q) in out.iter_mut().zip(&block[2..]) {
-                *x = q as i8;
-            }
-        } else {
-            unpack_q4_0(&block[2..], out);
-        }
+        if dtype == Dtype::Q8_0 { unpack_q8_0(&block[2..], out) } else { unpack_q4_0(&block[2..], out) }
     }
     Some((values, scales))
 }

@@ -164,12 +164,12 @@ fn a_missing_column_is_named_with_those_present() {
     let output = pie(&dir, &["label", "--input", "a.csv"]);
     assert!(!output.status.success() && stderr(&output).contains("\"id\", \"question\""), "{}", stderr(&output));
     let output = pie(&dir, &["label", "--input", "a.csv", "--format", "text", "--column", "id"]);
-    assert!(!output.status.success() && stderr(&output).contains("--column"), "{}", stderr(&output));
+    assert!(!output.status.success() && stderr(&output).contains("no column \"id\"; there are \"instruction\""), "{}", stderr(&output));
     // A short row is the row's fault.
     fs::write(dir.path().join("b.csv"), "id,question\n1\n2,Write a poem\n").unwrap();
     let output = pie(&dir, &["label", "--input", "b.csv", "--column", "question"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("line 2: the row has 1 fields"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("line 2: there are 1 fields; the header has 2"), "{}", stderr(&output));
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
 }
 
