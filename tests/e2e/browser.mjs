@@ -43,6 +43,8 @@ export function withBrowser(flags) {
   /** The demo page, with what its policy refused in `violations`. */
   here.demo = async (options) => {
     const page = await here.page(options);
+    // Hundreds of prompts are tagged and mapped, perhaps by a machine that has other things to do.
+    page.setDefaultTimeout(90_000);
     await page.addInitScript(() => {
       globalThis.violations = [];
       addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => violations.push(`${violatedDirective} ${blockedURI}`));

@@ -14,10 +14,8 @@ const TYPES = {
 
 /** A static host as plain as can be, with the demo under /some/path/ and no header of its own; `change` may alter a file. */
 function host() {
-  const requests = [];
-  const served = { requests, change: (name, bytes) => bytes };
+  const served = { change: (name, bytes) => bytes };
   const server = createServer(async (request, response) => {
-    requests.push(request.url);
     const name = request.url.split('?', 1)[0].replace(/^\/some\/path\//, '') || 'index.html';
     const bytes = await readFile(join(DEMO, name)).catch(() => undefined);
     if (!bytes || !request.url.startsWith('/some/path/')) return response.writeHead(404).end();
@@ -31,10 +29,12 @@ describe('the demo page as an application', () => {
   const here = withBrowser();
   let plain;
   before(async () => (plain = await host()));
-  after(() => {
-    plain.server.closeAllConnections();
-    plain.server.close();
-  });
+  after(() => close(plain));
+
+  function close({ server }) {
+    server.closeAllConnections();
+    server.close();
+  }
 
   const kept = (page) => page.evaluate(async () => {
     await navigator.serviceWorker.ready;
@@ -45,12 +45,14 @@ describe('the demo page as an application', () => {
   const tagged = (page) => page.locator('#kinds-list li').first().filter({ hasText: 'write a poem' }).waitFor();
 
   test('a second visit needs no network: every part of the page works', async () => {
+    const gone = await host();
     const page = await here.demo();
-    await page.goto(plain.address);
+    await page.goto(gone.address);
     await tagged(page);
     await kept(page);
+    // The browser's own look for a newer service worker passes by a page that is set offline: here the host itself goes.
+    close(gone);
     await page.context().setOffline(true);
-    plain.requests.length = 0;
     await page.reload();
     await tagged(page);
     await page.locator('#pairs .placed').first().waitFor();
@@ -59,9 +61,8 @@ describe('the demo page as an application', () => {
     await page.locator('#map-note:empty').waitFor({ state: 'attached' });
     await page.getByRole('button', { name: 'Measure' }).click();
     await page.getByText(/medians/).waitFor();
-    assert.deepEqual(plain.requests, []);
     assert.deepEqual([page.complaints, await page.evaluate(() => violations)], [[], []]);
-    assert.deepEqual(page.requests.filter((url) => !url.startsWith(plain.address) && !url.startsWith('blob:')), []);
+    assert.deepEqual(page.requests.filter((url) => !url.startsWith(gone.address)), []);
   });
 
   test('browsers would install it', async () => {

@@ -5,6 +5,7 @@ import { select, zoom, zoomIdentity } from './vendor.js';
 const MARGIN = 18;
 const REACH = 14;
 const PAN = 60;
+const STRETCH = 1.6;
 
 const canvas = byId('map-canvas');
 const tip = byId('map-tip');
@@ -39,15 +40,16 @@ function size() {
   return { width, height };
 }
 
-/** Where a row's point is on the canvas: the map's longer side fills it, and both axes have one scale. */
+/** Where a row's point is on the canvas. The axes mean nothing by themselves, so a map is stretched, within limits, to fill its frame. */
 function placer() {
   const { width, height } = size();
   const { points } = scene;
-  const scale = Math.min((width - 2 * MARGIN) / box.width, (height - 2 * MARGIN) / box.height);
-  const [left, top] = [(width - scale * box.width) / 2, (height - scale * box.height) / 2];
+  const [wide, high] = [(width - 2 * MARGIN) / box.width, (height - 2 * MARGIN) / box.height];
+  const [across, down] = [Math.min(wide, STRETCH * high), Math.min(high, STRETCH * wide)];
+  const [left, top] = [(width - across * box.width) / 2, (height - down * box.height) / 2];
   return (row) => [
-    transform.applyX(left + scale * (points[row][0] - box.left)),
-    transform.applyY(top + scale * (points[row][1] - box.top)),
+    transform.applyX(left + across * (points[row][0] - box.left)),
+    transform.applyY(top + down * (points[row][1] - box.top)),
   ];
 }
 

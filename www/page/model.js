@@ -43,7 +43,7 @@ export const loadOn = (device) => PieEmbedder.load(device ? { device } : {});
 
 /** What does the arithmetic, in words. */
 export function deviceName({ device, simd }) {
-  return device === 'webgpu' ? 'WebGPU' : simd === 'scalar' ? 'WebAssembly' : `WebAssembly, ${simd}`;
+  return device === 'webgpu' ? 'WebGPU' : simd === 'scalar' ? 'WebAssembly' : `WebAssembly (${simd})`;
 }
 
 function about(info) {

@@ -22,7 +22,8 @@ const update = whenTypingPauses(async (isLatest) => {
   if (!text.trim()) return show([], [], 'Type an instruction, or take one of the examples.');
   try {
     const start = performance.now();
-    const [kinds, tasks] = await Promise.all([pie.classify(text, { level: 'kind' }), pie.classify(text)]);
+    const vector = await pie.embed(text);
+    const [kinds, tasks] = await Promise.all([pie.classify(vector, { level: 'kind' }), pie.classify(vector)]);
     const elapsedMs = performance.now() - start;
     if (isLatest()) show(kinds, tasks, '', `${elapsedMs.toFixed(1)} ms on this device, in ${deviceName(pie.info())}`);
   } catch (error) {
