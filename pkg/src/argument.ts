@@ -1,4 +1,5 @@
 import { PieError } from './error.js';
+import type { IndexId, SelectOptions, Vectors } from './types.js';
 
 const MAX_COUNT = 2 ** 31 - 1;
 // More than any machine has cores for, and a page would run out of memory.
@@ -28,6 +29,44 @@ export function checkTexts(value: unknown, what: string, expected = 'an array of
   if (!Array.isArray(value)) throw invalid(what, expected, value);
   if (value.length === 0) throw new PieError('no_texts', `${what} is an empty array`);
   return Array.from(value, (text, index) => checkText(text, `${what}[${index}]`));
+}
+
+/** Vectors that hold nothing but numbers, in a buffer of their own; of `width` dimensions where that is given. */
+export function checkVectors(value: unknown, expected: string, width?: number): Vectors {
+  const { data, dims } = Object(value) as Partial<Vectors>;
+  const whole = (count: unknown) => Number.isInteger(count) && (count as number) >= 0;
+  if (!(data instanceof Float32Array) || !Array.isArray(dims) || dims.length !== 2 || !dims.every(whole)) {
+    throw invalid('texts', `${expected} or { data: Float32Array, dims: [rows, dimensions] }`, value);
+  }
+  const [rows, dimensions] = dims as [number, number];
+  if (rows === 0) throw new PieError('no_texts', 'there are 0 vectors');
+  if (rows * dimensions !== data.length || (width !== undefined && dimensions !== width)) {
+    const wanted = width === undefined ? '' : `; they must have ${width} dimensions`;
+    throw new PieError('invalid_dimensions', `${data.length} numbers came as ${rows} vectors of ${dimensions} dimensions${wanted}`);
+  }
+  const odd = data.findIndex((number) => !Number.isFinite(number));
+  if (odd >= 0) throw new PieError('invalid_argument', `vector ${Math.floor(odd / dimensions)} holds ${data[odd]}`);
+  const own = data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength;
+  return { data: own ? data : data.slice(), dims: [rows, dimensions] };
+}
+
+/** A list of texts, or the vectors of one. */
+export function checkRows(value: unknown): string[] | Vectors {
+  return Array.isArray(value) ? checkTexts(value, 'texts') : checkVectors(value, 'an array of strings');
+}
+
+/** One text or vector, or a list of either; `one` tells which. */
+export function checkInput(value: unknown, width: number): { one: boolean; input: string[] | Vectors } {
+  if (typeof value === 'string') return { one: true, input: [checkText(value, 'the text')] };
+  if (Array.isArray(value)) return { one: false, input: checkTexts(value, 'texts') };
+  const one = value instanceof Float32Array;
+  const vectors = one ? { data: value, dims: [1, value.length] } : value;
+  return { one, input: checkVectors(vectors, 'a string, an array of strings, a Float32Array', width) };
+}
+
+export function checkId(value: unknown): IndexId {
+  if (typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))) return value;
+  throw invalid('an id', 'a string or a number', value);
 }
 
 export function checkOptions<T extends object>(value: T | undefined): Partial<T> {
@@ -72,6 +111,30 @@ export function checkPrompt(value: unknown): string | undefined {
 export function checkLevel(value: unknown): 'task' | 'kind' | undefined {
   if (value === undefined || value === 'task' || value === 'kind') return value;
   throw invalid('level', "'task' or 'kind'", value);
+}
+
+/** A share or a cosine of 0 to 1. */
+export function checkThreshold(value: unknown): number {
+  if (typeof value === 'number' && value >= 0 && value <= 1) return value;
+  throw invalid('threshold', 'a number from 0 to 1', value);
+}
+
+export function checkSeed(value: unknown): number {
+  if (value === undefined) return 0;
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  throw invalid('seed', `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`, value);
+}
+
+/** How many of so many rows. */
+export function checkShare(value: unknown, what: string, rows: number): number {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= rows) return value as number;
+  throw invalid(what, `a whole number from 1 to the ${rows} texts there are`, value);
+}
+
+export function checkMethod(value: unknown): NonNullable<SelectOptions['method']> {
+  if (value === undefined) return 'kmeans';
+  if (value === 'kmeans' || value === 'k-center' || value === 'facility-location') return value;
+  throw invalid('method', "'kmeans', 'k-center' or 'facility-location'", value);
 }
 
 export function checkSignal(value: unknown): AbortSignal | undefined {

@@ -1,8 +1,8 @@
-import type { Call } from './call.js';
+import type { Analysis } from './analysis.js';
+import { type Call, lengthOf } from './call.js';
 import { TEXTS_AT_ONCE } from './embedder.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
-import type { GpuStart } from './gpu-worker.js';
 import { load, type Wish } from './load.js';
 import type { Platform } from './platform.js';
 import { type Job, type Piece, Queue } from './queue.js';
@@ -12,11 +12,23 @@ import type { Embeddings, LoadOptions, ModelInfo } from './types.js';
 
 const crews = new Set<Crew>();
 
+// Analyses have workers of their own, so that no prompt waits for one, and they end with it, which is what gives its memory back.
+const ANALYSES_AT_ONCE = 4;
+const analyses = new Set<Promise<unknown>>();
+
 /** Loads an engine into workers; loads of the same files share them. */
 export function loadInWorkers(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, (files, signal, wish) => {
-    const crew = [...crews].find((crew) => crew.has(files, wish)) ?? new Crew(files, wish);
-    return crew.join(signal, wish.onFallback);
+  return load(options, platform, (wish, signal) => {
+    // Its script comes while the files do, unless there are workers that may serve.
+    let first = crews.size === 0 && wish.device !== 'webgpu' ? Thread.create() : undefined;
+    signal.addEventListener('abort', () => first?.stop());
+    return (files) => {
+      let crew = [...crews].find((crew) => crew.has(files, wish));
+      if (crew) first?.stop();
+      else crew = new Crew(files, wish, first);
+      first = undefined;
+      return crew.join(signal, wish.onFallback);
+    };
   });
 }
 
@@ -36,10 +48,11 @@ class Crew {
   #gpu: Thread | undefined;
   #members = 0;
 
-  constructor(files: EngineFiles, { pool, device, gpu }: Wish) {
+  constructor(files: EngineFiles, { pool, device, gpu }: Wish, first: Thread | undefined) {
     this.#files = files;
     this.#device = device;
     this.#threads = Array(pool).fill(undefined);
+    this.#threads[0] = first;
     this.#info = device === 'webgpu' ? this.#startGpu(gpu, false) : this.#startThreads();
     this.#info.catch(() => this.#close());
     if (device === 'auto') this.#info.then(() => this.#startGpu(gpu, true)).catch((error) => this.#fallBack(error));
@@ -64,7 +77,8 @@ class Crew {
           return { ...info, device: device() } as ModelInfo;
         },
         run: (calls, signal, answered) => this.#run(calls, signal, answered),
-        forget: (tagger) => [...this.#threads, this.#gpu].forEach((thread) => thread?.forget(tagger)),
+        analyse: (analysis, signal) => inTurn(() => analyse(this.#files.module, analysis, signal), signal),
+        forget: (id) => [...this.#threads, this.#gpu].forEach((thread) => thread?.forget(id)),
         free: () => {
           forget();
           this.#leave();
@@ -121,7 +135,8 @@ class Crew {
   }
 
   async #start(place: number): Promise<ModelInfo> {
-    const thread = Thread.create();
+    const waiting = this.#threads[place];
+    const thread = waiting?.alive ? waiting : Thread.create();
     this.#threads[place] = thread;
     try {
       return await thread.start(this.#files);
@@ -136,7 +151,7 @@ class Crew {
     const gpu = await load(this.#left.signal);
     const thread = Thread.createWithGpu();
     try {
-      const { info, from } = await thread.startWithGpu({ ...this.#files, gpu, measure } satisfies GpuStart);
+      const { info, from } = await thread.startGpu({ ...this.#files, gpu, measure });
       if (from > 0 && crews.has(this)) {
         this.#gpu = thread;
         void this.#workOnGpu(thread, measure ? Math.max(2, Math.ceil(from / TEXTS_AT_ONCE)) : 1);
@@ -184,6 +199,9 @@ class Crew {
   async #workOnGpu(thread: Thread, least: number): Promise<void> {
     while (crews.has(this) && thread.alive) {
       const pieces = await this.#queue.takeMany(least, GPU_PIECES);
+      const [{ job, index }] = pieces as [Piece];
+      // Vectors need no GPU.
+      if (!Array.isArray(job.calls[index]!.input)) this.#queue.putBack(pieces.splice(1), false);
       try {
         const answers = split(pieces, await thread.call(joined(pieces)));
         for (const [n, { job, index }] of pieces.entries()) job.answer(index, answers[n]);
@@ -200,26 +218,26 @@ class Crew {
   }
 }
 
-/** Several pieces of one list as one call. */
+/** Several pieces of one list of texts as one call. */
 function joined(pieces: Piece[]): Call {
   const calls = pieces.map(({ job, index }) => job.calls[index]!);
-  return calls.length === 1 ? calls[0]! : ({ ...calls[0]!, texts: calls.flatMap(({ texts }) => texts) } as Call);
+  if (calls.length === 1) return calls[0]!;
+  return { ...calls[0]!, input: calls.flatMap(({ input }) => (Array.isArray(input) ? (input as string[]) : [])) } as Call;
 }
 
 /** The answer to such a call, as one a piece. */
 function split(pieces: Piece[], answer: unknown): unknown[] {
   if (pieces.length === 1) return [answer];
-  let first = 0;
+  let last = 0;
   return pieces.map(({ job, index }) => {
-    const texts = job.calls[index]!.texts.length;
-    const from = first;
-    first += texts;
-    if (Array.isArray(answer)) return answer.slice(from, first);
+    const first = last;
+    last += lengthOf(job.calls[index]!);
+    if (Array.isArray(answer)) return answer.slice(first, last);
     const { data, dims, truncated } = answer as Embeddings;
     const part: Embeddings = {
-      data: data.slice(from * dims[1], first * dims[1]),
-      dims: [texts, dims[1]],
-      truncated: truncated.slice(from, first),
+      data: data.slice(first * dims[1], last * dims[1]),
+      dims: [last - first, dims[1]],
+      truncated: truncated.slice(first, last),
     };
     return part;
   });
@@ -244,6 +262,28 @@ class Fallback {
     this.#error = error instanceof PieError ? error : new PieError('gpu_failed', String(error), { cause: error });
     for (const listener of this.#listeners) queueMicrotask(() => listener(this.#error!));
     this.#listeners.clear();
+  }
+}
+
+async function inTurn(work: () => Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  while (analyses.size >= ANALYSES_AT_ONCE) await Promise.race([...analyses, rejection(signal)]);
+  const working = work();
+  // What becomes of it is for its caller to hear.
+  const over = working.catch(() => {});
+  analyses.add(over);
+  try {
+    return await working;
+  } finally {
+    analyses.delete(over);
+  }
+}
+
+async function analyse(module: WebAssembly.Module, analysis: Analysis, signal: AbortSignal): Promise<unknown> {
+  const thread = Thread.create();
+  try {
+    return await Promise.race([thread.analyse(module, analysis), rejection(signal)]);
+  } finally {
+    thread.stop();
   }
 }
 

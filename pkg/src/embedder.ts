@@ -1,23 +1,29 @@
+import type { Analysis, Findings } from './analysis.js';
 import * as check from './argument.js';
-import type { Call, TaggerMaking } from './call.js';
+import { type Call, lengthOf } from './call.js';
+import type { EngineEmbedOptions, EngineHit } from './engine.js';
 import { aborted, PieError } from './error.js';
+import { TextIndex } from './retrieval.js';
 import type { Runner } from './runner.js';
+import { OwnTagger } from './tagger.js';
 import type {
-  CallOptions, Classification, ClassifyOptions, Embedder, Embeddings, EmbedOptions, ListOptions, ModelInfo, Tagger, TagOptions,
+  CallOptions, Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
+  ListOptions, MapOptions, ModelInfo, SelectOptions, Tagger, Vectors,
 } from './types.js';
 
 // What an engine does in one go. A prompt that comes meanwhile waits for no more than this: some tens of milliseconds.
 export const TEXTS_AT_ONCE = 8;
 const CHARACTERS_AT_ONCE = 2_000;
+const VECTORS_AT_ONCE = 256;
 
-// Embedders of one model share their workers, and so these numbers.
-let taggers = 0;
+// Embedders of one model share their workers, and so the numbers of what is made there.
+let made = 0;
 
 /** The embedder, wherever its calls are answered: arguments are checked, and long lists taken apart and put together, here. */
 export class RunnerEmbedder implements Embedder {
   #runner: Runner | undefined;
   readonly #running = new Set<AbortController>();
-  readonly #taggers = new Set<number>();
+  readonly #made = new Set<number>();
 
   protected constructor(runner: Runner) {
     this.#runner = runner;
@@ -25,57 +31,112 @@ export class RunnerEmbedder implements Embedder {
 
   embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Embeddings>;
-  async embed(input: string | readonly string[], given?: EmbedOptions): Promise<Float32Array | Embeddings> {
-    const texts = toTexts(input);
-    const options = check.checkOptions(given);
-    const how = {
+  async embed(given: string | readonly string[], how?: EmbedOptions): Promise<Float32Array | Embeddings> {
+    const one = typeof given === 'string';
+    const texts = one ? [check.checkText(given, 'the text')] : check.checkTexts(given, 'texts', 'a string or an array of strings');
+    const options = check.checkOptions(how);
+    const engineOptions = {
       prompt: check.checkPrompt(options.prompt),
       dimensions: check.checkDimensions(options.dimensions),
       maxTokens: check.checkCount(options.maxTokens, 'maxTokens'),
     };
-    const calls = pieces(texts).map((texts): Call => ({ method: 'embed', texts, options: how }));
-    const parts = await this.#run<Embeddings>(calls, options);
-    return typeof input === 'string' ? parts[0]!.data : join(parts);
+    const embeddings = await this.#embed(texts, options, engineOptions);
+    return one ? embeddings.data : embeddings;
   }
 
-  classify(text: string, options?: ClassifyOptions): Promise<Classification[]>;
-  classify(texts: readonly string[], options?: ClassifyOptions): Promise<Classification[][]>;
-  async classify(input: string | readonly string[], given?: ClassifyOptions) {
-    const texts = toTexts(input);
+  classify(text: string | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
+  classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
+  async classify(texts: string | Float32Array | readonly string[] | Vectors, given?: ClassifyOptions) {
+    const { one, input } = check.checkInput(texts, this.#dimensions);
     const options = check.checkOptions(given);
-    const how = {
-      topK: check.checkCount(options.topK, 'topK') ?? 3,
-      level: check.checkLevel(options.level) ?? ('task' as const),
-      prompt: check.checkPrompt(options.prompt),
-    };
-    const calls = pieces(texts).map((texts): Call => ({ method: 'classify', texts, options: how }));
-    const parts = await this.#run<Classification[][]>(calls, options);
-    return typeof input === 'string' ? parts[0]![0]! : parts.flat();
+    const topK = check.checkCount(options.topK, 'topK') ?? 3;
+    const level = check.checkLevel(options.level) ?? 'task';
+    const prompt = check.checkPrompt(options.prompt);
+    const calls = pieces(input).map((input): Call => ({ method: 'classify', input, prompt, options: { topK, level } }));
+    const lists = (await this.#run<Classification[][]>(calls, options)).flat();
+    return one ? lists[0]! : lists;
   }
 
   async similarity(a: string, b: string, given?: CallOptions): Promise<number> {
     check.checkText(a, 'the first text');
     check.checkText(b, 'the second text');
-    const [cosine] = await this.#run<number>([{ method: 'similarity', texts: [a, b] }], check.checkOptions(given));
+    const [cosine] = await this.#run<number>([{ method: 'similarity', input: [a, b] }], check.checkOptions(given));
     return cosine!;
   }
 
   async tagger(given: Readonly<Record<string, readonly string[]>>, how?: CallOptions): Promise<Tagger> {
     const [labels, examples] = check.checkExamples(given);
-    const making = { id: taggers++, labels, examples };
-    this.#taggers.add(making.id);
+    const making = { id: made++, labels, examples };
+    this.#made.add(making.id);
     try {
-      await this.#run([{ method: 'tagger', tagger: making, texts: [] }], check.checkOptions(how));
+      await this.#run([{ method: 'tagger', tagger: making, input: [] }], check.checkOptions(how));
     } catch (error) {
       // An aborted call may have come as far as the engine.
       this.#forget(making.id);
       throw error;
     }
-    return new OwnTagger(
-      making,
-      (calls, options) => this.#run(calls, options),
-      () => this.#forget(making.id),
-    );
+    return new OwnTagger(making, {
+      dimensions: this.#dimensions,
+      forget: () => this.#forget(making.id),
+      tag: async (tagger, input, topK, options) => {
+        const calls = pieces(input).map((input): Call => ({ method: 'tag', tagger, input, topK }));
+        return (await this.#run<Classification[][]>(calls, options)).flat();
+      },
+    });
+  }
+
+  index(): Index {
+    const id = made++;
+    const dimensions = this.#dimensions;
+    this.#made.add(id);
+    return new TextIndex(id, dimensions, {
+      embed: (texts, options) => this.#embed(texts, options),
+      forget: () => this.#forget(id),
+      search: async (index, input, k, options) => {
+        const calls = pieces(input).map((input): Call => ({ method: 'search', index, input, k }));
+        return (await this.#run<EngineHit[][]>(calls, options)).flat();
+      },
+    });
+  }
+
+  async cluster(texts: readonly string[] | Vectors, given: ClusterOptions): Promise<Clusters> {
+    const rows = check.checkRows(texts);
+    const options = check.checkOptions(given);
+    const { k, threshold } = options;
+    if ((k === undefined) === (threshold === undefined)) {
+      throw new PieError('invalid_argument', 'cluster needs either k or threshold');
+    }
+    const how = {
+      k: k === undefined ? k : check.checkShare(k, 'k', count(rows)),
+      threshold: threshold === undefined ? threshold : check.checkThreshold(threshold),
+      seed: check.checkSeed(options.seed),
+    };
+    return this.#analyse(rows, options, (vectors) => ({ method: 'cluster', vectors, options: how }));
+  }
+
+  async select(texts: readonly string[] | Vectors, given: SelectOptions): Promise<number[]> {
+    const rows = check.checkRows(texts);
+    const options = check.checkOptions(given);
+    const how = {
+      count: check.checkShare(options.count, 'count', count(rows)),
+      method: check.checkMethod(options.method),
+      seed: check.checkSeed(options.seed),
+    };
+    return this.#analyse(rows, options, (vectors) => ({ method: 'select', vectors, options: how }));
+  }
+
+  async duplicates(texts: readonly string[] | Vectors, given: DuplicatesOptions): Promise<(number | null)[]> {
+    const rows = check.checkRows(texts);
+    const options = check.checkOptions(given);
+    const how = { threshold: check.checkThreshold(options.threshold) };
+    return this.#analyse(rows, options, (vectors) => ({ method: 'duplicates', vectors, options: how }));
+  }
+
+  async map(texts: readonly string[] | Vectors, given?: MapOptions): Promise<[x: number, y: number][]> {
+    const rows = check.checkRows(texts);
+    const options = check.checkOptions(given);
+    const how = { seed: check.checkSeed(options.seed) };
+    return this.#analyse(rows, options, (vectors) => ({ method: 'map', vectors, options: how }));
   }
 
   info(): ModelInfo {
@@ -86,9 +147,13 @@ export class RunnerEmbedder implements Embedder {
     const runner = this.#runner;
     if (!runner) return;
     for (const end of this.#running) end.abort(new PieError('disposed', 'the embedder was disposed'));
-    for (const tagger of this.#taggers) this.#forget(tagger);
+    for (const id of this.#made) this.#forget(id);
     this.#runner = undefined;
     runner.free();
+  }
+
+  get #dimensions(): number {
+    return this.#held().info.hiddenSize;
   }
 
   #held(): Runner {
@@ -96,34 +161,55 @@ export class RunnerEmbedder implements Embedder {
     return this.#runner;
   }
 
-  #forget(tagger: number): void {
-    if (this.#taggers.delete(tagger)) this.#runner?.forget(tagger);
+  #forget(id: number): void {
+    if (this.#made.delete(id)) this.#runner?.forget(id);
   }
 
-  async #run<T>(calls: Call[], options: ListOptions): Promise<T[]> {
-    const signal = check.checkSignal(options.signal);
-    const say = check.checkFunction(options.onProgress, 'onProgress');
-    const runner = this.#held();
-    if (signal?.aborted) throw aborted(signal);
+  async #embed(texts: string[], options: ListOptions, how: EngineEmbedOptions = {}): Promise<Embeddings> {
+    return join(await this.#run<Embeddings>(textPieces(texts).map((input) => ({ method: 'embed', input, options: how })), options));
+  }
 
-    // One end for all causes: the caller's signal, a progress callback that throws, or dispose.
-    const end = new AbortController();
-    const relay = () => end.abort(aborted(signal!));
-    signal?.addEventListener('abort', relay);
-    this.#running.add(end);
-    const total = calls.reduce((sum, { texts }) => sum + texts.length, 0);
+  #run<T>(calls: Call[], options: ListOptions): Promise<T[]> {
+    const say = check.checkFunction(options.onProgress, 'onProgress');
+    const total = calls.reduce((sum, call) => sum + lengthOf(call), 0);
     let done = 0;
-    try {
-      const answers = await runner.run(calls, end.signal, ({ texts }) => {
-        done += texts.length;
+    return this.#until(options, async (runner, end) => {
+      const answers = await runner.run(calls, end.signal, (call) => {
+        done += lengthOf(call);
         try {
           say?.({ done, total });
         } catch (error) {
           end.abort(error);
         }
       });
-      end.signal.throwIfAborted();
       return answers as T[];
+    });
+  }
+
+  async #analyse<T extends Analysis['method']>(
+    rows: string[] | Vectors,
+    options: ListOptions,
+    analysis: (vectors: Vectors) => Extract<Analysis, { method: T }>,
+  ): Promise<Findings[T]> {
+    const vectors = Array.isArray(rows) ? await this.#embed(rows, options) : rows;
+    const found = await this.#until(options, (runner, end) => runner.analyse(analysis(vectors), end.signal));
+    return found as Findings[T];
+  }
+
+  /** Work with one end for all causes: the caller's signal, a progress callback that throws, or dispose. */
+  async #until<T>(options: CallOptions, work: (runner: Runner, end: AbortController) => Promise<T>): Promise<T> {
+    const signal = check.checkSignal(options.signal);
+    const runner = this.#held();
+    if (signal?.aborted) throw aborted(signal);
+
+    const end = new AbortController();
+    const relay = () => end.abort(aborted(signal!));
+    signal?.addEventListener('abort', relay);
+    this.#running.add(end);
+    try {
+      const answer = await work(runner, end);
+      end.signal.throwIfAborted();
+      return answer;
     } finally {
       this.#running.delete(end);
       signal?.removeEventListener('abort', relay);
@@ -131,45 +217,15 @@ export class RunnerEmbedder implements Embedder {
   }
 }
 
-class OwnTagger implements Tagger {
-  readonly labels: readonly string[];
-  #making: TaggerMaking | undefined;
-
-  constructor(
-    making: TaggerMaking,
-    private readonly run: (calls: Call[], options: ListOptions) => Promise<Classification[][][]>,
-    private readonly forget: () => void,
-  ) {
-    this.labels = making.labels;
-    this.#making = making;
-  }
-
-  classify(text: string, options?: TagOptions): Promise<Classification[]>;
-  classify(texts: readonly string[], options?: TagOptions): Promise<Classification[][]>;
-  async classify(input: string | readonly string[], given?: TagOptions) {
-    const texts = toTexts(input);
-    const options = check.checkOptions(given);
-    const topK = check.checkCount(options.topK, 'topK') ?? 3;
-    const tagger = this.#making;
-    if (!tagger) throw new PieError('disposed', 'the tagger was disposed');
-    const calls = pieces(texts).map((texts): Call => ({ method: 'tag', tagger, texts, topK }));
-    const parts = await this.run(calls, options);
-    return typeof input === 'string' ? parts[0]![0]! : parts.flat();
-  }
-
-  dispose(): void {
-    this.#making = undefined;
-    this.forget();
-  }
+function count(rows: string[] | Vectors): number {
+  return Array.isArray(rows) ? rows.length : rows.dims[0];
 }
 
-function toTexts(input: unknown): string[] {
-  return typeof input === 'string'
-    ? [check.checkText(input, 'the text')]
-    : check.checkTexts(input, 'texts', 'a string or an array of strings');
+function pieces(input: string[] | Vectors): (string[] | Vectors)[] {
+  return Array.isArray(input) ? textPieces(input) : vectorPieces(input);
 }
 
-function pieces(texts: string[]): string[][] {
+function textPieces(texts: string[]): string[][] {
   const pieces: string[][] = [];
   let characters = Infinity;
   for (const text of texts) {
@@ -181,6 +237,14 @@ function pieces(texts: string[]): string[][] {
     pieces.at(-1)!.push(text);
   }
   return pieces;
+}
+
+function vectorPieces({ data, dims: [rows, dimensions] }: Vectors): Vectors[] {
+  return Array.from({ length: Math.ceil(rows / VECTORS_AT_ONCE) }, (_, piece) => {
+    // A copy: with a part of a buffer all of it would travel.
+    const part = data.slice(piece * VECTORS_AT_ONCE * dimensions, (piece + 1) * VECTORS_AT_ONCE * dimensions);
+    return { data: part, dims: [part.length / dimensions, dimensions] };
+  });
 }
 
 function join(parts: Embeddings[]): Embeddings {

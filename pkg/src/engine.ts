@@ -1,24 +1,34 @@
 import { fromEngine, PieError } from './error.js';
 import type { Classification, Embeddings, ModelInfo } from './types.js';
-import init, { Engine as WasmEngine } from './wasm/pie_embed_wasm.js';
+import init, { Engine as WasmEngine, Index as WasmIndex } from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
 export interface Engine {
   loadTaxonomy(bytes: Uint8Array): void;
   embed(texts: string[], options: EngineEmbedOptions): Embeddings;
-  classify(texts: string[], options: EngineClassifyOptions): Classification[][];
+  classify(vectors: Float32Array, options: EngineClassifyOptions): Classification[][];
   similarity(a: string, b: string): number;
-  tokenize(texts: string[], options: Partial<EngineEmbedOptions>): EngineTokens;
-  classifyVectors(vectors: Float32Array, options: EngineClassifyOptions): Classification[][];
-  tagVectors(tagger: EngineTagger, vectors: Float32Array, topK: number): Classification[][];
+  tokenize(texts: string[], options: EngineEmbedOptions): EngineTokens;
   tagger(labels: string[], examples: string[][]): EngineTagger;
-  tag(tagger: EngineTagger, texts: string[], topK: number): Classification[][];
   info(): ModelInfo;
   free(): void;
 }
 
 export interface EngineTagger {
+  classify(vectors: Float32Array, topK: number): Classification[][];
   free(): void;
+}
+
+/** Rows to search, in wasm. */
+export interface EngineIndex {
+  put(size: number, rows: Uint32Array, data: Float32Array): void;
+  search(queries: Float32Array, k: number): EngineHit[][];
+  free(): void;
+}
+
+export interface EngineHit {
+  row: number;
+  score: number;
 }
 
 /** What the GPU takes: the ids of all texts one behind the other, and what is to be made of them. */
@@ -31,15 +41,14 @@ export interface EngineTokens {
 }
 
 export interface EngineEmbedOptions {
-  prompt: string | undefined;
-  dimensions: number | undefined;
-  maxTokens: number | undefined;
+  prompt?: string | undefined;
+  dimensions?: number | undefined;
+  maxTokens?: number | undefined;
 }
 
 export interface EngineClassifyOptions {
   topK: number;
   level: 'task' | 'kind';
-  prompt: string | undefined;
 }
 
 /** What an engine is made of. */
@@ -64,8 +73,12 @@ export async function makeEngine({ module, model, taxonomy }: EngineFiles): Prom
   }
 }
 
+export function makeIndex(dimensions: number): EngineIndex {
+  return new WasmIndex(dimensions) as EngineIndex;
+}
+
 /** Sets the wasm up. The generated glue holds one instance a thread, so the first module given is the one. */
-async function instantiate(module: WebAssembly.Module): Promise<void> {
+export async function instantiate(module: WebAssembly.Module): Promise<void> {
   instance ??= init({ module_or_path: module });
   try {
     await instance;

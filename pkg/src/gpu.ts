@@ -1,6 +1,6 @@
-import { type Call, Host } from './call.js';
-import type { Engine } from './engine.js';
 import { find, keep } from './cache.js';
+import { Host, type SentCall } from './call.js';
+import type { Engine, EngineEmbedOptions } from './engine.js';
 import { fromEngine, PieError } from './error.js';
 import type { Embeddings } from './types.js';
 import init, { GpuEngine } from './wasm-gpu/pie_embed_wasm_gpu.js';
@@ -29,55 +29,46 @@ export async function makeGpu(module: WebAssembly.Module, model: Uint8Array): Pr
 }
 
 /** The engine with its encoder on the GPU: what it takes is tokenized, and what it gives is judged, by the engine on the CPU. */
-export class GpuHost extends Host {
-  constructor(
-    private readonly engine: Engine,
-    private readonly gpu: Gpu,
-  ) {
-    super(engine);
+export class GpuHost {
+  readonly #engine: Engine;
+  readonly #gpu: Gpu;
+  readonly #host: Host;
+
+  constructor(engine: Engine, gpu: Gpu) {
+    this.#engine = engine;
+    this.#gpu = gpu;
+    this.#host = new Host(engine);
   }
 
-  override async answer(call: Call): Promise<unknown> {
+  async answer(call: SentCall): Promise<unknown> {
     try {
-      switch (call.method) {
-        case 'embed':
-          return await this.#embed(call.texts, call.options);
-        case 'classify': {
-          const { data } = await this.#embed(call.texts, { prompt: call.options.prompt });
-          return this.engine.classifyVectors(data, call.options);
-        }
-        case 'tag': {
-          const { data } = await this.#embed(call.texts, {});
-          return this.engine.tagVectors(this.made(call.tagger), data, call.topK);
-        }
-        default:
-          return super.answer(call);
-      }
+      if (call.method === 'embed') return await this.embed(call.input, call.options);
+      const texts = 'tagger' in call || 'prompt' in call || 'index' in call ? call.input : undefined;
+      if (!Array.isArray(texts) || texts.length === 0) return this.#host.answer(call);
+      const { data, dims } = await this.embed(texts, { prompt: 'prompt' in call ? call.prompt : undefined });
+      return this.#host.answer({ ...call, input: { data, dims } } as SentCall);
     } catch (error) {
       throw fromEngine(error);
     }
   }
 
-  override free(): void {
-    this.gpu.free();
-    super.free();
+  async embed(texts: string[], options: EngineEmbedOptions): Promise<Embeddings> {
+    const { ids, lengths, truncated, dimensions, normalize } = this.#engine.tokenize(texts, options);
+    const data = await this.#gpu.encode(ids, lengths, dimensions, normalize);
+    return { data, dims: [texts.length, dimensions], truncated };
   }
 
-  async #embed(texts: string[], options: Parameters<Engine['tokenize']>[1]): Promise<Embeddings> {
-    const { ids, lengths, truncated, dimensions, normalize } = this.engine.tokenize(texts, options);
-    const data = await this.gpu.encode(ids, lengths, dimensions, normalize);
-    return { data, dims: [texts.length, dimensions], truncated };
+  forget(id: number): void {
+    this.#host.forget(id);
   }
 }
 
 /** From how many texts at once on the GPU is faster; 0 where it never is. Measured once an adapter, model and version. */
-export async function fasterFrom(engine: Engine, gpu: Gpu): Promise<number> {
+export async function fasterFrom(engine: Engine, adapter: string, host: GpuHost): Promise<number> {
   const { sha256, version } = engine.info();
-  const key = `webgpu/${version}/${sha256}/${encodeURIComponent(gpu.adapter())}`;
+  const key = `webgpu/${version}/${sha256}/${encodeURIComponent(adapter)}`;
   const known = await find(key);
   if (known) return Number(new TextDecoder().decode(known));
-  const host = new GpuHost(engine, gpu);
-  const options = { prompt: undefined, dimensions: undefined, maxTokens: undefined };
   const ms = async (texts: number, embed: (texts: string[]) => unknown) => {
     const batch = Array<string>(texts).fill(PROBE);
     // The first time pays for what is set up on demand.
@@ -86,10 +77,10 @@ export async function fasterFrom(engine: Engine, gpu: Gpu): Promise<number> {
     await embed(batch);
     return performance.now() - start;
   };
-  const engineMs = (await ms(ENGINE_TEXTS, (texts) => engine.embed(texts, options))) / ENGINE_TEXTS;
+  const engineMs = (await ms(ENGINE_TEXTS, (texts) => engine.embed(texts, {}))) / ENGINE_TEXTS;
   let from = 0;
   for (const texts of GPU_TEXTS) {
-    if ((await ms(texts, (texts) => host.answer({ method: 'embed', texts, options }))) >= engineMs * texts) break;
+    if ((await ms(texts, (texts) => host.embed(texts, {}))) >= engineMs * texts) break;
     from = texts;
   }
   await keep(key, new TextEncoder().encode(String(from)));

@@ -20,11 +20,14 @@ export interface Wish {
   gpu(signal: AbortSignal): Promise<WebAssembly.Module>;
 }
 
-/** Fetches wasm, model and taxonomy side by side, for `setUp` to put them to work. */
+/** Puts the files to work. */
+export type SetUp = (files: EngineFiles) => Promise<Runner>;
+
+/** Fetches wasm, model and taxonomy side by side. `begin` prepares beside that what sets them up; the signal says that it never will. */
 export async function load(
   given: LoadOptions | undefined,
   platform: Platform,
-  setUp: (files: EngineFiles, signal: AbortSignal, wish: Wish) => Promise<Runner>,
+  begin: (wish: Wish, signal: AbortSignal) => SetUp,
 ): Promise<Runner> {
   const options = checkOptions(given);
   const signal = checkSignal(options.signal);
@@ -50,6 +53,7 @@ export async function load(
   let runner: Runner | undefined;
   try {
     const progress = new Progress([wasm, model, taxonomy].filter(isRemote), say, end);
+    const setUp = begin(wish, end.signal);
     const [module, modelFile, taxonomyFile] = await Promise.all([
       isRemote(wasm) ? compileFile(wasm, platform, end.signal, progress.of(wasm))
       : wasm instanceof WebAssembly.Module ? engineOf(wasm)
@@ -59,7 +63,7 @@ export async function load(
     ]);
     end.signal.throwIfAborted();
     progress.say('compile');
-    runner = await setUp({ module, model: modelFile, taxonomy: taxonomyFile }, end.signal, wish);
+    runner = await setUp({ module, model: modelFile, taxonomy: taxonomyFile });
     end.signal.throwIfAborted();
     // Where the platform could not hash, the engine has.
     if (isRemote(model) && modelFile.sha256 === undefined) checkHash(model, runner.info.sha256);
@@ -89,7 +93,8 @@ async function read(
 function chooseModel(options: LoadOptions, platform: Platform) {
   const { model = defaultModel } = options;
   const shipped = typeof model === 'string' && Object.hasOwn(models, model) ? models[model] : undefined;
-  if (!shipped && typeof model === 'string' && !/[./:]/.test(model)) {
+  // A file's address has one of these, if only in front: './small'.
+  if (!shipped && typeof model === 'string' && !/[./:\\]/.test(model)) {
     const names = Object.keys(models).join(', ');
     throw new PieError('not_found', `no model is named ${describe(model)}; this package has ${names}, others go by URL`);
   }

@@ -1,4 +1,5 @@
-import { type Call, Host } from './call.js';
+import { type Analysis, analyse } from './analysis.js';
+import { type Call, Given, Host } from './call.js';
 import { makeEngine } from './engine.js';
 import { PieError } from './error.js';
 import { load } from './load.js';
@@ -10,30 +11,37 @@ export interface Runner {
   readonly info: ModelInfo;
   /** The calls' answers, in their order; `answered` hears of each. An abort rejects with the signal's reason. */
   run(calls: Call[], signal: AbortSignal, answered: (call: Call) => void): Promise<unknown[]>;
-  forget(tagger: number): void;
+  /** The analysis' answer, as what `Findings` says of its method. */
+  analyse(analysis: Analysis, signal: AbortSignal): Promise<unknown>;
+  /** Frees what was made under this number. */
+  forget(id: number): void;
   free(): void;
 }
 
 /** Loads an engine onto the caller's own thread. */
 export function loadHere(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, async (files, _, { device, onFallback }) => {
+  return load(options, platform, ({ device, onFallback }) => async (files) => {
     if (device !== 'wasm') {
-      const error = new PieError('no_webgpu', 'the GPU is used from a worker alone: load the package by its main entry, in a page');
+      const error = new PieError('no_webgpu', 'the GPU works from a worker: load the package by its main entry, in a page');
       if (device === 'webgpu') throw error;
       onFallback?.(error);
     }
     const engine = await makeEngine(files);
     const host = new Host(engine);
+    const given = new Given();
     return {
       info: { ...engine.info(), device: 'wasm' },
-      forget: (tagger) => host.forget(tagger),
+      analyse: async (analysis) => analyse(analysis),
+      forget: (id) => host.forget(id),
       free: () => host.free(),
       async run(calls, signal, answered) {
         const answers: unknown[] = [];
         for (const call of calls) {
           if (answers.length > 0) await nextTask();
           signal.throwIfAborted();
-          answers.push(host.answer(call));
+          const sent = given.toSend(call);
+          answers.push(host.answer(sent));
+          given.answered(sent);
           answered(call);
         }
         return answers;

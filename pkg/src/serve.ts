@@ -1,29 +1,20 @@
-import { type Call, toCallError } from './call.js';
+import { toCallError } from './call.js';
 
-/** What the page sends. Every message but `forget` is answered, under its id. */
-export type ToWorker<Start = unknown> = { id: number; start: Start } | { id: number; call: Call } | { forget: number };
-
-/** What answers calls in a worker. */
-export interface Answerer {
-  answer(call: Call): unknown;
-  forget(tagger: number): void;
-}
+/** What the page sends: a request, answered under its id, or what to forget. */
+type Message<Request> = ({ id: number } & Request) | { forget: number };
 
 declare const self: {
-  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  onmessage: ((event: MessageEvent<Message<unknown>>) => void) | null;
   postMessage(message: unknown, transfer?: Transferable[]): void;
 };
 
-/** What a worker does for the page: it takes the files of an engine once, then answers calls. */
-export function serve<Start>(begin: (start: Start) => Promise<{ host: Answerer; answer: unknown }>): void {
-  let host: Answerer | undefined;
+/** What a worker does for the page: it answers requests, and forgets what was made under a number. */
+export function serve<Request>(answer: (request: Request) => unknown, forget: (id: number) => void): void {
   self.onmessage = async ({ data }) => {
-    if ('forget' in data) return host?.forget(data.forget);
+    if ('forget' in data) return forget(data.forget);
     try {
-      let answer;
-      if ('start' in data) ({ host, answer } = await begin(data.start as Start));
-      else answer = await host!.answer(data.call);
-      self.postMessage({ id: data.id, answer }, buffers(answer));
+      const given = await answer(data as Request);
+      self.postMessage({ id: data.id, answer: given }, buffers(given));
     } catch (error) {
       self.postMessage({ id: data.id, error: toCallError(error) });
     }

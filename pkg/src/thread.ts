@@ -1,11 +1,12 @@
-import type { Call, CallError } from './call.js';
+import type { Analysis } from './analysis.js';
+import { type Call, type CallError, Given, lengthOf } from './call.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
-import type { GpuStart } from './gpu-worker.js';
-import type { ToWorker } from './serve.js';
+import type { GpuFiles, GpuRequest } from './gpu-worker.js';
 import type { ModelInfo } from './types.js';
+import type { Request } from './worker.js';
 
-// A worker that says nothing for so long, and a second more a text, is given up.
+// A worker that says nothing for so long, and a second more a text or vector, is given up.
 const PATIENCE_MS = 60_000;
 const PATIENCE_PER_TEXT_MS = 1_000;
 // Compiling shaders takes some devices their time.
@@ -25,8 +26,8 @@ export class Thread {
   alive = true;
   readonly #worker: Worker;
   readonly #stopped = new AbortController();
-  // Of what it has made already, the number is enough.
-  readonly #taggers = new Set<number>();
+  readonly #given = new Given();
+  readonly #ready: Promise<unknown>;
   #asked = 0;
   #waiting: Waiting | undefined;
 
@@ -39,6 +40,9 @@ export class Thread {
       event.preventDefault();
       this.#die(event.message ?? 'its script could not be loaded or run; a policy needs "worker-src \'self\'"');
     };
+    this.#ready = this.#wait(0, PATIENCE_MS);
+    // Told by `start`; until then nobody may be listening.
+    this.#ready.catch(() => {});
   }
 
   static create(): Thread {
@@ -58,48 +62,50 @@ export class Thread {
     }
   }
 
+  /** Gives the worker an engine, after which it can be called. */
   async start(files: EngineFiles): Promise<ModelInfo> {
-    return (await this.#begin(files, PATIENCE_MS)) as ModelInfo;
+    await this.#up();
+    const start = copy(files);
+    return (await this.#ask((id) => ({ id, start }), PATIENCE_MS, buffers(start))) as ModelInfo;
   }
 
-  /** Starts the worker with the GPU; it says from how many texts on it is faster. */
-  async startWithGpu(files: GpuStart): Promise<{ info: ModelInfo; from: number }> {
-    return (await this.#begin(files, GPU_PATIENCE_MS)) as { info: ModelInfo; from: number };
-  }
-
-  async #begin(start: EngineFiles, patienceMs: number): Promise<unknown> {
-    const lock = (await this.#wait(0, PATIENCE_MS)) as string | undefined;
-    // Whoever gets the worker's lock knows that the worker is no more.
-    if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
-    // The files stay here for the next worker; it is a copy that goes over.
-    const { model, taxonomy } = start;
-    const files = {
-      ...start,
-      model: { bytes: model.bytes.slice(), sha256: model.sha256 },
-      taxonomy: taxonomy && { bytes: taxonomy.bytes.slice() },
-    };
-    const buffers = [files.model, files.taxonomy].flatMap((file) => (file ? [file.bytes.buffer] : []));
-    return this.#ask((id) => ({ id, start: files }), patienceMs, buffers);
+  /** The same for a worker with the GPU, which says from how many texts on that is faster. */
+  async startGpu(files: GpuFiles): Promise<{ info: ModelInfo; from: number }> {
+    await this.#up();
+    const startGpu = { ...files, ...copy(files) };
+    return (await this.#ask((id) => ({ id, startGpu }), GPU_PATIENCE_MS, buffers(startGpu))) as { info: ModelInfo; from: number };
   }
 
   async call(call: Call): Promise<unknown> {
-    const making = 'tagger' in call ? call.tagger : undefined;
-    const texts = call.texts.length + (making?.examples.flat().length ?? 0);
-    const sent = making && this.#taggers.has(making.id) ? { ...call, tagger: { ...making, labels: [], examples: [] } } : call;
-    const answer = await this.#ask((id) => ({ id, call: sent as Call }), PATIENCE_MS + texts * PATIENCE_PER_TEXT_MS);
-    if (making) this.#taggers.add(making.id);
+    const sent = this.#given.toSend(call);
+    const examples = 'tagger' in sent ? sent.tagger.examples.flat().length : 0;
+    const patienceMs = PATIENCE_MS + (lengthOf(call) + examples) * PATIENCE_PER_TEXT_MS;
+    const answer = await this.#ask((id) => ({ id, call: sent }), patienceMs, 'index' in sent ? [sent.index.data.buffer] : []);
+    this.#given.answered(sent);
     return answer;
   }
 
-  forget(tagger: number): void {
-    if (this.alive) this.#worker.postMessage({ forget: tagger } satisfies ToWorker);
+  /** Has an analysis done, for which the worker needs no engine. */
+  async analyse(module: WebAssembly.Module, analysis: Analysis): Promise<unknown> {
+    await this.#up();
+    return this.#ask((id) => ({ id, module, analysis }), PATIENCE_MS + analysis.vectors.dims[0] * PATIENCE_PER_TEXT_MS);
+  }
+
+  forget(id: number): void {
+    if (this.alive) this.#worker.postMessage({ forget: id });
   }
 
   stop(): void {
     this.#die('it was stopped');
   }
 
-  #ask(request: (id: number) => ToWorker, patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {
+  async #up(): Promise<void> {
+    const lock = (await this.#ready) as string | undefined;
+    // Whoever gets the worker's lock knows that the worker is no more.
+    if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
+  }
+
+  #ask(request: (id: number) => { id: number } & (Request | GpuRequest), patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {
     const id = ++this.#asked;
     const answer = this.#wait(id, patienceMs);
     if (this.alive) this.#worker.postMessage(request(id), transfer);
@@ -134,3 +140,10 @@ export class Thread {
     this.#waiting = undefined;
   }
 }
+
+/** The files stay with the page for the next worker; it is a copy that goes over. */
+function copy({ module, model, taxonomy }: EngineFiles): EngineFiles {
+  return { module, model: { ...model, bytes: model.bytes.slice() }, taxonomy: taxonomy && { bytes: taxonomy.bytes.slice() } };
+}
+
+const buffers = ({ model, taxonomy }: EngineFiles) => [model, taxonomy].flatMap((file) => (file ? [file.bytes.buffer] : []));

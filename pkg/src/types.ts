@@ -18,7 +18,7 @@ export interface LoadProgress {
 export type Device = 'auto' | 'wasm' | 'webgpu';
 
 export interface LoadOptions {
-  /** The name of a shipped model, a GGUF file's URL, or its bytes. Default: the shipped model. */
+  /** `small`, the shipped model (default), or a GGUF file's address or bytes. A string without `.`, `/`, `:` and `\` is a name. */
   model?: FileSource;
   /** The taxonomy made for that model; `null` for none. Default: the shipped model's own, none for a model of yours. */
   taxonomy?: FileSource | null;
@@ -53,12 +53,17 @@ export interface EmbedOptions extends ListOptions {
   maxTokens?: number;
 }
 
-/** Row-major vectors of unit length: text `i` has `data.subarray(i * dims[1], (i + 1) * dims[1])`. */
-export interface Embeddings {
-  data: Float32Array;
-  dims: [texts: number, dimensions: number];
+/** Row-major vectors: row `i` is `data.subarray(i * dims[1], (i + 1) * dims[1])`. */
+export interface Vectors {
+  readonly data: Float32Array;
+  readonly dims: readonly [rows: number, dimensions: number];
+}
+
+/** What `embed` makes of a list, one vector of unit length a text: every call that takes a list of texts takes this, too. */
+export interface Embeddings extends Vectors {
+  readonly dims: readonly [texts: number, dimensions: number];
   /** Whether a text was longer than the model takes and lost its middle. */
-  truncated: boolean[];
+  readonly truncated: boolean[];
 }
 
 export interface ClassifyOptions extends ListOptions {
@@ -108,8 +113,8 @@ export interface ModelInfo {
 /** A classifier of your own labels, from a few examples of each. */
 export interface Tagger {
   readonly labels: readonly string[];
-  classify(text: string, options?: TagOptions): Promise<Classification[]>;
-  classify(texts: readonly string[], options?: TagOptions): Promise<Classification[][]>;
+  classify(text: string | Float32Array, options?: TagOptions): Promise<Classification[]>;
+  classify(texts: readonly string[] | Vectors, options?: TagOptions): Promise<Classification[][]>;
   dispose(): void;
 }
 
@@ -118,16 +123,83 @@ export interface TagOptions extends ListOptions {
   topK?: number;
 }
 
+export type IndexId = string | number;
+
+export interface IndexHit {
+  id: IndexId;
+  /** The cosine to the query, -1 to 1. */
+  score: number;
+}
+
+/** Texts to find again, by the task they ask for. Calls take effect in the order in which they are made. */
+export interface Index {
+  /** How many texts are in it by now. */
+  readonly size: number;
+  /** Takes a text, in the place of the one that had this id. */
+  add(id: IndexId, text: string | Float32Array, options?: CallOptions): Promise<void>;
+  /** Takes a list, all of it or, when that fails, none. */
+  add(ids: readonly IndexId[], texts: readonly string[] | Vectors, options?: ListOptions): Promise<void>;
+  /** Whether there was such a text. */
+  remove(id: IndexId): Promise<boolean>;
+  /** The `k` nearest, best first; default 5. The search is exact. */
+  search(query: string | Float32Array, k?: number, options?: CallOptions): Promise<IndexHit[]>;
+  search(queries: readonly string[] | Vectors, k?: number, options?: ListOptions): Promise<IndexHit[][]>;
+  dispose(): void;
+}
+
+export interface ClusterOptions extends ListOptions {
+  /** So many clusters, by k-means; fewer where texts are equal. Either this or `threshold`. */
+  k?: number;
+  /** As many clusters as it takes: each text has a cosine of at least this to its cluster's representative, 0 to 1. */
+  threshold?: number;
+  /** k-means gives the same clusters for the same seed. Default 0. */
+  seed?: number;
+}
+
+export interface Clusters {
+  /** The cluster of each text: a number of `clusters`. */
+  labels: number[];
+  /** Largest first; each with the number of the text that stands for it. */
+  clusters: { representative: number; size: number }[];
+}
+
+export interface SelectOptions extends ListOptions {
+  /** How many texts to choose. */
+  count: number;
+  /** Of as many k-means clusters the text nearest the centre (default), the farthest first, or greedy facility location. */
+  method?: 'kmeans' | 'k-center' | 'facility-location';
+  /** The same texts are chosen for the same seed. Default 0. */
+  seed?: number;
+}
+
+export interface DuplicatesOptions extends ListOptions {
+  /** The cosine from which on two texts count as the same, 0 to 1. */
+  threshold: number;
+}
+
+export interface MapOptions extends ListOptions {
+  /** The same map for the same seed. Default 0. */
+  seed?: number;
+}
+
 /** One loaded model. The interface says nothing of the thread that does the work. */
 export interface Embedder {
   embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Embeddings>;
   /** The tasks of an instruction, best first; `unknown` comes first when nothing fits. */
-  classify(text: string, options?: ClassifyOptions): Promise<Classification[]>;
-  classify(texts: readonly string[], options?: ClassifyOptions): Promise<Classification[][]>;
+  classify(text: string | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
+  classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
   /** The cosine of two instructions' vectors, -1 to 1. */
   similarity(a: string, b: string, options?: CallOptions): Promise<number>;
   tagger(examples: Readonly<Record<string, readonly string[]>>, options?: CallOptions): Promise<Tagger>;
+  index(): Index;
+  cluster(texts: readonly string[] | Vectors, options: ClusterOptions): Promise<Clusters>;
+  /** The numbers of texts that stand for all of them, in the order chosen. */
+  select(texts: readonly string[] | Vectors, options: SelectOptions): Promise<number[]>;
+  /** Of each text the number of the earlier one that it repeats, `null` of one that repeats none. */
+  duplicates(texts: readonly string[] | Vectors, options: DuplicatesOptions): Promise<(number | null)[]>;
+  /** Of each text a place in the plane, near those of texts with a like task (t-SNE); of 8 texts or more. */
+  map(texts: readonly string[] | Vectors, options?: MapOptions): Promise<[x: number, y: number][]>;
   info(): ModelInfo;
   /** Gives the memory back. May be called again; every other call then fails with `disposed`. */
   dispose(): void;

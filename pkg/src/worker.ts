@@ -1,9 +1,24 @@
-// What runs in the worker: takes the files of an engine, then answers calls.
-import { Host } from './call.js';
-import { type EngineFiles, makeEngine } from './engine.js';
+// What runs in the worker: takes the files of an engine, then answers calls; or does one analysis without an engine.
+import { type Analysis, analyse } from './analysis.js';
+import { Host, type SentCall } from './call.js';
+import { type EngineFiles, instantiate, makeEngine } from './engine.js';
 import { serve } from './serve.js';
 
-serve(async (files: EngineFiles) => {
+/** What the page asks. */
+export type Request = { start: EngineFiles } | { call: SentCall } | { module: WebAssembly.Module; analysis: Analysis };
+
+let host: Host | undefined;
+
+serve(
+  async (request: Request) =>
+    'start' in request ? start(request.start)
+    : 'call' in request ? host!.answer(request.call)
+    : (await instantiate(request.module), analyse(request.analysis)),
+  (id) => host?.forget(id),
+);
+
+async function start(files: EngineFiles): Promise<unknown> {
   const engine = await makeEngine(files);
-  return { host: new Host(engine), answer: engine.info() };
-});
+  host = new Host(engine);
+  return engine.info();
+}

@@ -1,19 +1,10 @@
-//! A 2-D map of vectors as SVG: t-SNE (van der Maaten 2014, by the `bhtsne` crate), one panel an encoder.
+//! A 2-D map of vectors as SVG, one panel an encoder.
 
 use std::collections::HashMap;
 
 use plotters::prelude::*;
 
-use super::{Random, Vectors};
 use crate::error::{Error, ErrorCode, Result};
-
-/// Fewer rows make no map.
-pub const MIN_ROWS: usize = 8;
-/// Perplexity of the paper's examples; fewer rows get a third of their number.
-const PERPLEXITY: f32 = 30.0;
-const EPOCHS: usize = 1000;
-/// Barnes–Hut accuracy: the customary trade.
-const THETA: f32 = 0.5;
 
 /// Tasks that get a colour; the others are grey.
 const COLOURED: usize = 12;
@@ -36,26 +27,6 @@ const GREY: RGBColor = RGBColor(205, 205, 205);
 const PANEL: u32 = 560;
 const LEGEND: u32 = 240;
 const HEIGHT: u32 = 620;
-
-/// Places each row in the plane so that near rows stay near.
-///
-/// # Errors
-/// [`ErrorCode::InvalidArgument`] for fewer than [`MIN_ROWS`] rows.
-pub fn t_sne(vectors: &Vectors, seed: u64) -> Result<Vec<[f32; 2]>> {
-    if vectors.len() < MIN_ROWS {
-        let message = format!("{} rows make no map; there must be at least {MIN_ROWS}", vectors.len());
-        return Err(Error::new(ErrorCode::InvalidArgument, message));
-    }
-    let rows: Vec<&[f32]> = vectors.rows().collect();
-    let mut random = Random::new(seed);
-    let start: Vec<f32> = (0..2 * rows.len()).map(|_| (random.unit() - 0.5) as f32 * 1e-4).collect();
-    let mut map = bhtsne::tSNE::<f32, &[f32], 2>::new(&rows);
-    map.perplexity(PERPLEXITY.min((rows.len() - 1) as f32 / 3.0).floor())
-        .epochs(EPOCHS)
-        .initial_embedding(start)
-        .barnes_hut(THETA, |a, b| a.iter().zip(*b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt());
-    Ok(map.embedding().as_chunks::<2>().0.to_vec())
-}
 
 /// One panel: a title and the place of each row.
 pub struct Panel<'a> {

@@ -5,6 +5,7 @@
 mod blocks;
 #[cfg(feature = "convert")]
 mod build;
+mod cluster;
 mod compress;
 mod correlate;
 mod coverage;
@@ -12,6 +13,7 @@ mod facility;
 mod kmeans;
 #[cfg(feature = "convert")]
 mod labelled;
+mod map;
 mod name;
 mod prototypes;
 mod random;
@@ -24,12 +26,14 @@ mod vectors;
 
 #[cfg(feature = "convert")]
 pub use build::{Bin, BuildOptions, BuildReport, Source, build};
-pub use compress::{Anchor, anchors, estimate, random_anchors};
+pub use cluster::{Grouping, cluster, cluster_within};
+pub use compress::{Anchor, Anchors, estimate, random_anchors};
 pub use correlate::{Columns, divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
 pub use coverage::{Spread, coverage, near_duplicates, spread};
 pub use kmeans::{Clusters, KMeans};
 #[cfg(feature = "convert")]
 pub use labelled::{Labelled, read_labelled};
+pub use map::{MIN_ROWS, t_sne};
 pub use name::task_name;
 pub use prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
 pub use random::Random;

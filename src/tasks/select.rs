@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::facility::facility_location;
-use super::{KMeans, Random, Vectors};
+use super::{Random, Vectors, cluster};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::dot;
 
@@ -18,7 +18,7 @@ pub enum Method {
     /// from a chosen one than twice the least possible.
     KCenter,
     /// The rows that raise `Σ_i max_j quality_j · max(0, cosine_ij)` the most, one after another; greedy reaches 63 % of the
-    /// best sum (Nemhauser and others 1978).
+    /// best sum (Nemhauser and others 1978). Of more than 16,384 rows so many are drawn for `i`.
     FacilityLocation,
 }
 
@@ -83,7 +83,7 @@ pub fn select(pool: &Vectors, method: Method, n: usize, quality: Option<&[f64]>,
     Ok(match method {
         Method::KMeans => farthest_first(pool, representatives(pool, n, seed)?.iter().map(|r| r.row).collect(), n),
         Method::KCenter => farthest_first(pool, vec![Random::new(seed).below(pool.len())], n),
-        Method::FacilityLocation => facility_location(pool, quality, n),
+        Method::FacilityLocation => facility_location(pool, quality, n, seed),
     })
 }
 
@@ -93,22 +93,7 @@ pub fn select(pool: &Vectors, method: Method, n: usize, quality: Option<&[f64]>,
 /// [`ErrorCode::InvalidArgument`] when `n` is 0 or more than the pool has.
 pub fn representatives(pool: &Vectors, n: usize, seed: u64) -> Result<Vec<Representative>> {
     within(n, pool)?;
-    let clusters = KMeans { seed, ..KMeans::new(n) }.fit(pool)?;
-    let mut nearest: Vec<Option<Representative>> = vec![None; n];
-    for (row, &label) in clusters.labels.iter().enumerate() {
-        match &mut nearest[label] {
-            Some(best) => {
-                best.size += 1;
-                if clusters.distances[row] < clusters.distances[best.row] {
-                    best.row = row;
-                }
-            }
-            empty => *empty = Some(Representative { row, size: 1 }),
-        }
-    }
-    let mut found: Vec<Representative> = nearest.into_iter().flatten().collect();
-    found.sort_by(|a, b| b.size.cmp(&a.size).then(a.row.cmp(&b.row)));
-    Ok(found)
+    Ok(cluster(pool, n, seed)?.clusters)
 }
 
 fn within(n: usize, pool: &Vectors) -> Result<()> {

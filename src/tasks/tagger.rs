@@ -70,7 +70,7 @@ impl Tagger {
         embedder.embed(texts, &self.options)?.rows().map(|vector| self.classify_vector(vector, top_k)).collect()
     }
 
-    /// The labels of a text, best first, from its vector.
+    /// The same for the vector of a text, made with the options that this tagger was made with.
     ///
     /// # Errors
     /// What [`Prototypes::classify`] says.

@@ -71,6 +71,32 @@ impl Vectors {
         Self { data: rows.iter().flat_map(|&row| self.row(row)).copied().collect(), dimensions: self.dimensions }
     }
 
+    /// Writes row `n`, or adds it when it is the next one.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidDimensions`] when it has others, [`ErrorCode::InvalidArgument`] when a number is not finite or rows before
+    /// it are missing.
+    pub fn put(&mut self, n: usize, row: &[f32]) -> Result<()> {
+        if row.len() != self.dimensions {
+            let message = format!("a row of {} numbers among those of {}", row.len(), self.dimensions);
+            return Err(Error::new(ErrorCode::InvalidDimensions, message));
+        }
+        if n > self.len() || row.iter().any(|x| !x.is_finite()) {
+            let message = format!("row {n} of {} holds a number that is not finite, or does not follow the last", self.len());
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        match self.data.get_mut(n * self.dimensions..(n + 1) * self.dimensions) {
+            Some(old) => old.copy_from_slice(row),
+            None => self.data.extend_from_slice(row),
+        }
+        Ok(())
+    }
+
+    /// Keeps the first `n` rows.
+    pub fn truncate(&mut self, n: usize) {
+        self.data.truncate(n.saturating_mul(self.dimensions));
+    }
+
     /// An error unless rows here and there can be compared.
     pub(super) fn same_dimensions(&self, other: &Self) -> Result<()> {
         if self.dimensions != other.dimensions {

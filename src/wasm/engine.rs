@@ -4,7 +4,7 @@ use js_sys::{Array, Float32Array, Object, Reflect, Uint32Array};
 use wasm_bindgen::prelude::*;
 
 use super::convert::{from_options, strings, to_js};
-use super::js_error;
+use super::{js_error, whole};
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode};
 use crate::tasks::{Level, Tagger, Taxonomy};
@@ -30,7 +30,6 @@ struct JsEmbedOptions {
 struct JsClassifyOptions {
     top_k: Option<f64>,
     level: Option<String>,
-    prompt: Option<String>,
 }
 
 #[derive(serde::Serialize)]
@@ -65,17 +64,6 @@ struct JsTaxonomyInfo {
 
 const DEFAULT_TOP_K: usize = 3;
 
-/// A whole number that JavaScript gave, or an error with it.
-fn whole(name: &str, value: Option<f64>) -> Result<Option<usize>, Error> {
-    match value {
-        None => Ok(None),
-        // Larger than any list: what is meant is "all".
-        Some(f64::INFINITY) => Ok(Some(usize::MAX)),
-        Some(n) if n >= 0.0 && n.fract() == 0.0 => Ok(Some(n as usize)),
-        Some(n) => Err(Error::new(ErrorCode::InvalidArgument, format!("{name} is {n}; it must be a whole number"))),
-    }
-}
-
 #[wasm_bindgen]
 impl Engine {
     /// Takes a model file's bytes, and their sha256 where the caller has it already.
@@ -107,24 +95,16 @@ impl Engine {
         Ok(result)
     }
 
-    /// A list of `[{label, name, score}]`, one a text.
-    pub fn classify(&self, texts: Vec<JsValue>, options: JsValue) -> Result<JsValue, JsValue> {
-        let options: JsClassifyOptions = from_options(options)?;
-        let embed = embed_options(JsEmbedOptions { prompt: options.prompt.clone(), ..Default::default() }).map_err(js_error)?;
-        let embeddings = self.embedder.embed(&strings(&texts)?, &embed).map_err(js_error)?;
-        self.tags(embeddings.rows(), &options)
-    }
-
     /// What the GPU takes: `{ids: Uint32Array, lengths: Uint32Array, truncated: boolean[], dimensions, normalize}`
     pub fn tokenize(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
         let options = embed_options(from_options(options)?).map_err(js_error)?;
         let dimensions = self.embedder.dimensions(&options).map_err(js_error)?;
         let tokens = strings(&texts)?.iter().map(|text| self.embedder.tokenize(text, &options)).collect::<Result<Vec<_>, _>>();
         let tokens = tokens.map_err(js_error)?;
-        let result = Object::new();
-        let set = |key: &str, value: &JsValue| Reflect::set(&result, &key.into(), value).map(|_| ());
         let ids: Vec<u32> = tokens.iter().flat_map(|t| t.input_ids.iter().copied()).collect();
         let lengths: Vec<u32> = tokens.iter().map(|t| t.input_ids.len() as u32).collect();
+        let result = Object::new();
+        let set = |key: &str, value: &JsValue| Reflect::set(&result, &key.into(), value).map(|_| ());
         set("ids", &Uint32Array::from(ids.as_slice()))?;
         set("lengths", &Uint32Array::from(lengths.as_slice()))?;
         set("truncated", &tokens.iter().map(|t| JsValue::from_bool(t.truncated)).collect::<Array>())?;
@@ -133,21 +113,16 @@ impl Engine {
         Ok(result)
     }
 
-    /// [`classify`](Self::classify) of vectors that the GPU made.
-    #[wasm_bindgen(js_name = classifyVectors)]
-    pub fn classify_vectors(&self, vectors: Vec<f32>, options: JsValue) -> Result<JsValue, JsValue> {
+    /// A list of `[{label, name, score}]`, one a vector.
+    pub fn classify(&self, vectors: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
         let options: JsClassifyOptions = from_options(options)?;
-        let rows = vectors.chunks_exact(self.embedder.config().hidden_size);
-        self.tags(rows, &options)
-    }
-
-    /// [`tag`](Self::tag) of vectors that the GPU made.
-    #[wasm_bindgen(js_name = tagVectors)]
-    pub fn tag_vectors(&self, tagger: &WasmTagger, vectors: Vec<f32>, top_k: Option<f64>) -> Result<JsValue, JsValue> {
-        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
-        let rows = vectors.chunks_exact(self.embedder.config().hidden_size);
-        let tags = rows.map(|vector| tagger.0.classify_vector(vector, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?;
-        to_js(&tags)
+        let level: Level = options.level.as_deref().map_or(Ok(Level::default()), str::parse).map_err(js_error)?;
+        let top_k = whole("topK", options.top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
+        let Some(taxonomy) = &self.taxonomy else {
+            return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
+        };
+        let rows = vectors.chunks(self.embedder.config().hidden_size);
+        to_js(&rows.map(|v| taxonomy.classify(v, level, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
     }
 
     /// The cosine of two texts' vectors.
@@ -163,13 +138,8 @@ impl Engine {
     pub fn tagger(&self, labels: Vec<JsValue>, examples: Vec<Array>) -> Result<WasmTagger, JsValue> {
         let examples = examples.iter().map(|texts| strings(&texts.to_vec())).collect::<Result<Vec<_>, _>>()?;
         let pairs: Vec<(String, Vec<String>)> = strings(&labels)?.into_iter().zip(examples).collect();
-        Tagger::new(&self.embedder, &pairs, &EmbedOptions::default()).map(WasmTagger).map_err(js_error)
-    }
-
-    /// What a tagger that this engine made says of each text.
-    pub fn tag(&self, tagger: &WasmTagger, texts: Vec<JsValue>, top_k: Option<f64>) -> Result<JsValue, JsValue> {
-        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
-        to_js(&tagger.0.classify(&self.embedder, &strings(&texts)?, top_k).map_err(js_error)?)
+        let tagger = Tagger::new(&self.embedder, &pairs, &EmbedOptions::default()).map_err(js_error)?;
+        Ok(WasmTagger { tagger, dimensions: self.embedder.config().hidden_size })
     }
 
     /// What is loaded.
@@ -199,21 +169,22 @@ impl Engine {
     }
 }
 
-impl Engine {
-    fn tags<'v>(&self, vectors: impl Iterator<Item = &'v [f32]>, options: &JsClassifyOptions) -> Result<JsValue, JsValue> {
-        let level: Level = options.level.as_deref().map_or(Ok(Level::default()), str::parse).map_err(js_error)?;
-        let top_k = whole("topK", options.top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
-        let Some(taxonomy) = &self.taxonomy else {
-            return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
-        };
-        let tags: Vec<_> = vectors.map(|v| taxonomy.classify(v, level, top_k)).collect::<Result<_, _>>().map_err(js_error)?;
-        to_js(&tags)
-    }
-}
-
 /// A tagger of the caller's own labels.
 #[wasm_bindgen(js_name = Tagger)]
-pub struct WasmTagger(Tagger);
+pub struct WasmTagger {
+    tagger: Tagger,
+    dimensions: usize,
+}
+
+#[wasm_bindgen(js_class = Tagger)]
+impl WasmTagger {
+    /// A list of `[{label, name, score}]`, one a vector.
+    pub fn classify(&self, vectors: &[f32], top_k: Option<f64>) -> Result<JsValue, JsValue> {
+        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
+        let rows = vectors.chunks(self.dimensions);
+        to_js(&rows.map(|v| self.tagger.classify_vector(v, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+    }
+}
 
 fn embed_options(options: JsEmbedOptions) -> Result<EmbedOptions, Error> {
     Ok(EmbedOptions {

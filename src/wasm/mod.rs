@@ -7,11 +7,15 @@ mod convert;
 mod engine;
 #[cfg(feature = "webgpu")]
 mod gpu;
+#[cfg(feature = "engine")]
+mod vectors;
 
 use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 
 use crate::error::Error;
+#[cfg(feature = "engine")]
+use crate::error::ErrorCode;
 
 /// Puts panics on the console with their place, instead of a bare trap.
 #[wasm_bindgen(start)]
@@ -26,4 +30,16 @@ fn js_error(error: Error) -> JsValue {
     // Setting a property of an Error object that was just made cannot fail.
     let _ = Reflect::set(&js, &"code".into(), &error.code().as_str().into());
     js.into()
+}
+
+/// A whole number that JavaScript gave, or an error with it.
+#[cfg(feature = "engine")]
+fn whole(name: &str, value: Option<f64>) -> Result<Option<usize>, Error> {
+    match value {
+        None => Ok(None),
+        // Larger than any list: what is meant is "all".
+        Some(f64::INFINITY) => Ok(Some(usize::MAX)),
+        Some(n) if n >= 0.0 && n.fract() == 0.0 => Ok(Some(n as usize)),
+        Some(n) => Err(Error::new(ErrorCode::InvalidArgument, format!("{name} is {n}; it must be a whole number"))),
+    }
 }

@@ -226,6 +226,234 @@ export const suite = {
     }
   },
 
+  async 'vectors are classified as their texts are'({ pie, code }) {
+    const vectors = await pie.embed(TEXTS);
+    const tagger = await pie.tagger({ poem: ['Write a poem about rain'], sort: ['Sort these numbers: 3, 1, 2'] });
+    for (const classify of [
+      (input) => pie.classify(input, { topK: 2 }),
+      (input) => pie.classify(input, { topK: 2, level: 'kind' }),
+      (input) => tagger.classify(input),
+    ]) {
+      equal(JSON.stringify(await classify(vectors)), JSON.stringify(await classify(TEXTS)));
+      equal(JSON.stringify(await classify(await pie.embed(TEXTS[0]))), JSON.stringify(await classify(TEXTS[0])));
+    }
+    const width = pie.info().hiddenSize;
+    const many = { data: new Float32Array(600 * width).fill(0.1), dims: [600, width] };
+    equal((await pie.classify(many)).length, 600);
+    // A view into a larger buffer, as `subarray` gives it.
+    equal(JSON.stringify(await pie.classify(vectors.data.subarray(width, 2 * width))), JSON.stringify(await pie.classify(TEXTS[1])));
+    tagger.dispose();
+  },
+
+  async 'vectors that are none are refused'({ pie, code }) {
+    const width = pie.info().hiddenSize;
+    const index = pie.index();
+    for (const [vectors, expected] of [
+      [{ data: new Float32Array(width), dims: [2, width] }, 'invalid_dimensions'],
+      [{ data: new Float32Array(width), dims: [width] }, 'invalid_argument'],
+      [{ data: new Float32Array(width), dims: [1.5, width] }, 'invalid_argument'],
+      [{ data: new Float64Array(width), dims: [1, width] }, 'invalid_argument'],
+      [{ data: Array(width).fill(0), dims: [1, width] }, 'invalid_argument'],
+      [{ data: new Float32Array(), dims: [0, width] }, 'no_texts'],
+      [{ data: new Float32Array(width).fill(NaN, 7), dims: [1, width] }, 'invalid_argument'],
+    ]) {
+      for (const call of [
+        pie.classify(vectors), index.search(vectors), index.add(Array(vectors.dims[0] | 0).fill(0), vectors), pie.duplicates(vectors, { threshold: 1 }),
+      ]) {
+        equal(await code(call), expected, JSON.stringify(vectors.dims));
+      }
+    }
+    for (const call of [pie.classify(new Float32Array(width - 1)), index.search(new Float32Array(1)), index.add('a', new Float32Array(2))]) {
+      equal(await code(call), 'invalid_dimensions');
+    }
+    index.dispose();
+  },
+
+  async 'an index finds by the task'({ pie }) {
+    const index = pie.index();
+    equal((await index.search('Write a poem')).length, 0, 'of an empty index');
+    // Not waited for: what is asked for later comes later.
+    void index.add('sort', 'Sort these numbers: 3, 1, 2');
+    void index.add(['poem', 7], ['Write a poem about rain', 'Translate this sentence into French']);
+    const found = await index.search('Compose verses on autumn', 2);
+    equal(found.map(({ id }) => id)[0], 'poem');
+    equal(found.length, 2);
+    near(found[0].score, await pie.similarity('Compose verses on autumn', 'Write a poem about rain'), 1e-5);
+    equal(index.size, 3);
+    const lists = await index.search(['Say it in German', 'Put these in order: b, a'], 1);
+    equal(JSON.stringify(lists.map(([{ id }]) => id)), '[7,"sort"]');
+    equal((await index.search('Compose verses on autumn')).length, 3, 'fewer than k');
+    index.dispose();
+  },
+
+  async 'an index takes vectors, and gives the same as comparing each'({ pie }) {
+    const texts = Array.from({ length: 40 }, (_, n) => `${TEXTS[n % TEXTS.length]} ${n}`);
+    const vectors = await pie.embed(texts);
+    const [given, own] = [pie.index(), pie.index()];
+    await given.add(texts.map((_, n) => n), vectors);
+    await own.add(texts, texts);
+    const width = vectors.dims[1];
+    const row = (n) => vectors.data.subarray(n * width, (n + 1) * width);
+    for (const n of [0, 17, 39]) {
+      const cosines = texts.map((_, other) => row(n).reduce((sum, value, at) => sum + value * row(other)[at], 0));
+      const best = [...cosines.keys()].sort((a, b) => cosines[b] - cosines[a]).slice(0, 6);
+      const found = await given.search(row(n), 6);
+      for (const [rank, { id, score }] of found.entries()) {
+        near(score, cosines[best[rank]], 1e-5, 'score');
+        near(score, cosines[id], 1e-5, `score of ${id}`);
+      }
+      equal(JSON.stringify((await own.search(texts[n], 6)).map(({ score }) => score)), JSON.stringify(found.map(({ score }) => score)));
+    }
+    given.dispose();
+    own.dispose();
+  },
+
+  async 'an index replaces, removes and stays in order'({ pie, code }) {
+    const index = pie.index();
+    const best = async (query) => (await index.search(query, 1))[0]?.id;
+    await index.add(['a', 'b', 'c'], ['Write a poem about rain', 'Sort these numbers: 3, 1, 2', 'Translate this sentence']);
+    equal(await best('Compose verses on autumn'), 'a');
+    const before = best('Compose verses on autumn');
+    const removed = index.remove('a');
+    const after = best('Compose verses on autumn');
+    const again = index.remove('a');
+    equal(await before, 'a', 'asked before');
+    equal(await removed, true);
+    ok((await after) !== 'a', 'found though removed');
+    equal(await again, false);
+    equal(index.size, 2);
+    equal(await best('Put these in order: b, a'), 'b', 'the others stay');
+    equal(await best('Say it in German'), 'c', 'the others stay');
+    await index.add('b', 'Write a poem about rain');
+    equal(await best('Compose verses on autumn'), 'b', 'in its place');
+    equal(index.size, 2);
+    await Promise.all([index.remove('b'), index.remove('c')]);
+    equal(index.size, 0);
+    equal((await index.search('a')).length, 0);
+    await index.add('d', 'Translate this sentence');
+    equal(await best('Say it in German'), 'd');
+    index.dispose();
+    index.dispose();
+    equal(await code(index.search('a')), 'disposed');
+    equal(await code(index.add('a', 'a')), 'disposed');
+    equal(await code(index.remove('a')), 'disposed');
+  },
+
+  async 'what an index refuses changes nothing'({ pie, code }) {
+    const index = pie.index();
+    await index.add('a', 'Write a poem');
+    for (const [id, text, expected] of [
+      ['b', '', 'blank_text'], ['b', 7, 'invalid_argument'], [null, 'text', 'invalid_argument'], [NaN, 'text', 'invalid_argument'],
+      [['b'], 'text', 'invalid_argument'], ['b', ['text'], 'invalid_argument'], [['b'], ['x', 'y'], 'invalid_argument'],
+      [['b', {}], ['x', 'y'], 'invalid_argument'], [['b', 'c'], ['x', ' '], 'blank_text'], [[], [], 'no_texts'],
+    ]) {
+      equal(await code(index.add(id, text)), expected, JSON.stringify([id, text]));
+    }
+    equal(await code(index.add('b', 'text', { signal: AbortSignal.abort() })), 'aborted');
+    equal(await code(index.search('text', 5, { signal: AbortSignal.abort() })), 'aborted');
+    for (const k of [0, -1, 1.5, '3', null]) equal(await code(index.search('text', k)), 'invalid_argument', `k ${k}`);
+    equal(await code(index.remove({})), 'invalid_argument');
+    equal(await code(index.search('')), 'blank_text');
+    equal(index.size, 1);
+    equal((await index.search('text')).length, 1);
+    index.dispose();
+  },
+
+  async 'a pool searches one index'({ PieEmbedder }) {
+    const own = await PieEmbedder.load({ pool: 2 });
+    const index = own.index();
+    for (let round = 0; round < 4; round++) {
+      await index.add([`poem ${round}`, `sort ${round}`], [`Write a poem about rain, number ${round}`, `Sort the numbers ${round}, 1, 2`]);
+      await index.remove(`poem ${round - 1}`);
+      const lists = await index.search(Array(30).fill('Compose verses on autumn'), 1);
+      ok(lists.every(([{ id }]) => id === `poem ${round}`), `round ${round}`);
+    }
+    own.dispose();
+  },
+
+  async 'clusters, by number and by likeness'({ pie, code }) {
+    const texts = [0, 1, 2].flatMap((n) => [`Write a poem about rain ${n}`, `Sort these numbers: 3, 1, ${n}`]).concat('Write a poem about snow');
+    const { labels, clusters } = await pie.cluster(texts, { k: 2 });
+    equal(labels.join(''), '0101010');
+    equal(clusters.map(({ size }) => size).join(), '4,3');
+    for (const [label, { representative }] of clusters.entries()) equal(labels[representative], label);
+    const vectors = await pie.embed(texts);
+    equal(JSON.stringify(await pie.cluster(vectors, { k: 2 })), JSON.stringify({ labels, clusters }));
+    ok(vectors.data.length > 0, 'the vectors were taken away');
+    const within = await pie.cluster(vectors, { threshold: 0.5 });
+    equal(within.labels.join(''), '0101010');
+    equal((await pie.cluster(vectors, { threshold: 1 })).clusters.length, 7);
+    for (const options of [
+      undefined, {}, { k: 2, threshold: 0.5 }, { k: 0 }, { k: 8 }, { k: '2' }, { k: 1.5 }, { threshold: 1.1 }, { threshold: '1' }, { threshold: NaN },
+      { k: 2, seed: -1 }, { k: 2, seed: 0.5 }, { k: 2, signal: 7 }, { k: 2, onProgress: 7 },
+    ]) {
+      equal(await code(pie.cluster(texts, options)), 'invalid_argument', JSON.stringify(options));
+    }
+    equal(await code(pie.cluster([], { k: 1 })), 'no_texts');
+    equal(await code(pie.cluster('text', { k: 1 })), 'invalid_argument');
+    equal(await code(pie.cluster(['a', ' '], { k: 1 })), 'blank_text');
+  },
+
+  async 'a selection stands for all'({ pie, code }) {
+    const texts = [0, 1, 2, 3].flatMap((n) => [`Write a poem about rain ${n}`, `Sort these numbers: 3, 1, ${n}`, `Translate sentence ${n}`]);
+    const vectors = await pie.embed(texts);
+    for (const method of [undefined, 'kmeans', 'k-center', 'facility-location']) {
+      const how = method === undefined ? { count: 3 } : { count: 3, method };
+      const chosen = await pie.select(vectors, how);
+      equal(chosen.map((row) => row % 3).sort().join(), '0,1,2', method);
+      equal((await pie.select(texts, how)).join(), chosen.join(), method);
+    }
+    equal((await pie.select(texts, { count: texts.length })).length, texts.length);
+    for (const options of [{}, { count: 0 }, { count: 13 }, { count: '3' }, { count: 3, method: 'best' }, { count: 3, seed: '1' }, { count: 3, seed: 2 ** 60 }]) {
+      equal(await code(pie.select(texts, options)), 'invalid_argument', JSON.stringify(options));
+    }
+  },
+
+  async 'duplicates are named with what they repeat'({ pie, code }) {
+    const texts = ['Write a poem', 'Sort these numbers', 'write a  poem', 'Write a poem', 'Translate this'];
+    equal(JSON.stringify(await pie.duplicates(texts, { threshold: 0.99 })), '[null,null,0,0,null]');
+    equal(JSON.stringify(await pie.duplicates(await pie.embed(texts), { threshold: 0 })), '[null,0,0,0,0]');
+    for (const options of [undefined, {}, { threshold: 2 }, { threshold: null }]) {
+      equal(await code(pie.duplicates(texts, options)), 'invalid_argument', JSON.stringify(options));
+    }
+  },
+
+  async 'a map has like tasks side by side'({ pie, code }) {
+    const texts = Array.from({ length: 12 }, (_, n) => [`Write a poem about rain ${n}`, `Sort these numbers: 3, 1, ${n}`, `Translate sentence ${n}`]).flat();
+    const vectors = await pie.embed(texts);
+    const places = await pie.map(vectors, { seed: 2 });
+    equal(places.length, texts.length);
+    for (const [row, [x, y]] of places.entries()) {
+      ok(Number.isFinite(x) && Number.isFinite(y), `row ${row} lies at ${x}, ${y}`);
+      const far = places.map(([ox, oy], other) => (other === row ? Infinity : Math.hypot(x - ox, y - oy)));
+      equal(far.indexOf(Math.min(...far)) % 3, row % 3, `nearest to row ${row}`);
+    }
+    equal(JSON.stringify(await pie.map(texts, { seed: 2 })), JSON.stringify(places));
+    equal((await pie.map(Array(8).fill('Write a poem'))).length, 8);
+    equal(await code(pie.map(texts.slice(0, 7))), 'invalid_argument');
+    equal(await code(pie.map(vectors, { seed: -1 })), 'invalid_argument');
+    equal(await code(pie.map([])), 'no_texts');
+  },
+
+  async 'long work on vectors can be ended, and says how far the texts are'({ pie, PieEmbedder, code }) {
+    const steps = [];
+    await pie.cluster(Array.from({ length: 20 }, (_, n) => `Write ${n}`), { k: 2, onProgress: ({ done, total }) => steps.push(`${done}/${total}`) });
+    equal(steps.at(-1), '20/20');
+    const signal = AbortSignal.abort();
+    const vectors = await pie.embed(TEXTS);
+    for (const input of [TEXTS, vectors]) {
+      for (const call of [pie.cluster(input, { k: 2, signal }), pie.select(input, { count: 2, signal }), pie.duplicates(input, { threshold: 1, signal })]) {
+        equal(await code(call), 'aborted');
+      }
+    }
+    const own = await PieEmbedder.load();
+    const [bulk, index] = [code(own.select(Array(64).fill(TEXTS[3]), { count: 2 })), own.index()];
+    own.dispose();
+    equal(await bulk, 'disposed');
+    equal(await code(own.duplicates(vectors, { threshold: 1 })), 'disposed');
+    equal(await code(index.search('a')), 'disposed');
+  },
+
   async 'an abort ends a call before and in the middle'({ pie, code }) {
     const reason = new Error('changed my mind');
     const error = await pie.embed('a', { signal: AbortSignal.abort(reason) }).catch((error) => error);
@@ -372,7 +600,12 @@ export const suite = {
     ]) {
       equal(await code(PieEmbedder.load(options)), 'invalid_argument', JSON.stringify(options));
     }
-    equal(await code(PieEmbedder.load({ model: 'nosuchmodel' })), 'not_found');
+    for (const model of ['nosuchmodel', 'Small', '', 'pie-small']) {
+      const error = await PieEmbedder.load({ model }).catch((error) => error);
+      equal(error.code, 'not_found', model);
+      ok(error.message.includes('has small'), error.message);
+    }
+    (await PieEmbedder.load({ model: 'small' })).dispose();
     equal(await code(PieEmbedder.load({ signal: AbortSignal.abort() })), 'aborted');
   },
 

@@ -3,13 +3,15 @@ import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { serve } from '../../www/serve.mjs';
 
-const FLAGS = [
+export const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
+
+export const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync',
 ];
 
 export function launch(flags = []) {
-  return chromium.launch({ executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium', args: [...FLAGS, ...flags] });
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
 /** Starts both before a file's tests and ends them after; `here.page()` opens a fresh page with its own cache. */
@@ -37,6 +39,18 @@ export function withBrowser(flags) {
     page.on('pageerror', (error) => page.complaints.push(error.message));
     return page;
   }
+
+  /** The demo page, with what its policy refused in `violations`. */
+  here.demo = async (options) => {
+    const page = await here.page(options);
+    // Hundreds of prompts are tagged and mapped, perhaps by a machine that has other things to do.
+    page.setDefaultTimeout(90_000);
+    await page.addInitScript(() => {
+      globalThis.violations = [];
+      addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => violations.push(`${violatedDirective} ${blockedURI}`));
+    });
+    return page;
+  };
 
   /** A page of the server's origin with the package at hand and nothing loaded yet; one more of `context` shares its storage. */
   here.blank = async ({ entry = 'index.js', host = here.address, context } = {}) => {

@@ -20,6 +20,8 @@ function run(...args) {
   return stdout.trim().split('\n').map((line) => JSON.parse(line));
 }
 
+const pool = fileURLToPath(new URL('../../examples/uses/instructions.jsonl', import.meta.url));
+
 describe('wasm equals native', { skip }, () => {
   test('vectors and tags of the fixtures agree', async () => {
     const texts = (await readFile(fixture, 'utf8')).trim().split('\n').map((line) => JSON.parse(line).text);
@@ -43,6 +45,43 @@ describe('wasm equals native', { skip }, () => {
       const differing = tagged.filter(({ tasks }, index) => tasks[0].label !== own[index][0].label);
       // A text whose two best tasks are level may fall either way by rounding.
       assert.ok(differing.length <= 1, `${differing.length} of ${plain.length} tags differ: ${differing.map(({ text }) => text)}`);
+    } finally {
+      embedder.dispose();
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('the same rows are chosen, found and put together', async () => {
+    const rows = (await readFile(pool, 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
+    const texts = rows.map(({ instruction }) => instruction);
+    const folder = await mkdtemp(join(tmpdir(), 'pie-native-'));
+    const embedder = await PieEmbedder.load();
+    const written = async (name) => (await readFile(join(folder, name), 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
+    try {
+      const vectors = await embedder.embed(texts);
+      for (const method of ['kmeans', 'k-center', 'facility-location']) {
+        run('select', '--input', pool, '-n', '30', '--seed', '3', '--method', method, '-o', join(folder, `${method}.jsonl`));
+        const chosen = await embedder.select(vectors, { count: 30, seed: 3, method });
+        assert.deepEqual(chosen.map((row) => texts[row]), (await written(`${method}.jsonl`)).map(({ instruction }) => instruction), method);
+      }
+
+      run('select', '--input', pool, '-n', '30', '--dedupe', '0.9', '-o', join(folder, 'deduped.jsonl'), '--report', join(folder, 'report.json'));
+      const repeats = await embedder.duplicates(vectors, { threshold: 0.9 });
+      const report = JSON.parse(await readFile(join(folder, 'report.json'), 'utf8'));
+      assert.equal(repeats.filter((row) => row !== null).length, report.near_duplicates);
+
+      run('compress', '--input', pool, '-n', '20', '-o', join(folder, 'anchors.jsonl'));
+      const { clusters } = await embedder.cluster(vectors, { k: 20 });
+      const anchors = await written('anchors.jsonl');
+      assert.deepEqual(clusters.map(({ representative }) => texts[representative]), anchors.map(({ instruction }) => instruction));
+      for (const [label, { size }] of clusters.entries()) assert.ok(Math.abs(anchors[label].weight - size / texts.length) < 1e-6);
+
+      const index = embedder.index();
+      await index.add([...texts.keys()], vectors);
+      run('index', '--input', pool, '-o', join(folder, 'pool.index'));
+      const query = 'Write a few lines of verse about the sea';
+      const [{ demonstrations }] = run('retrieve', '--index', join(folder, 'pool.index'), '-k', '4', query);
+      assert.deepEqual((await index.search(query, 4)).map(({ id }) => texts[id]), demonstrations.map(({ instruction }) => instruction));
     } finally {
       embedder.dispose();
       await rm(folder, { recursive: true });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { withBrowser } from './browser.mjs';
 
-const EMBEDDINGS = Number(process.env.PIE_SOAK ?? 300);
+const EMBEDDINGS = Number(process.env.PIE_SOAK ?? 2000);
 
 describe('soak', () => {
   const here = withBrowser();
@@ -42,9 +42,16 @@ describe('soak', () => {
           if (index % 10 === 1) await pie.embed(' ').catch(() => {});
           if (index % 10 === 2) await pie.embed(text, { prompt: 'no slot' }).catch(() => {});
           if (index % 50 === 3) (await pie.tagger({ a: [text], b: ['x'] })).dispose();
+          if (index % 50 === 4) {
+            const own = pie.index();
+            await own.add(['a', 'b'], [text, 'x']);
+            await own.search(text);
+            own.dispose();
+          }
+          if (index % 100 === 5) await pie.cluster([text, 'Write', 'Sort'], { k: 2 });
         }
       }, count);
-      await embed(30);
+      await embed(110);
       const before = await memory();
       await embed(EMBEDDINGS);
       flat(before, await memory(), 'embedding');

@@ -184,6 +184,84 @@ describe('the worker', () => {
     assert.equal(order, 'a........a........b....ababb');
   });
 
+  test('an index outlives its worker', async () => {
+    const page = await open();
+    const found = await page.evaluate(async () => {
+      const index = pie.index();
+      await index.add(texts.map((_, n) => n), texts);
+      await index.search(texts[0]);
+      await index.remove(95);
+      const found = [];
+      for (const query of [17, 94]) {
+        workers.at(-1).terminate();
+        found.push((await index.search(texts[query], 1))[0].id);
+        await index.add('last', texts[query]);
+      }
+      return `${found} ${index.size} ${workers.length}`;
+    });
+    assert.equal(found, '17,94 96 3');
+    await left(page, 1);
+  });
+
+  test('an index that is disposed is forgotten by the worker', async () => {
+    const page = await open();
+    const bytes = await page.evaluate(async () => {
+      const vectors = { data: new Float32Array(20_000 * 384).fill(0.1), dims: [20_000, 384] };
+      const ids = Array.from({ length: 20_000 }, (_, n) => n);
+      for (let round = 0; round < 6; round++) {
+        const index = pie.index();
+        await index.add(ids, vectors);
+        await index.search('Write a poem', 1);
+        index.dispose();
+      }
+    }).then(() => page.workers()[0].evaluate(async () => (await (await import('/pkg/wasm/pie_embed_wasm.js')).default()).memory.buffer.byteLength));
+    // Of 31 MB each.
+    assert.ok(bytes < 200e6, `${bytes} bytes`);
+  });
+
+  /** Random vectors, of which every one is another's farthest: work for some seconds. */
+  const hard = (page, rows) => page.evaluate((rows) => {
+    const data = Float32Array.from({ length: rows * 384 }, (_, n) => Math.sin(n * n));
+    globalThis.vectors = { data, dims: [rows, 384] };
+  }, rows);
+
+  test('prompts do not wait for work on vectors, which has a worker of its own and leaves none', async () => {
+    const page = await open();
+    await hard(page, 2000);
+    const { order, most } = await page.evaluate(async () => {
+      const order = [];
+      const work = pie.select(vectors, { count: 200, method: 'facility-location' }).then(() => order.push('work'));
+      for (let n = 0; n < 3; n++) await pie.embed('Translate').then(() => order.push('prompt'));
+      const most = workers.length;
+      await work;
+      return { order, most };
+    });
+    assert.deepEqual([order, most], [['prompt', 'prompt', 'prompt', 'work'], 2]);
+    await left(page, 1);
+  });
+
+  test('work on vectors ends with its signal, with its worker and with the embedder, and takes turns', async () => {
+    const page = await open();
+    await hard(page, 6000);
+    const outcome = await page.evaluate(async () => {
+      const code = (promise) => promise.then(() => 'none', ({ code }) => code);
+      const stop = new AbortController();
+      const long = (options) => code(pie.select(vectors, { count: 3000, method: 'facility-location', ...options }));
+      const aborted = long({ signal: stop.signal });
+      const killed = long();
+      const rest = [long(), long(), long(), long()];
+      while (workers.length < 5) await new Promise((resolve) => setTimeout(resolve, 10));
+      const started = workers.length;
+      stop.abort();
+      workers[2].terminate();
+      const outcome = [started, await aborted, await killed];
+      pie.dispose();
+      return [...outcome, ...await Promise.all(rest)];
+    });
+    assert.deepEqual(outcome, [5, 'aborted', 'worker_failed', ...Array(4).fill('disposed')]);
+    await left(page, 0);
+  });
+
   test('the page keeps its thread to itself, and buffers are handed over', async () => {
     const page = await open();
     const { longestMs, kept } = await page.evaluate(async () => {

@@ -2,8 +2,8 @@
 
 use pie_embed_wasm::ErrorCode;
 use pie_embed_wasm::tasks::{
-    Columns, Hit, Method, Random, Vectors, anchors, coverage, diverse, divided_by_sum, estimate, mean_of_max, near_duplicates, overlap,
-    random_anchors, representatives, search, select, similar_order, spread, wasserstein,
+    Anchors, Columns, Grouping, Hit, KMeans, Method, Random, Vectors, cluster, cluster_within, coverage, diverse, divided_by_sum, estimate,
+    mean_of_max, near_duplicates, overlap, random_anchors, representatives, search, select, similar_order, spread, t_sne, wasserstein,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -34,6 +34,7 @@ fn close(ours: f64, golden: f64) -> bool {
 
 fn check(sets: &[Vectors], golden: &Compared) {
     let columns: Vec<Columns> = sets.iter().map(|set| Columns::new(set).unwrap()).collect();
+    let sets: Vec<Vectors> = sets.iter().map(|set| set.clone().normalized()).collect();
     for a in 0..sets.len() {
         for b in 0..sets.len() {
             let ours = (wasserstein(&columns[a], &columns[b]).unwrap(), mean_of_max(&sets[a], &sets[b]).unwrap());
@@ -57,6 +58,29 @@ fn data_sets_compare_as_with_scipy_and_scikit_learn() {
     assert_eq!(found, golden.nearest);
 }
 
+#[derive(Deserialize)]
+struct Compressed {
+    dimensions: usize,
+    vectors: Vec<f32>,
+    results: Vec<f64>,
+    picked: Vec<usize>,
+    estimates: Vec<f64>,
+}
+
+/// scikit-learn's Gaussian process finds the same rows, and makes the same of any results on them.
+#[test]
+fn anchors_are_those_of_a_gaussian_process() {
+    let golden: Compressed = serde_json::from_slice(&std::fs::read(fixtures().join("compress.json")).unwrap()).unwrap();
+    let vectors = Vectors::new(golden.vectors, golden.dimensions).unwrap().normalized();
+    let anchors = Anchors::pick(&vectors, golden.picked.len()).unwrap();
+    let rows: Vec<usize> = anchors.weighted(golden.picked.len()).iter().map(|anchor| anchor.row).collect();
+    assert_eq!(rows, golden.picked);
+    for (k, golden_estimate) in (1..).zip(golden.estimates) {
+        let ours = estimate(&anchors.weighted(k), &golden.results).unwrap();
+        assert!((ours - golden_estimate).abs() < 1e-5, "{k} anchors: {ours}, golden {golden_estimate}");
+    }
+}
+
 #[test]
 fn what_has_no_answer_is_refused() {
     let two = Vectors::new(vec![1.0, 0.0, 0.0, 1.0], 2).unwrap();
@@ -70,8 +94,15 @@ fn what_has_no_answer_is_refused() {
         (select(&two, Method::KCenter, 1, Some(&[1.0, 1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
         (select(&two, Method::FacilityLocation, 1, Some(&[1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
         (select(&two, Method::FacilityLocation, 1, Some(&[1.0, -1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
-        (anchors(&none, 1, 0).unwrap_err(), ErrorCode::InvalidArgument),
+        (Anchors::pick(&none, 1).unwrap_err(), ErrorCode::InvalidArgument),
+        (Anchors::pick(&two, 0).unwrap_err(), ErrorCode::InvalidArgument),
         (estimate(&[], &[1.0]).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster(&two, 0, 0).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster(&two, 3, 0).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster_within(&two, -0.1).unwrap_err(), ErrorCode::InvalidArgument),
+        (two.clone().put(0, &[1.0]).unwrap_err(), ErrorCode::InvalidDimensions),
+        (two.clone().put(3, &[1.0, 0.0]).unwrap_err(), ErrorCode::InvalidArgument),
+        (two.clone().put(0, &[1.0, f32::NAN]).unwrap_err(), ErrorCode::InvalidArgument),
         (near_duplicates(&two, &[0, 1], 1.5).unwrap_err(), ErrorCode::InvalidArgument),
         (near_duplicates(&two, &[0, 1], f32::NAN).unwrap_err(), ErrorCode::InvalidArgument),
         (diverse(&two, &[], 1, 1.1).unwrap_err(), ErrorCode::InvalidArgument),
@@ -98,7 +129,7 @@ fn every_row_of_a_pool_of_equals_can_be_chosen() {
         chosen.sort_unstable();
         assert_eq!(chosen, [0, 1, 2, 3, 4], "{method}");
     }
-    let found = anchors(&pool, 5, 7).unwrap();
+    let found = Anchors::pick(&pool, 5).unwrap().weighted(5);
     assert!((found.iter().map(|anchor| anchor.weight).sum::<f64>() - 1.0).abs() < 1e-12);
 }
 
@@ -116,6 +147,40 @@ fn large_pools_are_searched_whole() {
         let better = pool.rows().filter(|row| dot(row, queries.row(query)) > f64::from(worst) + 1e-6).count();
         assert!(better <= 6, "{better} rows stand above the last of query {query}");
     }
+}
+
+/// Of a large pool the sum runs over a part: what is chosen serves the whole as well as an exact choice out of a half does.
+#[test]
+fn facility_location_of_a_large_pool_serves_all_of_it() {
+    let mut random = Random::new(5);
+    let data = (0..20_000 * 4).map(|_| random.unit() as f32 - 0.5).collect();
+    let pool = Vectors::new(data, 4).unwrap().normalized();
+    let half = pool.pick(&(0..10_000).collect::<Vec<_>>());
+    let served = |from: &Vectors| {
+        let chosen = from.pick(&select(from, Method::FacilityLocation, 8, None, 1).unwrap());
+        coverage(&pool, &chosen, &[8]).unwrap()[0]
+    };
+    let (whole, half) = (served(&pool), served(&half));
+    assert!(whole > 0.99 * half && whole > 0.6, "{whole}, by an exact choice of half the pool {half}");
+}
+
+/// Four bundles of rows stay bundles: of each row the nearest place is that of one of its own.
+#[test]
+fn a_map_keeps_neighbours() {
+    let mut random = Random::new(5);
+    let data = (0..200).flat_map(|row| (0..16).map(move |column| (row % 4 == column) as u8)).map(|bundle| f32::from(bundle) * 2.0);
+    let data = data.map(|x| x + random.unit() as f32 - 0.5).collect();
+    let pool = Vectors::new(data, 16).unwrap().normalized();
+    let places = t_sne(&pool, 1).unwrap();
+    for (row, place) in places.iter().enumerate() {
+        let distance = |other: usize| (place[0] - places[other][0]).hypot(place[1] - places[other][1]);
+        let nearest = (0..places.len()).filter(|&other| other != row).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+        assert_eq!(nearest.map(|other| other % 4), Some(row % 4), "row {row}");
+    }
+    // More equal rows than neighbours are looked at.
+    let equal = Vectors::new([1.0, 0.0].repeat(150), 2).unwrap();
+    assert!(t_sne(&equal, 1).unwrap().iter().flatten().all(|x| x.is_finite()));
+    assert_eq!(t_sne(&pool.pick(&[0, 1, 2]), 1).unwrap_err().code(), ErrorCode::InvalidArgument);
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
@@ -143,6 +208,15 @@ fn service(pool: &Vectors, chosen: &[usize], quality: &[f64]) -> f64 {
 
 fn highest(pool: &Vectors, row: usize, others: &[usize]) -> f64 {
     others.iter().map(|&other| dot(pool.row(row), pool.row(other))).fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn sizes_fit(found: &Grouping) -> Result<(), TestCaseError> {
+    for (label, cluster) in found.clusters.iter().enumerate() {
+        prop_assert_eq!(found.labels.iter().filter(|&&other| other == label).count(), cluster.size);
+        prop_assert_eq!(found.labels[cluster.row], label);
+    }
+    prop_assert!(found.clusters.is_sorted_by(|a, b| (b.size, a.row) < (a.size, b.row)));
+    Ok(())
 }
 
 proptest! {
@@ -226,9 +300,55 @@ proptest! {
         // As many anchors as rows, equal rows in one: the estimate is the truth.
         let results: Vec<f64> = pool.rows().map(|row| f64::from(row[0])).collect();
         let truth = results.iter().sum::<f64>() / results.len() as f64;
-        prop_assert!((estimate(&anchors(&pool, pool.len(), seed).unwrap(), &results).unwrap() - truth).abs() < 1e-5);
+        prop_assert!((estimate(&Anchors::pick(&pool, pool.len()).unwrap().weighted(pool.len()), &results).unwrap() - truth).abs() < 1e-5);
         let drawn = random_anchors(pool.len(), pool.len(), &mut Random::new(seed));
         prop_assert!((estimate(&drawn, &results).unwrap() - truth).abs() < 1e-9);
+    }
+
+    #[test]
+    fn k_means_clusters_are_numbered_by_size(pool in pools(), n in 1..10_usize, seed in 0..10_u64) {
+        let n = n.min(pool.len());
+        let found = cluster(&pool, n, seed).unwrap();
+        let fit = KMeans { seed, ..KMeans::new(n) }.fit(&pool).unwrap();
+        // The fit's clusters, under other numbers.
+        for row in 0..pool.len() {
+            for other in 0..row {
+                prop_assert_eq!(fit.labels[row] == fit.labels[other], found.labels[row] == found.labels[other]);
+            }
+        }
+        prop_assert_eq!(&found.clusters, &representatives(&pool, n, seed).unwrap());
+        sizes_fit(&found)?;
+    }
+
+    #[test]
+    fn every_row_is_with_the_nearest_leader(pool in pools(), threshold in 0.0..=1.0_f32) {
+        let found = cluster_within(&pool, threshold).unwrap();
+        let leaders: Vec<usize> = found.clusters.iter().map(|cluster| cluster.row).collect();
+        for (at, &leader) in leaders.iter().enumerate() {
+            prop_assert!(at == 0 || highest(&pool, leader, &leaders[..at]) < f64::from(threshold) + 1e-5);
+        }
+        for (row, &label) in found.labels.iter().enumerate() {
+            let own = dot(pool.row(row), pool.row(leaders[label]));
+            prop_assert!(own > f64::from(threshold) - 1e-5 && own > highest(&pool, row, &leaders) - 1e-6);
+        }
+        sizes_fit(&found)?;
+    }
+
+    #[test]
+    fn rows_are_put_and_cut_off_as_in_a_list(changes in proptest::collection::vec((0..9_usize, any::<i8>(), any::<bool>()), 0..30)) {
+        let mut rows: Vec<[f32; 2]> = Vec::new();
+        let mut vectors = Vectors::new(Vec::new(), 2).unwrap();
+        for (n, value, cut) in changes {
+            let row = [f32::from(value), n as f32];
+            if cut {
+                rows.truncate(n);
+                vectors.truncate(n);
+            } else if n <= rows.len() {
+                rows.splice(n..rows.len().min(n + 1), [row]);
+                vectors.put(n, &row).unwrap();
+            }
+            prop_assert_eq!(vectors.data(), rows.concat());
+        }
     }
 
     #[test]

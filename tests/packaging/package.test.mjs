@@ -1,6 +1,7 @@
 // npm pack -> install -> run: what a stranger gets, in Node, in TypeScript and in a page that Vite or webpack builds.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,8 +16,7 @@ import { shipped } from '../e2e/files.mjs';
 const run = promisify(execFile);
 const pkg = fileURLToPath(new URL('../../pkg/', import.meta.url));
 const INSTRUCTION = 'Write a haiku about snow';
-// No model of ours and no wasm is to come near these.
-const MAX_PACKED_BYTES = 22_000_000;
+const budget = JSON.parse(await readFile(new URL('../../tools/size-budget.json', import.meta.url), 'utf8')).package;
 
 describe('the package', () => {
   let folder, packed;
@@ -45,17 +45,18 @@ describe('the package', () => {
     for (const line of sizes) t.diagnostic(line);
     const paths = packed.files.map(({ path }) => path);
     for (const path of [
-      'package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
+      'package.json', 'README.md', 'RECIPES.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
       'dist/local.js', 'dist/local.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/wasm/pie_embed_wasm.js', 'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/models/manifest.json',
       'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
     ]) {
       assert.ok(paths.includes(path), `${path} is missing`);
     }
-    const strays = paths.filter((path) => !/^(package\.json|README\.md|LICENSE[^/]*|dist\/(models\/|wasm\/)?[\w.-]+)$/.test(path));
+    const strays = paths.filter((path) => !/^(package\.json|(README|RECIPES)\.md|LICENSE[^/]*|dist\/(models\/|wasm\/)?[\w.-]+)$/.test(path));
     assert.deepEqual(strays, []);
     assert.deepEqual(paths.filter((path) => /(^|\/)\.|\.ts$/.test(path) && !path.endsWith('.d.ts')), []);
     assert.equal(packed.files.find(({ path }) => path === `dist/models/${shipped.file}`).size, shipped.bytes);
-    assert.ok(packed.size <= MAX_PACKED_BYTES, `${packed.size} bytes packed, of at most ${MAX_PACKED_BYTES}`);
+    const had = { packed: packed.size, unpacked: packed.unpackedSize, files: packed.files.length };
+    for (const [what, most] of Object.entries(budget)) assert.ok(had[what] <= most, `${what}: ${had[what]}, over its budget of ${most}`);
   });
 
   test('it depends on nothing', async () => {
@@ -80,17 +81,48 @@ pie.dispose();
     assert.equal(stderr, '');
   });
 
+  for (const [name, args] of [['deno', ['run', '--allow-read', '--allow-net=127.0.0.1']], ['bun', ['run']]]) {
+    const command = fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url));
+    const skip = existsSync(command) ? false : `${name} has no build for this machine: npm left it out`;
+    test(`${name} tags an instruction`, { skip }, async () => {
+      const root = await project(`in-${name}`, {
+        'tag.js': `import { PieEmbedder } from 'pie-embed-wasm';
+const pie = await PieEmbedder.load();
+const index = pie.index();
+await index.add(['poem', 'sort'], ['Write a poem about rain', 'Sort these numbers']);
+const [[best], [found]] = [await pie.classify(${JSON.stringify(INSTRUCTION)}), await index.search('Compose verses')];
+console.log(JSON.stringify({ label: best.label, id: found.id, rows: await pie.select(['a', 'b', 'c'], { count: 3 }) }));
+pie.dispose();
+`,
+      });
+      const { stdout } = await run(command, [...args, 'tag.js'], { cwd: root });
+      const { label, id, rows } = JSON.parse(stdout);
+      assert.match(label, /haiku|poem/);
+      assert.deepEqual([id, rows.sort().join()], ['poem', '0,1,2']);
+    });
+  }
+
   test('its types hold in a strict TypeScript project, as a bundler and as Node resolve it', async () => {
     const root = await project('in-typescript', {
       'main.ts': `import { PieEmbedder as LocalEmbedder } from 'pie-embed-wasm/local';
 import { PieEmbedder as NodeEmbedder } from 'pie-embed-wasm/node';
 import { PieEmbedder as WorkerEmbedder } from 'pie-embed-wasm/worker';
-import { PieEmbedder, PieError, type Classification, type Embedder, type Embeddings, type ErrorCode } from 'pie-embed-wasm';
+import { PieEmbedder, PieError, type Classification, type Clusters, type Embedder, type Embeddings, type ErrorCode, type Index, type IndexHit } from 'pie-embed-wasm';
 const pie: Embedder = await PieEmbedder.load({ onProgress: ({ loaded, total }) => console.log(loaded / total), taxonomy: null });
 const one: Float32Array = await pie.embed('a', { dimensions: 64 });
 const many: Embeddings = await pie.embed(['a', 'b'] as const, { prompt: 'none' });
 const tags: Classification[] = await pie.classify('a', { topK: 3, level: 'task' });
 const lists: Classification[][] = await pie.classify(['a']);
+const again: [Classification[], Classification[][]] = [await pie.classify(one), await pie.classify(many, { level: 'kind' })];
+const index: Index = pie.index();
+await index.add('a', 'text');
+await index.add([1, 2], many, { signal: AbortSignal.timeout(1000) });
+const hits: IndexHit[] = await index.search(one, 3);
+const removed: boolean = await index.remove(1);
+const { labels, clusters }: Clusters = await pie.cluster(many, { k: 2, seed: 7 });
+const rows: number[] = await pie.select(['a', 'b'], { count: 1, method: 'k-center' });
+const repeats: (number | null)[] = await pie.duplicates(many, { threshold: 0.99 });
+const places: [number, number][] = await pie.map({ data: new Float32Array(8 * 384), dims: [8, 384] });
 const tagger = await pie.tagger({ a: ['b'] });
 const own: Classification[] = await tagger.classify('a');
 const code: ErrorCode = new PieError('disposed', '').code;
@@ -98,15 +130,34 @@ const twins: Embedder[] = [await LocalEmbedder.load(), await NodeEmbedder.load()
 await tagger.classify(['a'], { onProgress: ({ done, total }) => console.log(done / total), signal: AbortSignal.timeout(1000) });
 // @ts-expect-error a level that does not exist
 await pie.classify('a', { level: 'verb' });
+// @ts-expect-error neither a number of clusters nor a threshold
+await pie.cluster(['a']);
+// @ts-expect-error a method that does not exist
+await pie.select(['a'], { count: 1, method: 'best' });
 // @ts-expect-error a number is no text
 await pie.embed(7);
-export { one, many, tags, lists, own, code, twins };
+export { one, many, tags, lists, again, hits, removed, labels, clusters, rows, repeats, places, own, code, twins };
 `,
     });
     const tsc = join(pkg, 'node_modules/.bin/tsc');
     for (const [module, resolution] of [['ESNext', 'bundler'], ['NodeNext', 'nodenext']]) {
       await run(tsc, ['--noEmit', '--strict', '--target', 'ES2022', '--lib', 'ES2022,DOM', '--types', '', '--module', module, '--moduleResolution', resolution, 'main.ts'], { cwd: root })
         .catch(({ stdout }) => assert.fail(`${resolution}: ${stdout}`));
+    }
+  });
+
+  test('the recipes compile, and print what they say', async (t) => {
+    const text = await readFile(join(pkg, 'RECIPES.md'), 'utf8');
+    const recipes = [...text.matchAll(/```ts\n(.*?)```\n\n```text\n(.*?)```/gs)];
+    assert.equal(recipes.length, text.match(/```ts/g).length, 'every recipe says what it prints');
+    const root = await project('recipes', Object.fromEntries(recipes.map(([, code], n) => [`recipe-${n}.ts`, code])));
+    const names = recipes.map((_, n) => `recipe-${n}`);
+    await run(join(pkg, 'node_modules/.bin/tsc'), [
+      '--strict', '--noUncheckedIndexedAccess', '--target', 'ES2022', '--module', 'NodeNext', '--moduleResolution', 'nodenext',
+      '--typeRoots', join(pkg, 'node_modules/@types'), '--types', 'node', ...names.map((name) => `${name}.ts`),
+    ], { cwd: root }).catch(({ stdout }) => assert.fail(stdout));
+    for (const [n, [, , said]] of recipes.entries()) {
+      await t.test(names[n], async () => assert.equal((await run(process.execPath, [`${names[n]}.js`], { cwd: root })).stdout, said));
     }
   });
 
@@ -154,6 +205,17 @@ document.querySelector('output').value = best.label;
       const server = await vite.createServer({ root, configFile: false, logLevel: 'error', server: { host: '127.0.0.1', port: 0 } });
       await tags(await server.listen());
     });
+
+    for (const headers of [{}, { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }]) {
+      test(`an import map is enough${headers['cross-origin-embedder-policy'] ? ', isolated too' : ''}`, async () => {
+        const map = { imports: { 'pie-embed-wasm': '/node_modules/pie-embed-wasm/dist/index.js' } };
+        const name = `in-modules${headers['cross-origin-embedder-policy'] ? '-isolated' : ''}`;
+        const root = await project(name, { ...files, 'index.html': `<script type="importmap">${JSON.stringify(map)}</script>${files['index.html']}` });
+        await tags(await vite.preview({
+          root, configFile: false, logLevel: 'error', build: { outDir: '.' }, preview: { host: '127.0.0.1', port: 0, headers },
+        }));
+      });
+    }
 
     test('webpack builds it without a warning', async () => {
       const root = await project('in-webpack', files);

@@ -10,6 +10,7 @@ use pie_embed_wasm::ieb::{
     ModelEncoder, PairSet, ParaphraseSet, Score, TaskSet, TextEncoder, TfIdf, Vectors, clustering_scores, disturbance_scores, map,
     paraphrase_scores, similarity_scores,
 };
+use pie_embed_wasm::tasks::{MIN_ROWS, t_sne};
 use pie_embed_wasm::{EmbedOptions, Error, Prompt, Result};
 use serde_json::{Value, json};
 
@@ -311,14 +312,14 @@ fn write_report(folder: &Path, tests: &[Test], names: &[&str], outcomes: &[Vec<O
     let mut files = vec![(folder.join("eval.json"), to_json(report)?)];
     for (test, row) in tests.iter().zip(outcomes) {
         let Some((texts, labels, tasks)) = test.labelled() else { continue };
-        if texts.len() < map::MIN_ROWS {
-            eprintln!("note: {}: {} rows make no map ({} do)", test.path.display(), texts.len(), map::MIN_ROWS);
+        if texts.len() < MIN_ROWS {
+            eprintln!("note: {}: {} rows make no map ({} do)", test.path.display(), texts.len(), MIN_ROWS);
             continue;
         }
         let maps = row
             .iter()
             .filter_map(|outcome| outcome.vectors.as_ref())
-            .map(|vectors| map::t_sne(vectors, seed))
+            .map(|vectors| t_sne(&vectors.clone().normalized(), seed))
             .collect::<Result<Vec<_>>>()?;
         let panels: Vec<map::Panel<'_>> = names.iter().zip(&maps).map(|(title, points)| map::Panel { title, points }).collect();
         let stem = test.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

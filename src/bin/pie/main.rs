@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bars;
+mod cache;
 mod card;
 mod chart;
 mod compress;
@@ -19,6 +21,7 @@ mod ieb;
 mod index;
 mod info;
 mod input;
+mod json;
 mod label;
 mod manifest;
 mod model;
@@ -26,6 +29,7 @@ mod output;
 mod phrasebook;
 mod progress;
 mod prune;
+mod reader;
 mod reliability;
 mod retrieve;
 mod select;

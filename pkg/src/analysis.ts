@@ -1,0 +1,28 @@
+import { fromEngine } from './error.js';
+import type { Clusters, SelectOptions, Vectors } from './types.js';
+import * as wasm from './wasm/pie_embed_wasm.js';
+
+/** Work on vectors that needs no model, as plain data: it may take long, and travels to a worker of its own. */
+export type Analysis = { vectors: Vectors } & (
+  | { method: 'cluster'; options: { k: number | undefined; threshold: number | undefined; seed: number } }
+  | { method: 'select'; options: { count: number; method: NonNullable<SelectOptions['method']>; seed: number } }
+  | { method: 'duplicates'; options: { threshold: number } }
+  | { method: 'map'; options: { seed: number } }
+);
+
+/** What each kind of work comes to. */
+export interface Findings {
+  cluster: Clusters;
+  select: number[];
+  duplicates: (number | null)[];
+  map: [x: number, y: number][];
+}
+
+/** Does the work, on this thread and in one go; the wasm must be set up. */
+export function analyse({ method, vectors, options }: Analysis): unknown {
+  try {
+    return wasm[method](vectors.data, vectors.dims[1], options);
+  } catch (error) {
+    throw fromEngine(error);
+  }
+}
