@@ -25,7 +25,7 @@ stage_rust() {
   cargo test --release --features cli
 }
 
-# The GPU's part on Mesa's software adapter; the page's side of it, on Chromium's, is in the npm stage.
+# The GPU's part on Mesa's software adapter.
 stage_webgpu() {
   ensure_software_gpu
   PIE_WEBGPU_REQUIRED=1 cargo test --release --features cli --lib --test native webgpu::

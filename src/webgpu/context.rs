@@ -229,6 +229,12 @@ impl Context {
     /// # Errors
     /// [`ErrorCode::GpuFailed`] where the device was lost, ran out of memory or refused a command.
     pub(super) async fn read(&self, staging: &Buffer, numbers: usize) -> Result<Vec<f32>> {
+        // Asked to map while it works, Chromium may look again only after seconds.
+        let (sender, receiver) = oneshot::channel();
+        self.queue.on_submitted_work_done(move || _ = sender.send(()));
+        self.wait()?;
+        // Where the device is lost, the mapping says so.
+        let _ = receiver.await;
         let slice = staging.slice(..(numbers * size_of::<f32>()) as u64);
         let (sender, receiver) = oneshot::channel();
         slice.map_async(wgpu::MapMode::Read, move |result| _ = sender.send(result));

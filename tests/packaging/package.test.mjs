@@ -47,11 +47,12 @@ describe('the package', () => {
     for (const path of [
       'package.json', 'README.md', 'RECIPES.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
       'dist/local.js', 'dist/local.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/wasm/pie_embed_wasm.js', 'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/models/manifest.json',
+      'dist/gpu-worker.js', 'dist/wasm-gpu/pie_embed_wasm_gpu.js', 'dist/wasm-gpu/pie_embed_wasm_gpu_bg.wasm',
       'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
     ]) {
       assert.ok(paths.includes(path), `${path} is missing`);
     }
-    const strays = paths.filter((path) => !/^(package\.json|(README|RECIPES)\.md|LICENSE[^/]*|dist\/(models\/|wasm\/)?[\w.-]+)$/.test(path));
+    const strays = paths.filter((path) => !/^(package\.json|(README|RECIPES)\.md|LICENSE[^/]*|dist\/(models\/|wasm\/|wasm-gpu\/)?[\w.-]+)$/.test(path));
     assert.deepEqual(strays, []);
     assert.deepEqual(paths.filter((path) => /(^|\/)\.|\.ts$/.test(path) && !path.endsWith('.d.ts')), []);
     assert.equal(packed.files.find(({ path }) => path === `dist/models/${shipped.file}`).size, shipped.bytes);
