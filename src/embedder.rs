@@ -1,16 +1,13 @@
 //! Text to vectors: the one public workflow.
 
+use crate::backend::{Backend, Cpu};
 use crate::config::{EncoderConfig, Pooling};
-use crate::encoder::{Arithmetic, Encoder, Scratch, TokenBatch};
+use crate::encoder::{Arithmetic, Output, read_config, read_pooling};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, keys};
-use crate::kernels::l2_normalize;
 use crate::prompt::Prompt;
 use crate::tokenizer::{Tokenizer, Tokens, Vocabulary};
 
-/// Texts go through the encoder in batches of about this many tokens: more do not make a product faster, and the buffers of fewer
-/// stay in the second-level cache.
-const BATCH_TOKENS: usize = 256;
 /// `[CLS]`, one piece, `[SEP]`.
 const MIN_TOKENS: usize = 3;
 
@@ -66,7 +63,9 @@ impl Embeddings {
 /// ```
 pub struct Embedder {
     tokenizer: Tokenizer,
-    encoder: Encoder,
+    config: EncoderConfig,
+    pooling: Pooling,
+    backend: Box<dyn Backend>,
     info: ModelInfo,
 }
 
@@ -96,11 +95,19 @@ impl Embedder {
     /// # Errors
     /// As [`from_bytes`](Self::from_bytes).
     pub fn from_bytes_with(bytes: &[u8], arithmetic: Arithmetic) -> Result<Self> {
+        Self::from_bytes_on(bytes, |gguf| Ok(Box::new(Cpu::from_gguf(gguf, arithmetic)?)))
+    }
+
+    /// [`from_bytes`](Self::from_bytes) with the back end that `load` makes of the file.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes), and those of `load`.
+    pub fn from_bytes_on(bytes: &[u8], load: impl FnOnce(&Gguf<'_>) -> Result<Box<dyn Backend>>) -> Result<Self> {
         let gguf = Gguf::parse(bytes)?;
-        let encoder = Encoder::from_gguf(&gguf, arithmetic)?;
+        let (config, pooling, backend) = (read_config(&gguf)?, read_pooling(&gguf)?, load(&gguf)?);
         let tokenizer = Tokenizer::new(Vocabulary::from_gguf(&gguf)?)?;
         let text = |key: &str| if gguf.get(key).is_some() { gguf.string(key).map(str::to_owned) } else { Ok(String::new()) };
-        let positions = encoder.config().max_position_embeddings;
+        let positions = config.max_position_embeddings;
         let max_tokens = if gguf.get(keys::PIE_MAX_TOKENS).is_some() { gguf.size(keys::PIE_MAX_TOKENS)? } else { positions };
         if !(MIN_TOKENS..=positions).contains(&max_tokens) {
             let message = format!("{} is {max_tokens}; it must lie in {MIN_TOKENS}..={positions}", keys::PIE_MAX_TOKENS);
@@ -118,17 +125,22 @@ impl Embedder {
             max_tokens,
             bytes: bytes.len(),
         };
-        Ok(Self { tokenizer, encoder, info })
+        Ok(Self { tokenizer, config, pooling, backend, info })
     }
 
     /// The model's shape.
     pub const fn config(&self) -> &EncoderConfig {
-        self.encoder.config()
+        &self.config
     }
 
     /// How token states become one vector.
     pub const fn pooling(&self) -> Pooling {
-        self.encoder.pooling()
+        self.pooling
+    }
+
+    /// What it runs on, for people.
+    pub fn device(&self) -> String {
+        self.backend.device()
     }
 
     /// What the model file says of itself.
@@ -182,7 +194,8 @@ impl Embedder {
         }
         let dimensions = self.dimensions(options)?;
         let tokens = self.tokenize_all(texts, options)?;
-        let data = self.encode_all(&tokens, dimensions)?;
+        let ids: Vec<&[u32]> = tokens.iter().map(|t| t.input_ids.as_slice()).collect();
+        let data = self.backend.encode(&ids, Output { dimensions, normalize: self.info.normalize })?;
         Ok(Embeddings {
             data,
             dimensions,
@@ -209,70 +222,4 @@ impl Embedder {
             .map(|(n, text)| self.tokenize(text.as_ref(), options).map_err(|e| e.context(format!("text {n}"))))
             .collect()
     }
-
-    #[cfg(feature = "parallel")]
-    fn encode_all(&self, tokens: &[Tokens], dimensions: usize) -> Result<Vec<f32>> {
-        use rayon::prelude::*;
-        let rows: Vec<Vec<f32>> = batches(tokens)
-            .par_iter()
-            .map_init(Buffers::default, |buffers, batch| self.encode_batch(batch, dimensions, buffers).map(<[f32]>::to_vec))
-            .collect::<Result<_>>()?;
-        Ok(rows.concat())
-    }
-
-    #[cfg(not(feature = "parallel"))]
-    fn encode_all(&self, tokens: &[Tokens], dimensions: usize) -> Result<Vec<f32>> {
-        let mut data = Vec::with_capacity(tokens.len() * dimensions);
-        let mut buffers = Buffers::default();
-        for batch in batches(tokens) {
-            data.extend_from_slice(self.encode_batch(batch, dimensions, &mut buffers)?);
-        }
-        Ok(data)
-    }
-
-    fn encode_batch<'b>(&self, tokens: &[Tokens], dimensions: usize, buffers: &'b mut Buffers) -> Result<&'b [f32]> {
-        let Buffers { batch, scratch, pooled } = buffers;
-        batch.clear();
-        tokens.iter().for_each(|t| batch.push(&t.input_ids));
-        self.encoder.forward(batch, scratch, pooled)?;
-        let hidden = self.config().hidden_size;
-        if dimensions < hidden {
-            for row in 0..tokens.len() {
-                pooled.copy_within(row * hidden..row * hidden + dimensions, row * dimensions);
-            }
-            pooled.truncate(tokens.len() * dimensions);
-        }
-        if let Some(at) = pooled.iter().position(|x| !x.is_finite()) {
-            let message = format!("the vector of a text holds {} at dimension {}: the weights overflow", pooled[at], at % dimensions);
-            return Err(Error::new(ErrorCode::ModelCorrupt, message));
-        }
-        if self.info.normalize {
-            pooled.chunks_exact_mut(dimensions).for_each(l2_normalize);
-        }
-        Ok(pooled)
-    }
-}
-
-#[derive(Default)]
-struct Buffers {
-    batch: TokenBatch,
-    scratch: Scratch,
-    pooled: Vec<f32>,
-}
-
-/// Splits texts, in order, into batches of at most [`BATCH_TOKENS`] tokens (a longer text is alone in its batch).
-fn batches(tokens: &[Tokens]) -> Vec<&[Tokens]> {
-    let mut batches = Vec::new();
-    let mut rest = tokens;
-    while !rest.is_empty() {
-        let mut total = 0;
-        let fitting = rest.iter().take_while(|t| {
-            total += t.input_ids.len();
-            total <= BATCH_TOKENS
-        });
-        let (batch, tail) = rest.split_at(fitting.count().max(1));
-        batches.push(batch);
-        rest = tail;
-    }
-    batches
 }

@@ -38,6 +38,10 @@ pub enum ErrorCode {
     NonFinite,
     /// The operation was interrupted.
     Interrupted,
+    /// There is no GPU that WebGPU reaches, or none that can hold the model.
+    NoWebgpu,
+    /// The GPU was lost, ran out of memory or refused a command.
+    GpuFailed,
     /// A fault of this library.
     Internal,
 }
@@ -62,6 +66,8 @@ impl ErrorCode {
             Self::Io => "io",
             Self::NonFinite => "non_finite",
             Self::Interrupted => "interrupted",
+            Self::NoWebgpu => "no_webgpu",
+            Self::GpuFailed => "gpu_failed",
             Self::Internal => "internal",
         }
     }

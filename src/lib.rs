@@ -12,6 +12,7 @@
 //! | `eval` | 2-D maps of vectors, drawn as SVG |
 //! | `label` | labels of raw instructions, `verb\|noun`, by a part-of-speech tagger and a fitted picker |
 //! | `train` | contrastive training on candle (`cuda`: on an NVIDIA GPU) |
+//! | `webgpu` | the encoder on the GPU: WebGPU in the browser, Vulkan or Metal natively |
 //! | `cli` | the `pie` program, with all of the above but `cuda` |
 //!
 //! ```no_run
@@ -32,6 +33,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod backend;
 #[cfg(feature = "convert")]
 pub mod checkpoint;
 pub mod config;
@@ -51,6 +53,8 @@ mod tokenizer;
 pub mod train;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
+#[cfg(feature = "webgpu")]
+pub mod webgpu;
 
 pub use digest::sha256_hex;
 pub use embedder::{EmbedOptions, Embedder, Embeddings, ModelInfo};

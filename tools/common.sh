@@ -30,6 +30,10 @@ apt_command() {
   for command in $1; do command -v "$command" >/dev/null || missing=1; done
   [ -n "$missing" ] || return 0
   shift
+  apt_install "$@"
+}
+
+apt_install() {
   say "installing $* (apt-get)"
   [ "$(id -u)" = 0 ] || die "$* must be installed by root: run 'apt-get install -y $*', then run this again."
   { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"; } >&2 ||

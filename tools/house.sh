@@ -23,18 +23,19 @@ search() {
 files() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do [ ! -f "$file" ] || echo "$file"; done; }
 
 # only_in PLACES PATTERN SENTENCE: the pattern is found in src/ in those places alone.
-only_in() { { files 'src/*.rs' | grep -vE "^src/($1)/" || true; } | search "$2" >"$found"; rule "$3" <"$found"; }
+only_in() { { files 'src/*.rs' | grep -vE "^src/($1)(/|$)" || true; } | search "$2" >"$found"; rule "$3" <"$found"; }
 
 found=$(mktemp)
 trap 'rm -f "$found"' EXIT
 
-only_in 'wasm' '\b(wasm_bindgen|js_sys|web_sys|serde_wasm_bindgen)\b' 'the browser stays in src/wasm/'
+only_in 'wasm|webgpu' '\b(wasm_bindgen|js_sys|web_sys|serde_wasm_bindgen)\b' 'the browser stays in src/wasm/ and src/webgpu/'
 only_in 'train|gguf' '\bcandle_(core|nn|transformers)\b' 'candle stays in src/train/ and src/gguf/'
+only_in 'webgpu' '\bwgpu(::|;)' 'wgpu stays in src/webgpu/'
 only_in 'bin' '\b(clap|indicatif|ctrlc|signal_hook)(::|;)' 'the command line stays in src/bin/'
-only_in 'kernels' '\bunsafe\b' 'unsafe stays in src/kernels/'
+only_in 'kernels|webgpu/context\.rs' '\bunsafe\b' 'unsafe stays in src/kernels/, and where trusted shaders are compiled'
 
 # Who may import whom: a file uses its own layer and those before it; error.rs and config.rs are everyone's.
-layers=(kernels prompt gguf tokenizer encoder embedder tasks ieb train wasm)
+layers=(kernels prompt gguf tokenizer encoder webgpu backend embedder tasks ieb train wasm)
 for index in "${!layers[@]}"; do
   layer=${layers[index]} above=$(IFS='|' && echo "${layers[*]:index+1}")
   [ -n "$above" ] || continue

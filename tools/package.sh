@@ -2,6 +2,7 @@
 # The npm package: cargo -> wasm-bindgen -> wasm-opt -> tsc, then the shipped model beside it. And the demo page, made of it.
 
 WASM_DIR=$ROOT/pkg/dist/wasm
+GPU_WASM_DIR=$ROOT/pkg/dist/wasm-gpu
 WASM_OPT_FLAGS=(-O3 --enable-simd --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
   --enable-mutable-globals --enable-reference-types --enable-multivalue --strip-debug --strip-producers)
 
@@ -17,7 +18,7 @@ package() {
   touch "$start"
   npm --prefix pkg run --silent build || die "pkg/ did not compile: mend what tsc names above."
   # What a source of an earlier build left behind would be shipped; and a .gitignore here hides the wasm from npm pack.
-  find pkg/dist -path pkg/dist/wasm -prune -o -path pkg/dist/models -prune -o -type f ! -newer "$start" -exec rm {} +
+  find pkg/dist -path 'pkg/dist/wasm*' -prune -o -path pkg/dist/models -prune -o -type f ! -newer "$start" -exec rm {} +
   find pkg/dist -name .gitignore -delete
   node tools/sizes.mjs
 }
@@ -30,30 +31,38 @@ demo() {
 }
 
 package_wasm() {
-  local built=$CARGO_TARGET_DIR/$WASM_TARGET/wasm/pie_embed_wasm.wasm
-  local stamp=$CARGO_TARGET_DIR/wasm-package.sha256 inputs
   say "building the engine for $WASM_TARGET"
-  cargo build --lib --target "$WASM_TARGET" --profile wasm
+  package_wasm_file pie_embed_wasm "$WASM_DIR"
+  say "building the GPU's encoder for $WASM_TARGET"
+  package_wasm_file pie_embed_wasm_gpu "$GPU_WASM_DIR" --no-default-features --features webgpu
+}
+
+# package_wasm_file NAME FOLDER CARGO-FLAG…
+package_wasm_file() {
+  local name=$1 dir=$2 built=$CARGO_TARGET_DIR/$WASM_TARGET/wasm/pie_embed_wasm.wasm
+  local stamp=$CARGO_TARGET_DIR/wasm-package-$1.sha256 inputs
+  shift 2
+  cargo build --lib --target "$WASM_TARGET" --profile wasm "$@"
 
   inputs=$({
     cat "$built" pkg/node_modules/binaryen/package.json
     wasm-bindgen --version
     printf '%s\n' "${WASM_OPT_FLAGS[@]}"
   } | sha256sum)
-  if [ -f "$WASM_DIR/pie_embed_wasm_bg.wasm" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ]; then
-    say 'the engine is unchanged'
+  if [ -f "$dir/${name}_bg.wasm" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ]; then
+    say "$name is unchanged"
     return
   fi
   # Written beside and renamed, so that nobody meets a half-made package.
-  local part=$WASM_DIR.part
+  local part=$dir.part
   rm -rf "$part" "$stamp"
   mkdir -p "$part"
-  wasm-bindgen "$built" --target web --out-dir "$part"
+  wasm-bindgen "$built" --target web --out-name "$name" --out-dir "$part"
   say 'wasm-opt -O3'
-  "$WASM_OPT" "${WASM_OPT_FLAGS[@]}" "$part/pie_embed_wasm_bg.wasm" -o "$part/optimised.wasm" ||
-    die "wasm-opt refused the engine: if it names a feature, add it to WASM_OPT_FLAGS in tools/package.sh."
-  mv "$part/optimised.wasm" "$part/pie_embed_wasm_bg.wasm"
-  rm -rf "$WASM_DIR"
-  mv "$part" "$WASM_DIR"
+  "$WASM_OPT" "${WASM_OPT_FLAGS[@]}" "$part/${name}_bg.wasm" -o "$part/optimised.wasm" ||
+    die "wasm-opt refused $name: if it names a feature, add it to WASM_OPT_FLAGS in tools/package.sh."
+  mv "$part/optimised.wasm" "$part/${name}_bg.wasm"
+  rm -rf "$dir"
+  mv "$part" "$dir"
   printf '%s\n' "$inputs" >"$stamp"
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./build.sh test: one stage after another, all of them even when one fails, with minutes per stage at the end.
 
-STAGES=(fmt house clippy rust cli wasm-node wasm-scalar wasm-browser package npm publish)
+STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser package npm publish)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
 FULL_STAGES=(bench soak cuda)
 
@@ -23,6 +23,12 @@ stage_clippy() {
 stage_rust() {
   ensure_checkpoint
   cargo test --release --features cli
+}
+
+# The GPU's part on Mesa's software adapter; the page's side of it, on Chromium's, is in the npm stage.
+stage_webgpu() {
+  ensure_software_gpu
+  PIE_WEBGPU_REQUIRED=1 cargo test --release --features cli --lib --test native webgpu::
 }
 
 stage_wasm_node() { wasm_tests --node; }

@@ -123,6 +123,16 @@ ensure_browser() {
   export CHROMIUM_PATH
 }
 
+# Mesa's Vulkan on the CPU, which alone is used then.
+ensure_software_gpu() {
+  local icd=(/usr/share/vulkan/icd.d/lvp_icd*.json)
+  if [ ! -e "${icd[0]}" ] || ! ldconfig -p | grep -q libvulkan.so.1; then
+    apt_install libvulkan1 mesa-vulkan-drivers
+    icd=(/usr/share/vulkan/icd.d/lvp_icd*.json)
+  fi
+  export VK_ICD_FILENAMES=${icd[0]}
+}
+
 ensure_firefox() {
   apt_command firefox-esr firefox-esr
   FIREFOX_PATH=$(command -v firefox-esr)

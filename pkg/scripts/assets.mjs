@@ -5,15 +5,20 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 
 const root = new URL('../', import.meta.url);
 const wasmFile = 'pie_embed_wasm_bg.wasm';
+const gpuWasmFile = 'pie_embed_wasm_gpu_bg.wasm';
 
 const manifest = JSON.parse(await readFile(new URL('../models/manifest.json', root), 'utf8'));
 const model = manifest.models.find(({ name }) => name === manifest.default);
 if (!model) {
   throw new Error(`models/manifest.json: its default "${manifest.default}" is not among its models`);
 }
-const wasm = await readFile(new URL(`dist/wasm/${wasmFile}`, root)).catch(() => {
-  throw new Error(`pkg/dist/wasm/${wasmFile} is missing: build it first with ./build.sh pkg`);
-});
+const read = (path) =>
+  readFile(new URL(`dist/${path}`, root)).catch(() => {
+    throw new Error(`pkg/dist/${path} is missing: build it first with ./build.sh pkg`);
+  });
+const asset = (file, bytes) => ({ file, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') });
+const wasm = asset(wasmFile, await read(`wasm/${wasmFile}`));
+const gpuWasm = asset(gpuWasmFile, await read(`wasm-gpu/${gpuWasmFile}`));
 
 // What an earlier build compiled would be packed too, also where its source is gone.
 for (const entry of await readdir(new URL('dist/', root), { withFileTypes: true })) {
@@ -30,7 +35,8 @@ const source = (folder, { file, bytes, sha256 }) =>
 await writeFile(
   new URL('dist/assets.js', root),
   `// Made by scripts/assets.mjs from models/manifest.json.
-export const wasm = ${source('wasm', { file: wasmFile, bytes: wasm.length, sha256: createHash('sha256').update(wasm).digest('hex') })};
+export const wasm = ${source('wasm', wasm)};
+export const gpuWasm = ${source('wasm-gpu', gpuWasm)};
 export const defaultModel = '${name}';
 export const models = {
   '${name}': {
@@ -45,6 +51,7 @@ await writeFile(
   new URL('dist/assets.d.ts', root),
   `export interface Asset { readonly file: string; readonly bytes: number; readonly sha256: string; readonly url: () => URL }
 export declare const wasm: Asset;
+export declare const gpuWasm: Asset;
 export declare const defaultModel: string;
 export declare const models: Readonly<Record<string, { readonly model: Asset; readonly taxonomy: Asset | null }>>;
 `,

@@ -8,7 +8,7 @@ const dist = new URL('../dist/', import.meta.url);
 
 const { metafile } = await build({
   absWorkingDir: fileURLToPath(dist),
-  entryPoints: ['index', 'local', 'node', 'remote', 'worker'].map((name) => `${name}.js`),
+  entryPoints: ['index', 'local', 'node', 'remote', 'worker', 'gpu-worker'].map((name) => `${name}.js`),
   outdir: '.',
   allowOverwrite: true,
   bundle: true,
@@ -16,7 +16,7 @@ const { metafile } = await build({
   chunkNames: 'shared-[hash]',
   format: 'esm',
   target: 'es2022',
-  external: ['./wasm/*', 'node:*'],
+  external: ['./wasm/*', './wasm-gpu/*', 'node:*'],
   metafile: true,
 });
 

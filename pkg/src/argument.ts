@@ -90,6 +90,12 @@ export function checkPool(value: unknown): number {
   throw invalid('pool', `a whole number from 1 to ${MAX_POOL}`, value);
 }
 
+export function checkDevice(value: unknown): 'auto' | 'wasm' | 'webgpu' {
+  if (value === undefined) return 'wasm';
+  if (value === 'auto' || value === 'wasm' || value === 'webgpu') return value;
+  throw invalid('device', "'auto', 'wasm' or 'webgpu'", value);
+}
+
 export function checkDimensions(value: unknown): number | undefined {
   if (value === undefined || (Number.isInteger(value) && (value as number) > 0)) return value as number | undefined;
   throw typeof value === 'number'

@@ -1,13 +1,14 @@
 import type { Analysis } from './analysis.js';
-import type { Call } from './call.js';
+import { type Call, lengthOf } from './call.js';
+import { TEXTS_AT_ONCE } from './embedder.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
-import { load } from './load.js';
+import { load, type Wish } from './load.js';
 import type { Platform } from './platform.js';
-import { type Job, Queue } from './queue.js';
+import { type Job, type Piece, Queue } from './queue.js';
 import type { Runner } from './runner.js';
 import { Thread } from './thread.js';
-import type { LoadOptions, ModelInfo } from './types.js';
+import type { Embeddings, LoadOptions, ModelInfo } from './types.js';
 
 const crews = new Set<Crew>();
 
@@ -17,58 +18,74 @@ const analyses = new Set<Promise<unknown>>();
 
 /** Loads an engine into workers; loads of the same files share them. */
 export function loadInWorkers(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, (pool, signal) => {
+  return load(options, platform, (wish, signal) => {
     // Its script comes while the files do, unless there are workers that may serve.
-    let first = crews.size === 0 ? Thread.create() : undefined;
+    let first = crews.size === 0 && wish.device !== 'webgpu' ? Thread.create() : undefined;
     signal.addEventListener('abort', () => first?.stop());
     return (files) => {
-      let crew = [...crews].find((crew) => crew.has(files, pool));
+      let crew = [...crews].find((crew) => crew.has(files, wish));
       if (crew) first?.stop();
-      else crew = new Crew(files, pool, first);
+      else crew = new Crew(files, wish, first);
       first = undefined;
-      return crew.join(signal);
+      return crew.join(signal, wish.onFallback);
     };
   });
 }
 
+// What the GPU is given in one go: so many pieces of a list.
+const GPU_PIECES = 64;
+
 /** Workers that have the same files, and the queue they work off; gone with the last one who joined. */
 class Crew {
   readonly #files: EngineFiles;
+  readonly #device: Wish['device'];
   readonly #queue = new Queue();
   readonly #threads: (Thread | undefined)[];
   readonly #info: Promise<ModelInfo>;
+  readonly #left = new AbortController();
+  readonly #fallback = new Fallback();
+  /** The worker with the GPU, while it has one. */
+  #gpu: Thread | undefined;
   #members = 0;
 
-  constructor(files: EngineFiles, size: number, first: Thread | undefined) {
+  constructor(files: EngineFiles, { pool, device, gpu }: Wish, first: Thread | undefined) {
     this.#files = files;
-    this.#threads = Array(size).fill(undefined);
+    this.#device = device;
+    this.#threads = Array(pool).fill(undefined);
     this.#threads[0] = first;
-    this.#info = Promise.all(this.#threads.map((_, place) => this.#start(place))).then(([info]) => {
-      for (const place of this.#threads.keys()) void this.#work(place);
-      return info!;
-    });
+    this.#info = device === 'webgpu' ? this.#startGpu(gpu, false) : this.#startThreads();
     this.#info.catch(() => this.#close());
+    if (device === 'auto') this.#info.then(() => this.#startGpu(gpu, true)).catch((error) => this.#fallBack(error));
     crews.add(this);
   }
 
   /** The downloads hand out the same objects while anyone holds them: the same files are the same objects. */
-  has({ module, model, taxonomy }: EngineFiles, size: number): boolean {
+  has({ module, model, taxonomy }: EngineFiles, { pool, device }: Wish): boolean {
     const own = this.#files;
-    return own.module === module && own.model === model && own.taxonomy === taxonomy && this.#threads.length === size;
+    const same = own.module === module && own.model === model && own.taxonomy === taxonomy;
+    return same && this.#threads.length === pool && this.#device === device;
   }
 
-  async join(signal: AbortSignal): Promise<Runner> {
+  async join(signal: AbortSignal, onFallback: Wish['onFallback']): Promise<Runner> {
     this.#members++;
+    const forget = this.#fallback.tell(onFallback);
+    const device = () => (this.#gpu ? 'webgpu' : 'wasm');
     try {
       const info = await Promise.race([this.#info, rejection(signal)]);
       return {
-        info,
+        get info() {
+          return { ...info, device: device() } as ModelInfo;
+        },
         run: (calls, signal, answered) => this.#run(calls, signal, answered),
         analyse: (analysis, signal) => inTurn(() => analyse(this.#files.module, analysis, signal), signal),
-        forget: (id) => this.#threads.forEach((thread) => thread?.forget(id)),
-        free: () => this.#leave(),
+        forget: (id) => [...this.#threads, this.#gpu].forEach((thread) => thread?.forget(id)),
+        free: () => {
+          forget();
+          this.#leave();
+        },
       };
     } catch (error) {
+      forget();
       this.#leave();
       throw error;
     }
@@ -80,7 +97,9 @@ class Crew {
 
   #close(): void {
     crews.delete(this);
-    for (const thread of this.#threads) thread?.stop();
+    this.#left.abort();
+    for (const thread of [...this.#threads, this.#gpu]) thread?.stop();
+    this.#gpu = undefined;
   }
 
   #run(calls: Call[], signal: AbortSignal, answered: (call: Call) => void): Promise<unknown[]> {
@@ -109,6 +128,12 @@ class Crew {
     });
   }
 
+  async #startThreads(): Promise<ModelInfo> {
+    const [info] = await Promise.all(this.#threads.map((_, place) => this.#start(place)));
+    for (const place of this.#threads.keys()) void this.#work(place);
+    return info!;
+  }
+
   async #start(place: number): Promise<ModelInfo> {
     const waiting = this.#threads[place];
     const thread = waiting?.alive ? waiting : Thread.create();
@@ -121,6 +146,35 @@ class Crew {
     }
   }
 
+  async #startGpu(load: Wish['gpu'], measure: boolean): Promise<ModelInfo> {
+    if (!('gpu' in navigator)) throw new PieError('no_webgpu', 'this browser has no WebGPU, or it is switched off');
+    const gpu = await load(this.#left.signal);
+    const thread = Thread.createWithGpu();
+    try {
+      const { info, from } = await thread.startGpu({ ...this.#files, gpu, measure });
+      if (from > 0 && crews.has(this)) {
+        this.#gpu = thread;
+        void this.#workOnGpu(thread, measure ? Math.max(2, Math.ceil(from / TEXTS_AT_ONCE)) : 1);
+      } else {
+        thread.stop();
+      }
+      return info;
+    } catch (error) {
+      thread.stop();
+      throw error;
+    }
+  }
+
+  /** From here on without the GPU. */
+  #fallBack(error: unknown): void {
+    this.#gpu?.stop();
+    this.#gpu = undefined;
+    if (!crews.has(this)) return;
+    this.#fallback.say(error);
+    // Those who asked for the GPU alone have no other workers yet.
+    if (this.#device === 'webgpu') for (const place of this.#threads.keys()) void this.#work(place);
+  }
+
   /** Works the queue off with one worker, and with another where that one died; ends where nobody is left to work for. */
   async #work(place: number): Promise<void> {
     while (crews.has(this)) {
@@ -128,17 +182,86 @@ class Crew {
       const { job, index, again } = piece;
       let called = false;
       try {
-        if (!this.#threads[place]!.alive) await this.#start(place);
+        if (!this.#threads[place]?.alive) await this.#start(place);
         called = true;
         job.answer(index, await this.#threads[place]!.call(job.calls[index]!));
       } catch (error) {
         const thread = this.#threads[place]!;
-        if (called && !thread.alive && !again) this.#queue.putBack(piece);
+        if (called && !thread.alive && !again) this.#queue.putBack([piece], true);
         else job.fail(error);
         // After a trap the engine's memory is in doubt.
         if (error instanceof PieError && error.code === 'internal') thread.stop();
       }
     }
+  }
+
+  /** Works lists off with the GPU, many pieces in one call; what it fails at, the others do. */
+  async #workOnGpu(thread: Thread, least: number): Promise<void> {
+    while (crews.has(this) && thread.alive) {
+      const pieces = await this.#queue.takeMany(least, GPU_PIECES);
+      const [{ job, index }] = pieces as [Piece];
+      // Vectors need no GPU.
+      if (!Array.isArray(job.calls[index]!.input)) this.#queue.putBack(pieces.splice(1), false);
+      try {
+        const answers = split(pieces, await thread.call(joined(pieces)));
+        for (const [n, { job, index }] of pieces.entries()) job.answer(index, answers[n]);
+      } catch (error) {
+        const code = error instanceof PieError ? error.code : 'internal';
+        if (thread.alive && code !== 'gpu_failed' && code !== 'internal') {
+          pieces[0]!.job.fail(error);
+        } else {
+          this.#fallBack(error);
+          this.#queue.putBack(pieces, false);
+        }
+      }
+    }
+  }
+}
+
+/** Several pieces of one list of texts as one call. */
+function joined(pieces: Piece[]): Call {
+  const calls = pieces.map(({ job, index }) => job.calls[index]!);
+  if (calls.length === 1) return calls[0]!;
+  return { ...calls[0]!, input: calls.flatMap(({ input }) => (Array.isArray(input) ? (input as string[]) : [])) } as Call;
+}
+
+/** The answer to such a call, as one a piece. */
+function split(pieces: Piece[], answer: unknown): unknown[] {
+  if (pieces.length === 1) return [answer];
+  let last = 0;
+  return pieces.map(({ job, index }) => {
+    const first = last;
+    last += lengthOf(job.calls[index]!);
+    if (Array.isArray(answer)) return answer.slice(first, last);
+    const { data, dims, truncated } = answer as Embeddings;
+    const part: Embeddings = {
+      data: data.slice(first * dims[1], last * dims[1]),
+      dims: [last - first, dims[1]],
+      truncated: truncated.slice(first, last),
+    };
+    return part;
+  });
+}
+
+/** Tells everyone once that the GPU is not used, also those who come later. */
+class Fallback {
+  readonly #listeners = new Set<(error: PieError) => void>();
+  #error: PieError | undefined;
+
+  tell(listener: Wish['onFallback']): () => void {
+    if (!listener) return () => {};
+    // A function of its own, since two callers may bring the same one.
+    const own = (error: PieError) => listener(error);
+    if (this.#error) queueMicrotask(() => own(this.#error!));
+    else this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  say(error: unknown): void {
+    if (this.#error) return;
+    this.#error = error instanceof PieError ? error : new PieError('gpu_failed', String(error), { cause: error });
+    for (const listener of this.#listeners) queueMicrotask(() => listener(this.#error!));
+    this.#listeners.clear();
   }
 }
 

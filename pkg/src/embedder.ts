@@ -12,7 +12,7 @@ import type {
 } from './types.js';
 
 // What an engine does in one go. A prompt that comes meanwhile waits for no more than this: some tens of milliseconds.
-const TEXTS_AT_ONCE = 8;
+export const TEXTS_AT_ONCE = 8;
 const CHARACTERS_AT_ONCE = 2_000;
 const VECTORS_AT_ONCE = 256;
 

@@ -8,6 +8,7 @@ export interface Engine {
   embed(texts: string[], options: EngineEmbedOptions): Embeddings;
   classify(vectors: Float32Array, options: EngineClassifyOptions): Classification[][];
   similarity(a: string, b: string): number;
+  tokenize(texts: string[], options: EngineEmbedOptions): EngineTokens;
   tagger(labels: string[], examples: string[][]): EngineTagger;
   info(): ModelInfo;
   free(): void;
@@ -28,6 +29,15 @@ export interface EngineIndex {
 export interface EngineHit {
   row: number;
   score: number;
+}
+
+/** What the GPU takes: the ids of all texts one behind the other, and what is to be made of them. */
+export interface EngineTokens {
+  ids: Uint32Array;
+  lengths: Uint32Array;
+  truncated: boolean[];
+  dimensions: number;
+  normalize: boolean;
 }
 
 export interface EngineEmbedOptions {

@@ -13,6 +13,8 @@ export type ErrorCode =
   | 'integrity'
   | 'wasm_unsupported'
   | 'worker_failed'
+  | 'no_webgpu'
+  | 'gpu_failed'
   | 'aborted'
   // the files
   | 'model_format'

@@ -1,15 +1,24 @@
-import { checkFunction, checkOptions, checkPool, checkSignal, describe, invalid } from './argument.js';
-import { type Asset, defaultModel, models, wasm as shippedWasm } from './assets.js';
+import { checkDevice, checkFunction, checkOptions, checkPool, checkSignal, describe, invalid } from './argument.js';
+import { type Asset, defaultModel, gpuWasm, models, wasm as shippedWasm } from './assets.js';
 import { checkHash, download, type Downloaded, type RemoteFile, sha256 } from './download.js';
 import type { EngineFiles } from './engine.js';
 import { aborted, PieError } from './error.js';
 import type { Platform } from './platform.js';
 import type { Runner } from './runner.js';
 import type { Report } from './shared.js';
-import type { FileSource, LoadOptions, LoadProgress } from './types.js';
+import type { Device, FileSource, LoadOptions, LoadProgress } from './types.js';
 import { checkSupport, compile, compileFile, engineOf } from './wasm.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What the caller wants of an engine besides its files. */
+export interface Wish {
+  pool: number;
+  device: Device;
+  onFallback: ((error: PieError) => void) | undefined;
+  /** Fetches the wasm of the GPU, which nobody loads who does not ask. */
+  gpu(signal: AbortSignal): Promise<WebAssembly.Module>;
+}
 
 /** Puts the files to work. */
 export type SetUp = (files: EngineFiles) => Promise<Runner>;
@@ -18,12 +27,17 @@ export type SetUp = (files: EngineFiles) => Promise<Runner>;
 export async function load(
   given: LoadOptions | undefined,
   platform: Platform,
-  begin: (pool: number, signal: AbortSignal) => SetUp,
+  begin: (wish: Wish, signal: AbortSignal) => SetUp,
 ): Promise<Runner> {
   const options = checkOptions(given);
   const signal = checkSignal(options.signal);
   const say = checkFunction(options.onProgress, 'onProgress');
-  const pool = checkPool(options.pool);
+  const wish: Wish = {
+    pool: checkPool(options.pool),
+    device: checkDevice(options.device),
+    onFallback: checkFunction(options.onFallback, 'onFallback'),
+    gpu: (signal) => compileFile(fromAsset(gpuWasm), platform, signal, () => {}, 'gpu'),
+  };
   const { model, taxonomy } = chooseModel(options, platform);
   checkSupport();
   const wasm =
@@ -39,7 +53,7 @@ export async function load(
   let runner: Runner | undefined;
   try {
     const progress = new Progress([wasm, model, taxonomy].filter(isRemote), say, end);
-    const setUp = begin(pool, end.signal);
+    const setUp = begin(wish, end.signal);
     const [module, modelFile, taxonomyFile] = await Promise.all([
       isRemote(wasm) ? compileFile(wasm, platform, end.signal, progress.of(wasm))
       : wasm instanceof WebAssembly.Module ? engineOf(wasm)

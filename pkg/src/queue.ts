@@ -22,12 +22,18 @@ export interface Piece {
   again: boolean;
 }
 
+interface Idle {
+  least: number;
+  most: number;
+  resolve(pieces: Piece[]): void;
+}
+
 /** Gives workers their work: prompts before long lists, lists by turns, and none of them waiting for ever. */
 export class Queue {
   readonly #again: Piece[] = [];
   readonly #prompts: Job[] = [];
   readonly #lists: Job[] = [];
-  readonly #idle: ((piece: Piece) => void)[] = [];
+  readonly #idle: Idle[] = [];
   #promptsInARow = 0;
 
   add(job: Job): void {
@@ -36,24 +42,64 @@ export class Queue {
   }
 
   /** Takes back what a worker could not do, for the next one to do first. */
-  putBack({ job, index }: Piece): void {
-    this.#again.push({ job, index, again: true });
+  putBack(pieces: Piece[], again: boolean): void {
+    for (const { job, index } of pieces) this.#again.push({ job, index, again });
     this.#serve();
   }
 
-  take(): Promise<Piece> {
+  async take(): Promise<Piece> {
+    const [piece] = await this.#wait(1, 1);
+    return piece!;
+  }
+
+  /** From `least` to `most` pieces of one list, for who is slow with few; with a `least` of 1, prompts too. */
+  takeMany(least: number, most: number): Promise<Piece[]> {
+    return this.#wait(least, most);
+  }
+
+  #wait(least: number, most: number): Promise<Piece[]> {
     return new Promise((resolve) => {
-      this.#idle.push(resolve);
+      this.#idle.push({ least, most, resolve });
       this.#serve();
     });
   }
 
   #serve(): void {
-    while (this.#idle.length > 0) {
-      const piece = this.#again.shift() ?? this.#next();
-      if (!piece) return;
-      if (!piece.job.over) this.#idle.shift()!(piece);
+    for (let at = 0; at < this.#idle.length; ) {
+      const idle = this.#idle[at]!;
+      const pieces = idle.least === 1 ? this.#few(idle.most) : this.#many(idle);
+      if (pieces.length === 0) {
+        at++;
+      } else {
+        this.#idle.splice(at, 1);
+        idle.resolve(pieces);
+      }
     }
+  }
+
+  #few(most: number): Piece[] {
+    const pieces: Piece[] = [];
+    for (let piece = this.#again.shift() ?? this.#next(); piece; piece = this.#again.shift() ?? this.#next()) {
+      if (piece.job.over) continue;
+      pieces.push(piece);
+      if (most > 1) this.#more(piece.job, most - 1, pieces);
+      break;
+    }
+    return pieces;
+  }
+
+  #many({ least, most }: Idle): Piece[] {
+    const pieces: Piece[] = [];
+    const job = this.#lists.find((job) => !job.over && job.calls.length - job.next >= least);
+    if (job) this.#more(job, most, pieces);
+    return pieces;
+  }
+
+  /** Up to `most` more pieces of a list. */
+  #more(job: Job, most: number, pieces: Piece[]): void {
+    for (let taken = 0; taken < most && job.next < job.calls.length; taken++) pieces.push({ job, index: job.next++, again: false });
+    const place = this.#lists.indexOf(job);
+    if (job.next === job.calls.length && place >= 0) this.#lists.splice(place, 1);
   }
 
   #next(): Piece | undefined {

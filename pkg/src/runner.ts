@@ -1,6 +1,7 @@
 import { type Analysis, analyse } from './analysis.js';
 import { type Call, Given, Host } from './call.js';
 import { makeEngine } from './engine.js';
+import { PieError } from './error.js';
 import { load } from './load.js';
 import type { Platform } from './platform.js';
 import type { LoadOptions, ModelInfo } from './types.js';
@@ -19,12 +20,17 @@ export interface Runner {
 
 /** Loads an engine onto the caller's own thread. */
 export function loadHere(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, () => async (files) => {
+  return load(options, platform, ({ device, onFallback }) => async (files) => {
+    if (device !== 'wasm') {
+      const error = new PieError('no_webgpu', 'the GPU works from a worker: load the package by its main entry, in a page');
+      if (device === 'webgpu') throw error;
+      onFallback?.(error);
+    }
     const engine = await makeEngine(files);
     const host = new Host(engine);
     const given = new Given();
     return {
-      info: engine.info(),
+      info: { ...engine.info(), device: 'wasm' },
       analyse: async (analysis) => analyse(analysis),
       forget: (id) => host.forget(id),
       free: () => host.free(),

@@ -2,12 +2,15 @@ import type { Analysis } from './analysis.js';
 import { type Call, type CallError, Given, lengthOf } from './call.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
+import type { GpuFiles, GpuRequest } from './gpu-worker.js';
 import type { ModelInfo } from './types.js';
-import type { ToWorker } from './worker.js';
+import type { Request } from './worker.js';
 
 // A worker that says nothing for so long, and a second more a text or vector, is given up.
 const PATIENCE_MS = 60_000;
 const PATIENCE_PER_TEXT_MS = 1_000;
+// Compiling shaders takes some devices their time.
+const GPU_PATIENCE_MS = 180_000;
 
 interface Waiting {
   id: number;
@@ -43,8 +46,16 @@ export class Thread {
   }
 
   static create(): Thread {
+    return Thread.#of(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
+  }
+
+  static createWithGpu(): Thread {
+    return Thread.#of(() => new Worker(new URL('./gpu-worker.js', import.meta.url), { type: 'module' }));
+  }
+
+  static #of(create: () => Worker): Thread {
     try {
-      return new Thread(new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
+      return new Thread(create());
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new PieError('worker_failed', `the worker could not be started: ${why}`, { cause: error });
@@ -52,16 +63,17 @@ export class Thread {
   }
 
   /** Gives the worker an engine, after which it can be called. */
-  async start({ module, model, taxonomy }: EngineFiles): Promise<ModelInfo> {
+  async start(files: EngineFiles): Promise<ModelInfo> {
     await this.#up();
-    // The files stay here for the next worker; it is a copy that goes over.
-    const files = {
-      module,
-      model: { bytes: model.bytes.slice(), sha256: model.sha256 },
-      taxonomy: taxonomy && { bytes: taxonomy.bytes.slice() },
-    };
-    const buffers = [files.model, files.taxonomy].flatMap((file) => (file ? [file.bytes.buffer] : []));
-    return (await this.#ask((id) => ({ id, start: files }), PATIENCE_MS, buffers)) as ModelInfo;
+    const start = copy(files);
+    return (await this.#ask((id) => ({ id, start }), PATIENCE_MS, buffers(start))) as ModelInfo;
+  }
+
+  /** The same for a worker with the GPU, which says from how many texts on that is faster. */
+  async startGpu(files: GpuFiles): Promise<{ info: ModelInfo; from: number }> {
+    await this.#up();
+    const startGpu = { ...files, ...copy(files) };
+    return (await this.#ask((id) => ({ id, startGpu }), GPU_PATIENCE_MS, buffers(startGpu))) as { info: ModelInfo; from: number };
   }
 
   async call(call: Call): Promise<unknown> {
@@ -80,7 +92,7 @@ export class Thread {
   }
 
   forget(id: number): void {
-    if (this.alive) this.#worker.postMessage({ forget: id } satisfies ToWorker);
+    if (this.alive) this.#worker.postMessage({ forget: id });
   }
 
   stop(): void {
@@ -93,7 +105,7 @@ export class Thread {
     if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
   }
 
-  #ask(request: (id: number) => ToWorker, patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {
+  #ask(request: (id: number) => { id: number } & (Request | GpuRequest), patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {
     const id = ++this.#asked;
     const answer = this.#wait(id, patienceMs);
     if (this.alive) this.#worker.postMessage(request(id), transfer);
@@ -128,3 +140,10 @@ export class Thread {
     this.#waiting = undefined;
   }
 }
+
+/** The files stay with the page for the next worker; it is a copy that goes over. */
+function copy({ module, model, taxonomy }: EngineFiles): EngineFiles {
+  return { module, model: { ...model, bytes: model.bytes.slice() }, taxonomy: taxonomy && { bytes: taxonomy.bytes.slice() } };
+}
+
+const buffers = ({ model, taxonomy }: EngineFiles) => [model, taxonomy].flatMap((file) => (file ? [file.bytes.buffer] : []));

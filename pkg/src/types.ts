@@ -1,3 +1,5 @@
+import type { PieError } from './error.js';
+
 /** A file given by its address or by its bytes. A string is a URL, or in Node also a path. */
 export type FileSource = string | URL | ArrayBuffer | Uint8Array;
 
@@ -12,6 +14,9 @@ export interface LoadProgress {
   file: string;
 }
 
+/** What encodes: `wasm` the CPU, `webgpu` the GPU, `auto` both, the GPU for as long lists as it is faster with. */
+export type Device = 'auto' | 'wasm' | 'webgpu';
+
 export interface LoadOptions {
   /** `small`, the shipped model (default), or a GGUF file's address or bytes. A string without `.`, `/`, `:` and `\` is a name. */
   model?: FileSource;
@@ -21,6 +26,10 @@ export interface LoadOptions {
   wasm?: FileSource | WebAssembly.Module;
   /** How many workers share the work on long lists; each has its own copy of the model. Default 1. One thread has one engine. */
   pool?: number;
+  /** Default `wasm`. `auto` measures once which is faster, and keeps the answer; `webgpu` fails with `no_webgpu` where there is none. */
+  device?: Device;
+  /** Told once when the GPU cannot be used, or no longer: the CPU does its work from there on, and repeats what was under way. */
+  onFallback?: (error: PieError) => void;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }
@@ -93,6 +102,8 @@ export interface ModelInfo {
   provenance: string;
   /** The vector instructions that the engine runs on. */
   simd: string;
+  /** Whether a GPU works too. */
+  device: 'wasm' | 'webgpu';
   /** How many labels of each level there are. */
   taxonomy: null | { tasks: number; kinds: number };
   /** The engine's version. */

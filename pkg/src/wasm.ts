@@ -8,6 +8,10 @@ const SIMD_PROBE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
 ]);
 
+// What each wasm of the package has and no other.
+const EXPORTS = { engine: 'engine_new', gpu: 'gpuengine_load' };
+type Kind = keyof typeof EXPORTS;
+
 const running = new Shared<WebAssembly.Module>();
 const compiled = new Map<string, WebAssembly.Module>();
 
@@ -30,6 +34,7 @@ export async function compileFile(
   platform: Platform,
   signal: AbortSignal,
   report: Report,
+  kind: Kind = 'engine',
 ): Promise<WebAssembly.Module> {
   const key = file.url.href;
   const again = compiled.get(key);
@@ -39,14 +44,18 @@ export async function compileFile(
   }
   const work = async (signal: AbortSignal, report: Report) => {
     const { bytes } = await download(file, platform, signal, report);
-    const module = await compile(bytes, file);
+    const module = await compile(bytes, file, kind);
     compiled.set(key, module);
     return module;
   };
   return running.join(key, work, signal, report);
 }
 
-export async function compile(bytes: Uint8Array<ArrayBuffer>, file?: RemoteFile): Promise<WebAssembly.Module> {
+export async function compile(
+  bytes: Uint8Array<ArrayBuffer>,
+  file?: RemoteFile,
+  kind: Kind = 'engine',
+): Promise<WebAssembly.Module> {
   let module: WebAssembly.Module;
   try {
     module = await WebAssembly.compile(bytes);
@@ -61,13 +70,14 @@ export async function compile(bytes: Uint8Array<ArrayBuffer>, file?: RemoteFile)
     }
     throw notEngine(why, file);
   }
-  return engineOf(module, file);
+  return engineOf(module, file, kind);
 }
 
 /** Looks before the engine is set up: the glue would keep even an instance that it cannot use. */
-export function engineOf(module: WebAssembly.Module, file?: RemoteFile): WebAssembly.Module {
-  if (WebAssembly.Module.exports(module).some(({ name }) => name === 'engine_new')) return module;
-  throw notEngine('it exports no engine_new', file);
+export function engineOf(module: WebAssembly.Module, file?: RemoteFile, kind: Kind = 'engine'): WebAssembly.Module {
+  const wanted = EXPORTS[kind];
+  if (WebAssembly.Module.exports(module).some(({ name }) => name === wanted)) return module;
+  throw notEngine(`it exports no ${wanted}`, file);
 }
 
 function notEngine(why: string, file?: RemoteFile): PieError {

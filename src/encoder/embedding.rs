@@ -23,13 +23,7 @@ impl Embedding {
     pub(super) fn from_gguf(gguf: &Gguf<'_>, config: &EncoderConfig) -> Result<Self> {
         let hidden = config.hidden_size;
         let words = finite(gguf, keys::TOKEN_EMBD, &[hidden, config.vocab_size])?;
-        let mut positions = load_f32(gguf, keys::POSITION_EMBD, &[hidden, config.max_position_embeddings])?;
-        let types = load_f32(gguf, keys::TOKEN_TYPES, &[hidden, config.type_vocab_size])?;
-        for row in positions.chunks_exact_mut(hidden) {
-            for (x, kind) in row.iter_mut().zip(&types) {
-                *x += kind;
-            }
-        }
+        let positions = load_positions(gguf, config)?;
         Ok(Self {
             words: words.data.to_vec(),
             dtype: words.dtype,
@@ -53,4 +47,17 @@ impl Embedding {
             layer_norm(row, &self.norm.gamma, &self.norm.beta, self.eps);
         }
     }
+}
+
+/// `[positions, hidden]`, the row of token type 0 added.
+pub(crate) fn load_positions(gguf: &Gguf<'_>, config: &EncoderConfig) -> Result<Vec<f32>> {
+    let hidden = config.hidden_size;
+    let mut positions = load_f32(gguf, keys::POSITION_EMBD, &[hidden, config.max_position_embeddings])?;
+    let types = load_f32(gguf, keys::TOKEN_TYPES, &[hidden, config.type_vocab_size])?;
+    for row in positions.chunks_exact_mut(hidden) {
+        for (x, kind) in row.iter_mut().zip(&types) {
+            *x += kind;
+        }
+    }
+    Ok(positions)
 }

@@ -1,11 +1,11 @@
 //! The BERT encoder's forward pass over batches without padding: the tokens of all texts stand in one matrix, and attention runs
 //! within each text.
 
-mod embedding;
+pub(crate) mod embedding;
 mod layer;
 mod linear;
 mod pooling;
-mod tensor;
+pub(crate) mod tensor;
 
 use crate::config::{EncoderConfig, Pooling};
 use crate::error::{Error, ErrorCode, Result};
@@ -23,6 +23,28 @@ pub enum Arithmetic {
     Integer,
     /// f32 products over the dequantised weights: the reference.
     F32,
+}
+
+/// What is made of the pooled vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The first so many numbers of each vector are kept.
+    pub dimensions: usize,
+    /// Whether they are scaled to length 1.
+    pub normalize: bool,
+}
+
+impl Output {
+    /// Refuses vectors that hold what is no finite number.
+    pub(crate) fn check(self, vectors: &[f32]) -> Result<()> {
+        match vectors.iter().position(|x| !x.is_finite()) {
+            None => Ok(()),
+            Some(at) => {
+                let (x, at) = (vectors[at], at % self.dimensions);
+                Err(Error::new(ErrorCode::ModelCorrupt, format!("the vector of a text holds {x} at dimension {at}: the weights overflow")))
+            }
+        }
+    }
 }
 
 /// The token ids of several texts, one behind the other.
@@ -59,6 +81,24 @@ impl TokenBatch {
     pub const fn token_count(&self) -> usize {
         self.input_ids.len()
     }
+
+    /// The ids of each text.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &[u32]> {
+        let mut rest = self.input_ids.as_slice();
+        self.lengths.iter().map(move |&len| rest.split_off(..len).unwrap_or_default())
+    }
+
+    /// Refuses an empty text, one that is longer than the model's positions, and an id beyond its vocabulary.
+    pub(crate) fn check(&self, config: &EncoderConfig) -> Result<()> {
+        let positions = config.max_position_embeddings;
+        if let Some((text, &len)) = self.lengths.iter().enumerate().find(|&(_, &len)| len == 0 || len > positions) {
+            return Err(Error::new(ErrorCode::InvalidArgument, format!("text {text} has {len} tokens; the model takes 1 to {positions}")));
+        }
+        if let Some(id) = self.input_ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+            return Err(Error::new(ErrorCode::InvalidArgument, format!("token id {id}; the vocabulary has {} tokens", config.vocab_size)));
+        }
+        Ok(())
+    }
 }
 
 /// Buffers of one forward pass, kept between calls so that a warm encoder allocates nothing.
@@ -94,14 +134,7 @@ impl Encoder {
     /// not fit each other, [`ErrorCode::ModelCorrupt`] for a weight that is no finite number.
     pub fn from_gguf(gguf: &Gguf<'_>, arithmetic: Arithmetic) -> Result<Self> {
         let config = read_config(gguf)?;
-        let pooling = match gguf.size(keys::POOLING_TYPE)? {
-            1 => Pooling::Mean,
-            2 => Pooling::Cls,
-            other => {
-                let message = format!("{} is {other}; 1 (mean) and 2 (cls) are run", keys::POOLING_TYPE);
-                return Err(Error::new(ErrorCode::ModelUnsupported, message));
-            }
-        };
+        let pooling = read_pooling(gguf)?;
         let embedding = Embedding::from_gguf(gguf, &config)?;
         let layers = (0..config.num_hidden_layers).map(|n| Layer::from_gguf(gguf, &config, n, arithmetic)).collect::<Result<_>>()?;
         Ok(Self { config, pooling, embedding, layers })
@@ -132,30 +165,16 @@ impl Encoder {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn last_hidden_state<'s>(&self, batch: &TokenBatch, scratch: &'s mut Scratch) -> Result<&'s [f32]> {
-        self.check(batch)?;
+        batch.check(&self.config)?;
         self.embedding.forward(&batch.input_ids, &batch.lengths, &mut scratch.hidden);
         for layer in &self.layers {
             layer.forward(&batch.lengths, scratch);
         }
         Ok(&scratch.hidden)
     }
-
-    fn check(&self, batch: &TokenBatch) -> Result<()> {
-        let positions = self.config.max_position_embeddings;
-        if let Some((text, &len)) = batch.lengths.iter().enumerate().find(|&(_, &len)| len == 0 || len > positions) {
-            return Err(Error::new(ErrorCode::InvalidArgument, format!("text {text} has {len} tokens; the model takes 1 to {positions}")));
-        }
-        if let Some(id) = batch.input_ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
-            return Err(Error::new(
-                ErrorCode::InvalidArgument,
-                format!("token id {id}; the vocabulary has {} tokens", self.config.vocab_size),
-            ));
-        }
-        Ok(())
-    }
 }
 
-fn read_config(gguf: &Gguf<'_>) -> Result<EncoderConfig> {
+pub(crate) fn read_config(gguf: &Gguf<'_>) -> Result<EncoderConfig> {
     let architecture = gguf.string(keys::GENERAL_ARCHITECTURE)?;
     if architecture != keys::ARCHITECTURE {
         let message = format!("architecture {architecture:?}; only {:?} is run", keys::ARCHITECTURE);
@@ -176,4 +195,15 @@ fn read_config(gguf: &Gguf<'_>) -> Result<EncoderConfig> {
     };
     config.validate()?;
     Ok(config)
+}
+
+pub(crate) fn read_pooling(gguf: &Gguf<'_>) -> Result<Pooling> {
+    match gguf.size(keys::POOLING_TYPE)? {
+        1 => Ok(Pooling::Mean),
+        2 => Ok(Pooling::Cls),
+        other => {
+            let message = format!("{} is {other}; 1 (mean) and 2 (cls) are run", keys::POOLING_TYPE);
+            Err(Error::new(ErrorCode::ModelUnsupported, message))
+        }
+    }
 }

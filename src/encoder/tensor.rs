@@ -13,7 +13,7 @@ pub(super) fn finite<'g, 'b>(gguf: &'g Gguf<'b>, name: &str, shape: &[usize]) ->
 }
 
 /// A tensor's numbers as f32, row-major.
-pub(super) fn load_f32(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+pub(crate) fn load_f32(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let tensor = finite(gguf, name, shape)?;
     let mut values = vec![0.0; tensor.len()];
     let row_len = tensor.row_len();

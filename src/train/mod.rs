@@ -11,6 +11,7 @@ mod dataset;
 mod encoder;
 mod evaluate;
 mod folder;
+mod inference;
 pub mod loss;
 pub mod ops;
 mod optimiser;
@@ -27,6 +28,7 @@ pub use augment::{Augmentation, Augmenter, Before, Behind, Material, Probabiliti
 pub use dataset::{Example, Findings, Label, Source, files};
 pub use encoder::{Dropout, Encoder, Freeze, Rounding, Tokens};
 pub use evaluate::Quality;
+pub use inference::Candle;
 pub use optimiser::{AdamW, Gradients, Optimiser, Slot};
 pub use phrasebook::{Expansion, Phrase, Phrasebook, Task};
 pub use run::{Event, Job, Summary, device, train};

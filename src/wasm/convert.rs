@@ -1,20 +1,11 @@
 //! Values across the boundary.
 
-use js_sys::Reflect;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::js_error;
 use crate::error::{Error, ErrorCode};
-
-/// A JavaScript `Error` named `PieError` with the stable `code`.
-pub(super) fn js_error(error: Error) -> JsValue {
-    let js = js_sys::Error::new(&error.to_string());
-    js.set_name("PieError");
-    // Setting a property of an Error object that was just made cannot fail.
-    let _ = Reflect::set(&js, &"code".into(), &error.code().as_str().into());
-    js.into()
-}
 
 fn invalid(message: String) -> JsValue {
     js_error(Error::new(ErrorCode::InvalidArgument, message))

@@ -1,16 +1,21 @@
 //! The wasm-bindgen surface that the npm package wraps: conversion of arguments, results and errors, and nothing else. It is internal;
 //! the public API is the package's TypeScript.
 
+#[cfg(feature = "engine")]
 mod convert;
+#[cfg(feature = "engine")]
+mod engine;
+#[cfg(feature = "webgpu")]
+mod gpu;
+#[cfg(feature = "engine")]
 mod vectors;
 
-use js_sys::{Array, Float32Array, Object, Reflect};
+use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 
-use crate::embedder::{EmbedOptions, Embedder};
-use crate::error::{Error, ErrorCode};
-use crate::tasks::{Level, Tagger, Taxonomy};
-use convert::{from_options, js_error, strings, to_js};
+use crate::error::Error;
+#[cfg(feature = "engine")]
+use crate::error::ErrorCode;
 
 /// Puts panics on the console with their place, instead of a bare trap.
 #[wasm_bindgen(start)]
@@ -18,62 +23,17 @@ pub fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// A loaded model, and the taxonomy when there is one.
-#[wasm_bindgen]
-pub struct Engine {
-    embedder: Embedder,
-    sha256: String,
-    taxonomy: Option<Taxonomy>,
+/// A JavaScript `Error` named `PieError` with the stable `code`.
+fn js_error(error: Error) -> JsValue {
+    let js = js_sys::Error::new(&error.to_string());
+    js.set_name("PieError");
+    // Setting a property of an Error object that was just made cannot fail.
+    let _ = Reflect::set(&js, &"code".into(), &error.code().as_str().into());
+    js.into()
 }
-
-#[derive(serde::Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct JsEmbedOptions {
-    prompt: Option<String>,
-    dimensions: Option<f64>,
-    max_tokens: Option<f64>,
-}
-
-#[derive(serde::Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct JsClassifyOptions {
-    top_k: Option<f64>,
-    level: Option<String>,
-}
-
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsInfo<'a> {
-    architecture: &'static str,
-    name: &'a str,
-    license: &'a str,
-    provenance: &'a str,
-    hidden_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    intermediate_size: usize,
-    vocab_size: usize,
-    max_tokens: usize,
-    pooling: String,
-    normalize: bool,
-    prompt: String,
-    sha256: &'a str,
-    bytes: usize,
-    simd: &'static str,
-    taxonomy: Option<JsTaxonomyInfo>,
-    version: &'static str,
-}
-
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsTaxonomyInfo {
-    tasks: usize,
-    kinds: usize,
-}
-
-const DEFAULT_TOP_K: usize = 3;
 
 /// A whole number that JavaScript gave, or an error with it.
+#[cfg(feature = "engine")]
 fn whole(name: &str, value: Option<f64>) -> Result<Option<usize>, Error> {
     match value {
         None => Ok(None),
@@ -82,116 +42,4 @@ fn whole(name: &str, value: Option<f64>) -> Result<Option<usize>, Error> {
         Some(n) if n >= 0.0 && n.fract() == 0.0 => Ok(Some(n as usize)),
         Some(n) => Err(Error::new(ErrorCode::InvalidArgument, format!("{name} is {n}; it must be a whole number"))),
     }
-}
-
-#[wasm_bindgen]
-impl Engine {
-    /// Takes a model file's bytes, and their sha256 where the caller has it already.
-    #[wasm_bindgen(constructor)]
-    pub fn new(model: Vec<u8>, sha256: Option<String>) -> Result<Engine, JsValue> {
-        let embedder = Embedder::from_bytes(&model).map_err(js_error)?;
-        let sha256 = sha256.unwrap_or_else(|| crate::sha256_hex(&model));
-        Ok(Self { embedder, sha256, taxonomy: None })
-    }
-
-    /// Takes a taxonomy file's bytes.
-    #[wasm_bindgen(js_name = loadTaxonomy)]
-    pub fn load_taxonomy(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
-        self.taxonomy = Some(Taxonomy::from_bytes(bytes, &self.sha256, self.embedder.config().hidden_size).map_err(js_error)?);
-        Ok(())
-    }
-
-    /// `{data: Float32Array, dims: [n, d], truncated: boolean[], tokens: number[]}`
-    pub fn embed(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
-        let options: JsEmbedOptions = from_options(options)?;
-        let options = embed_options(options).map_err(js_error)?;
-        let embeddings = self.embedder.embed(&strings(&texts)?, &options).map_err(js_error)?;
-        let result = Object::new();
-        let set = |key: &str, value: &JsValue| Reflect::set(&result, &key.into(), value).map(|_| ());
-        set("data", &Float32Array::from(embeddings.data.as_slice()))?;
-        set("dims", &Array::of2(&(embeddings.len() as f64).into(), &(embeddings.dimensions as f64).into()))?;
-        set("truncated", &embeddings.truncated.iter().map(|&t| JsValue::from_bool(t)).collect::<Array>())?;
-        set("tokens", &embeddings.token_counts.iter().map(|&n| JsValue::from_f64(n as f64)).collect::<Array>())?;
-        Ok(result)
-    }
-
-    /// A list of `[{label, name, score}]`, one a vector.
-    pub fn classify(&self, vectors: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
-        let options: JsClassifyOptions = from_options(options)?;
-        let level: Level = options.level.as_deref().map_or(Ok(Level::default()), str::parse).map_err(js_error)?;
-        let top_k = whole("topK", options.top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
-        let Some(taxonomy) = &self.taxonomy else {
-            return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
-        };
-        let rows = vectors.chunks(self.embedder.config().hidden_size);
-        to_js(&rows.map(|v| taxonomy.classify(v, level, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
-    }
-
-    /// The cosine of two texts' vectors.
-    pub fn similarity(&self, a: JsValue, b: JsValue) -> Result<f32, JsValue> {
-        let embeddings = self.embedder.embed(&strings(&[a, b])?, &EmbedOptions::default()).map_err(js_error)?;
-        let (a, b) = embeddings.data.split_at(embeddings.dimensions);
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        let norms = (dot(a, a) * dot(b, b)).sqrt();
-        Ok(if norms > 0.0 { (dot(a, b) / norms).clamp(-1.0, 1.0) } else { 0.0 })
-    }
-
-    /// A tagger of the caller's own labels, each with its examples.
-    pub fn tagger(&self, labels: Vec<JsValue>, examples: Vec<Array>) -> Result<WasmTagger, JsValue> {
-        let examples = examples.iter().map(|texts| strings(&texts.to_vec())).collect::<Result<Vec<_>, _>>()?;
-        let pairs: Vec<(String, Vec<String>)> = strings(&labels)?.into_iter().zip(examples).collect();
-        let tagger = Tagger::new(&self.embedder, &pairs, &EmbedOptions::default()).map_err(js_error)?;
-        Ok(WasmTagger { tagger, dimensions: self.embedder.config().hidden_size })
-    }
-
-    /// What is loaded.
-    pub fn info(&self) -> Result<JsValue, JsValue> {
-        let (config, info) = (self.embedder.config(), self.embedder.info());
-        let count = |level| self.taxonomy.as_ref().and_then(|t| t.prototypes(level).ok()).map_or(0, |p| p.labels().len());
-        to_js(&JsInfo {
-            architecture: crate::gguf::keys::ARCHITECTURE,
-            name: &info.name,
-            license: &info.license,
-            provenance: &info.provenance,
-            hidden_size: config.hidden_size,
-            num_hidden_layers: config.num_hidden_layers,
-            num_attention_heads: config.num_attention_heads,
-            intermediate_size: config.intermediate_size,
-            vocab_size: config.vocab_size,
-            max_tokens: info.max_tokens,
-            pooling: self.embedder.pooling().to_string(),
-            normalize: info.normalize,
-            prompt: info.prompt.to_string(),
-            sha256: &self.sha256,
-            bytes: info.bytes,
-            simd: crate::kernels::simd_name(),
-            taxonomy: self.taxonomy.as_ref().map(|_| JsTaxonomyInfo { tasks: count(Level::Task), kinds: count(Level::Kind) }),
-            version: env!("CARGO_PKG_VERSION"),
-        })
-    }
-}
-
-/// A tagger of the caller's own labels.
-#[wasm_bindgen(js_name = Tagger)]
-pub struct WasmTagger {
-    tagger: Tagger,
-    dimensions: usize,
-}
-
-#[wasm_bindgen(js_class = Tagger)]
-impl WasmTagger {
-    /// A list of `[{label, name, score}]`, one a vector.
-    pub fn classify(&self, vectors: &[f32], top_k: Option<f64>) -> Result<JsValue, JsValue> {
-        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
-        let rows = vectors.chunks(self.dimensions);
-        to_js(&rows.map(|v| self.tagger.classify_vector(v, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
-    }
-}
-
-fn embed_options(options: JsEmbedOptions) -> Result<EmbedOptions, Error> {
-    Ok(EmbedOptions {
-        prompt: options.prompt.as_deref().map(str::parse).transpose()?,
-        dimensions: whole("dimensions", options.dimensions)?,
-        max_tokens: whole("maxTokens", options.max_tokens)?,
-    })
 }

@@ -2,8 +2,8 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::convert::{from_options, js_error, to_js};
-use super::whole;
+use super::convert::{from_options, to_js};
+use super::{js_error, whole};
 use crate::error::{Error, ErrorCode, Result};
 use crate::tasks::{self, Grouping, Hit, Method, Vectors};
 

@@ -26,3 +26,4 @@ mod train_run;
 mod train_support;
 mod uses;
 mod uses_cli;
+mod webgpu;

@@ -12,6 +12,7 @@ mod compress;
 mod convert;
 mod corpus;
 mod correlate;
+mod device;
 mod embed;
 mod eval;
 mod export;

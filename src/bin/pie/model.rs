@@ -8,6 +8,7 @@ use pie_embed_wasm::tasks::{Level, Taxonomy, Vectors};
 use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 
 use crate::cache::{CacheArgs, text_hash};
+use crate::device::Device;
 use crate::manifest::Manifest;
 use crate::output::say;
 use crate::progress::Progress;
@@ -21,6 +22,9 @@ pub struct ModelArgs {
     /// A model file (.gguf) or a name in models/manifest.json
     #[arg(long, value_name = "FILE|NAME")]
     pub model: Option<String>,
+    /// Where the model runs
+    #[arg(long, value_enum, default_value_t)]
+    pub device: Device,
 }
 
 /// A loaded model with the identity of its file.
@@ -36,7 +40,7 @@ impl ModelArgs {
     pub fn load(&self) -> Result<Model> {
         let (path, taxonomy) = self.locate()?;
         let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        let embedder = Embedder::from_bytes(&bytes).map_err(|e| e.context(path.display()))?;
+        let embedder = self.device.load(&bytes).map_err(|e| e.context(path.display()))?;
         Ok(Model { embedder, sha256: sha256_hex(&bytes), path, taxonomy })
     }
 

@@ -1,0 +1,88 @@
+import { find, keep } from './cache.js';
+import { Host, type SentCall } from './call.js';
+import type { Engine, EngineEmbedOptions } from './engine.js';
+import { fromEngine, PieError } from './error.js';
+import type { Embeddings } from './types.js';
+import init, { GpuEngine } from './wasm-gpu/pie_embed_wasm_gpu.js';
+
+// Texts that are measured with: short instructions, as the most are.
+const PROBE = 'Write a short and friendly message to the team about the plan for next week';
+const ENGINE_TEXTS = 8;
+const GPU_TEXTS = [256, 64, 16];
+
+/** The encoder on the GPU, with the types that its generated declarations leave open. */
+export interface Gpu {
+  adapter(): string;
+  encode(ids: Uint32Array, lengths: Uint32Array, dimensions: number, normalize: boolean): Promise<Float32Array>;
+  free(): void;
+}
+
+/** Sets the model up on the GPU; `no_webgpu` where there is none that can have it. */
+export async function makeGpu(module: WebAssembly.Module, model: Uint8Array): Promise<Gpu> {
+  if (!('gpu' in navigator)) throw new PieError('no_webgpu', 'this browser has no WebGPU, or it is switched off');
+  try {
+    await init({ module_or_path: module });
+    return (await GpuEngine.load(model)) as Gpu;
+  } catch (error) {
+    throw fromEngine(error);
+  }
+}
+
+/** The engine with its encoder on the GPU: what it takes is tokenized, and what it gives is judged, by the engine on the CPU. */
+export class GpuHost {
+  readonly #engine: Engine;
+  readonly #gpu: Gpu;
+  readonly #host: Host;
+
+  constructor(engine: Engine, gpu: Gpu) {
+    this.#engine = engine;
+    this.#gpu = gpu;
+    this.#host = new Host(engine);
+  }
+
+  async answer(call: SentCall): Promise<unknown> {
+    try {
+      if (call.method === 'embed') return await this.embed(call.input, call.options);
+      const texts = 'tagger' in call || 'prompt' in call || 'index' in call ? call.input : undefined;
+      if (!Array.isArray(texts) || texts.length === 0) return this.#host.answer(call);
+      const { data, dims } = await this.embed(texts, { prompt: 'prompt' in call ? call.prompt : undefined });
+      return this.#host.answer({ ...call, input: { data, dims } } as SentCall);
+    } catch (error) {
+      throw fromEngine(error);
+    }
+  }
+
+  async embed(texts: string[], options: EngineEmbedOptions): Promise<Embeddings> {
+    const { ids, lengths, truncated, dimensions, normalize } = this.#engine.tokenize(texts, options);
+    const data = await this.#gpu.encode(ids, lengths, dimensions, normalize);
+    return { data, dims: [texts.length, dimensions], truncated };
+  }
+
+  forget(id: number): void {
+    this.#host.forget(id);
+  }
+}
+
+/** From how many texts at once on the GPU is faster; 0 where it never is. Measured once an adapter, model and version. */
+export async function fasterFrom(engine: Engine, adapter: string, host: GpuHost): Promise<number> {
+  const { sha256, version } = engine.info();
+  const key = `webgpu/${version}/${sha256}/${encodeURIComponent(adapter)}`;
+  const known = await find(key);
+  if (known) return Number(new TextDecoder().decode(known));
+  const ms = async (texts: number, embed: (texts: string[]) => unknown) => {
+    const batch = Array<string>(texts).fill(PROBE);
+    // The first time pays for what is set up on demand.
+    await embed(batch);
+    const start = performance.now();
+    await embed(batch);
+    return performance.now() - start;
+  };
+  const engineMs = (await ms(ENGINE_TEXTS, (texts) => engine.embed(texts, {}))) / ENGINE_TEXTS;
+  let from = 0;
+  for (const texts of GPU_TEXTS) {
+    if ((await ms(texts, (texts) => host.embed(texts, {}))) >= engineMs * texts) break;
+    from = texts;
+  }
+  await keep(key, new TextEncoder().encode(String(from)));
+  return from;
+}

@@ -1,0 +1,132 @@
+//! The encoder on the GPU, through WebGPU: in the browser that of the page, natively Vulkan or Metal.
+//!
+//! The same GGUF, the same packed batches without padding, and vectors within a cosine of .999 of the CPU's. Weights stay in the bits
+//! that the file has and are decoded as their tiles are loaded. A batch is one submission and one readback; one that is larger than
+//! the adapter's buffers is split.
+
+mod context;
+mod layer;
+mod linear;
+mod matrix;
+mod ops;
+#[cfg(not(target_arch = "wasm32"))]
+mod profile;
+mod shader;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
+mod workspace;
+
+use std::sync::Arc;
+
+use crate::config::EncoderConfig;
+use crate::encoder::{Output, TokenBatch, read_config, read_pooling};
+use crate::error::{Error, ErrorCode, Result};
+use crate::gguf::Gguf;
+
+pub use context::{Context, Limits};
+#[cfg(not(target_arch = "wasm32"))]
+pub use profile::Measured;
+
+use context::Pipeline;
+use layer::Layer;
+use linear::ROWS;
+use ops::Embedding;
+use workspace::{Job, Workspace};
+
+/// Tokens of one submission: more do not make it faster.
+const MAX_TOKENS: usize = 32_768;
+
+/// A BERT encoder with pooling on a GPU, ready to run.
+pub struct GpuEncoder {
+    context: Arc<Context>,
+    config: EncoderConfig,
+    embedding: Embedding,
+    layers: Vec<Layer>,
+    pooling: Arc<Pipeline>,
+    /// Tokens that one submission may have.
+    max_tokens: usize,
+    workspace: Option<Workspace>,
+}
+
+impl GpuEncoder {
+    /// Uploads the weights of a model file and compiles the shaders for its shape.
+    ///
+    /// # Errors
+    /// Those of [`Encoder::from_gguf`](crate::encoder::Encoder::from_gguf); [`ErrorCode::ModelUnsupported`] for a shape that the
+    /// shaders do not have, [`ErrorCode::NoWebgpu`] for an adapter whose buffers do not hold a single text.
+    pub fn from_gguf(context: Arc<Context>, gguf: &Gguf<'_>) -> Result<Self> {
+        let (config, pooling) = (read_config(gguf)?, read_pooling(gguf)?);
+        if let Some(reason) = ops::refuse(&config) {
+            return Err(Error::new(ErrorCode::ModelUnsupported, reason));
+        }
+        let token_bytes = (3 * config.hidden_size).max(config.intermediate_size) * size_of::<f32>();
+        let fitting = context.max_binding_bytes() as usize / token_bytes / ROWS * ROWS;
+        if fitting < config.max_position_embeddings {
+            let positions = config.max_position_embeddings;
+            let message = format!("the adapter's buffers hold the states of {fitting} tokens; a text may have {positions}");
+            return Err(Error::new(ErrorCode::NoWebgpu, message));
+        }
+        let layers = (0..config.num_hidden_layers).map(|n| Layer::from_gguf(&context, gguf, &config, n)).collect::<Result<_>>()?;
+        let embedding = Embedding::from_gguf(&context, gguf, &config)?;
+        let pooling = ops::pool(&context, &config, pooling);
+        context.check()?;
+        Ok(Self { context, config, embedding, layers, pooling, max_tokens: fitting.min(MAX_TOKENS), workspace: None })
+    }
+
+    /// The model's shape.
+    pub const fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// Limits the tokens of one submission further, to no less than a text may have.
+    pub fn limit_tokens(&mut self, tokens: usize) {
+        self.max_tokens = tokens.clamp(self.config.max_position_embeddings, self.max_tokens);
+    }
+
+    /// The vectors of a batch, `[batch, output.dimensions]`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] for an empty text, one that is longer than the model's positions, or an id beyond its vocabulary;
+    /// [`ErrorCode::InvalidDimensions`]; [`ErrorCode::GpuFailed`], after which every call fails; [`ErrorCode::ModelCorrupt`] where
+    /// the weights overflow.
+    pub async fn encode(&mut self, batch: &TokenBatch, output: Output) -> Result<Vec<f32>> {
+        batch.check(&self.config)?;
+        let (Output { dimensions, normalize }, hidden) = (output, self.config.hidden_size);
+        if !(1..=hidden).contains(&dimensions) {
+            return Err(Error::new(ErrorCode::InvalidDimensions, format!("dimensions is {dimensions}; the model has {hidden}")));
+        }
+        let context = Arc::clone(&self.context);
+        let texts: Vec<&[u32]> = batch.texts().collect();
+        let mut vectors = Vec::with_capacity(texts.len() * dimensions);
+        let mut rest = texts.as_slice();
+        while !rest.is_empty() {
+            let mut tokens = 0;
+            let fitting = rest.iter().take_while(|text| {
+                tokens += text.len();
+                tokens <= self.max_tokens
+            });
+            let (part, tail) = rest.split_at(fitting.count());
+            let job = Job::new(part, dimensions, normalize);
+            let workspace = self.workspace(part);
+            workspace.upload(&context, &job);
+            workspace.submit(&context, &job);
+            vectors.extend(context.read(&workspace.staging, job.numbers()).await?);
+            rest = tail;
+        }
+        output.check(&vectors)?;
+        Ok(vectors)
+    }
+
+    /// Buffers for these texts: those there are, or larger ones.
+    fn workspace(&mut self, texts: &[&[u32]]) -> &Workspace {
+        let tokens = texts.iter().map(|text| text.len()).sum();
+        if !self.workspace.as_ref().is_some_and(|workspace| workspace.holds(tokens, texts.len())) {
+            // The memory of the old ones goes back first.
+            self.workspace = None;
+        }
+        self.workspace.get_or_insert_with(|| {
+            let room = (tokens.next_power_of_two().min(self.max_tokens), texts.len().next_power_of_two());
+            Workspace::new(&self.context, &self.config, (&self.embedding, &self.layers, &self.pooling), room)
+        })
+    }
+}
