@@ -17,6 +17,7 @@ usage: ./build.sh COMMAND
   run [--no-serve] [--port N]  install what is missing, build, tag a few instructions through the wasm package,
                                then serve the demo page on loopback (--no-serve: end after printing)
   pkg                          the npm package: built files in pkg/dist, sizes printed and held to tools/size-budget.json
+  demo                         the demo page as static files for any path of a web server: target/demo
   cli                          the command line, in release: target/release/pie
   cuda                         the same with training on NVIDIA GPUs: target/cuda/release/pie; needs no GPU and no CUDA toolkit
   test [--full] [STAGE ...]    every check, with minutes per stage; --full adds the long ones; STAGEs run alone
@@ -42,6 +43,7 @@ run() {
     shift
   done
   package
+  demo
   say 'tagging through the wasm package (Node)'
   node pkg/examples/tag.mjs
   [ -z "$serve" ] || exec node www/serve.mjs "${port[@]}"
@@ -58,6 +60,10 @@ command=${1:-help}
 case $command in
   run) run "$@" ;;
   pkg) package ;;
+  demo)
+    package
+    demo
+    ;;
   cli) cli ;;
   cuda) cuda ;;
   test) run_stages "$@" ;;

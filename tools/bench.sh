@@ -18,6 +18,7 @@ bench() {
   done
   ensure_browser
   package
+  demo
   npm_modules tests
   mkdir -p target/bench
   if [ -n "$peers" ]; then

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The npm package: cargo -> wasm-bindgen -> wasm-opt -> tsc, then the shipped model beside it.
+# The npm package: cargo -> wasm-bindgen -> wasm-opt -> tsc, then the shipped model beside it. And the demo page, made of it.
 
 WASM_DIR=$ROOT/pkg/dist/wasm
 WASM_OPT_FLAGS=(-O3 --enable-simd --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
@@ -20,6 +20,13 @@ package() {
   find pkg/dist -path pkg/dist/wasm -prune -o -path pkg/dist/models -prune -o -type f ! -newer "$start" -exec rm {} +
   find pkg/dist -name .gitignore -delete
   node tools/sizes.mjs
+}
+
+# The demo page, with the package in it: www/build.mjs makes target/demo.
+demo() {
+  npm_modules www
+  say 'making the demo page'
+  node www/build.mjs
 }
 
 package_wasm() {

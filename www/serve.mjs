@@ -1,43 +1,44 @@
 #!/usr/bin/env node
-// Serves the demo page on loopback: www/ at /, the built package (pkg/dist) at /pkg/.
+// Serves the demo page, as build.mjs made it in target/demo, on loopback.
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname } from 'node:path';
 import { pipeline } from 'node:stream';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { build, DEMO } from './build.mjs';
 
-const PAGE = new URL('./', import.meta.url);
-const PACKAGE = new URL('../pkg/dist/', import.meta.url);
+const ROOT = pathToFileURL(DEMO);
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.json': 'application/json',
+  '.webmanifest': 'application/manifest+json',
+  '.txt': 'text/plain; charset=utf-8',
   '.svg': 'image/svg+xml',
   '.wasm': 'application/wasm',
 };
 
 const HEADERS = {
   'content-security-policy':
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'; " +
-    "form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   // Asked again each time, and answered with 304 while the file is the same.
   'cache-control': 'no-cache',
 };
 
-/** The file for a request's path, or nothing where the path leads out of the two folders. */
+/** The file for a request's path, or nothing where the path leads out of the folder. */
 export function locate(path) {
-  const [root, below] = path.startsWith('/pkg/') ? [PACKAGE, path.slice('/pkg/'.length)] : [PAGE, path.slice(1)];
   try {
-    const name = decodeURIComponent(below || 'index.html');
+    const name = decodeURIComponent(path.slice(1) || 'index.html');
     // A URL would read these as a way up, a host or a new start; no file of ours has them.
     if (/[\\\0:]|^\/|(^|\/)\./.test(name)) return undefined;
-    return new URL(name.split('/').map(encodeURIComponent).join('/'), root);
+    return new URL(name.split('/').map(encodeURIComponent).join('/'), ROOT);
   } catch {
     return undefined;
   }
@@ -64,8 +65,9 @@ async function answer(request, response) {
   pipeline(createReadStream(file), response, () => {});
 }
 
-/** Resolves to the server and its address once it listens; port 0 takes any that is free. */
-export function serve(port = 0) {
+/** Builds the page; resolves to the server and its address once it listens; port 0 takes any that is free. */
+export async function serve(port = 0) {
+  await build();
   return new Promise((resolve, reject) => {
     const server = createServer((request, response) => {
       answer(request, response).catch((error) => response.destroy(error));
@@ -82,9 +84,6 @@ async function main() {
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new Error(`--port must be a number from 0 to 65535, not ${JSON.stringify(values.port)}`);
-  }
-  if (!(await stat(new URL('index.js', PACKAGE)).catch(() => undefined))) {
-    throw new Error(`${fileURLToPath(PACKAGE)} is not built yet: run ./build.sh pkg`);
   }
   const { address } = await serve(port).catch((error) => {
     if (error.code !== 'EADDRINUSE') throw error;

@@ -1,11 +1,11 @@
 //! Token ids to states: word + position + token type, then layer-norm.
 
 use crate::config::{Dtype, EncoderConfig};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::Result;
 use crate::gguf::{Gguf, dequantize, keys};
 use crate::kernels::layer_norm;
 
-use super::tensor::{Norm, load_f32};
+use super::tensor::{Norm, finite, load_f32};
 
 pub(super) struct Embedding {
     /// `[vocab, hidden]` as stored; rows are decoded when they are gathered.
@@ -22,15 +22,7 @@ pub(super) struct Embedding {
 impl Embedding {
     pub(super) fn from_gguf(gguf: &Gguf<'_>, config: &EncoderConfig) -> Result<Self> {
         let hidden = config.hidden_size;
-        let words = gguf.tensor(keys::TOKEN_EMBD, &[hidden, config.vocab_size])?;
-        let row_bytes = words.data.len() / config.vocab_size;
-        let mut row = vec![0.0; hidden];
-        for (id, data) in words.data.chunks_exact(row_bytes).enumerate() {
-            dequantize(words.dtype, data, &mut row);
-            if row.iter().any(|x| !x.is_finite()) {
-                return Err(Error::new(ErrorCode::ModelCorrupt, format!("tensor {:?} is not finite in row {id}", words.name)));
-            }
-        }
+        let words = finite(gguf, keys::TOKEN_EMBD, &[hidden, config.vocab_size])?;
         let mut positions = load_f32(gguf, keys::POSITION_EMBD, &[hidden, config.max_position_embeddings])?;
         let types = load_f32(gguf, keys::TOKEN_TYPES, &[hidden, config.type_vocab_size])?;
         for row in positions.chunks_exact_mut(hidden) {
@@ -41,7 +33,7 @@ impl Embedding {
         Ok(Self {
             words: words.data.to_vec(),
             dtype: words.dtype,
-            row_bytes,
+            row_bytes: words.data.len() / config.vocab_size,
             positions,
             norm: Norm::from_gguf(gguf, keys::TOKEN_EMBD_NORM, hidden)?,
             eps: config.layer_norm_eps,

@@ -22,6 +22,16 @@ pub struct AttentionScratch {
 /// # Panics
 /// When a length does not fit.
 pub fn attention(qkv: &[f32], heads: usize, head_dim: usize, scratch: &mut AttentionScratch, out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::available() {
+        return super::avx2::attention(qkv, heads, head_dim, scratch, out);
+    }
+    attention_portable(qkv, heads, head_dim, scratch, out);
+}
+
+/// Vectorised by the compiler, for the registers of whoever calls it.
+#[inline(always)]
+pub(super) fn attention_portable(qkv: &[f32], heads: usize, head_dim: usize, scratch: &mut AttentionScratch, out: &mut [f32]) {
     let hidden = heads * head_dim;
     let tokens = out.len() / hidden;
     assert_eq!((qkv.len(), out.len()), (tokens * 3 * hidden, tokens * hidden), "attention: lengths");
@@ -54,7 +64,9 @@ pub fn attention(qkv: &[f32], heads: usize, head_dim: usize, scratch: &mut Atten
             }
         }
         gemm_f32_packed(query, key, head_dim, &zeros[..tokens], scores);
-        scores.chunks_exact_mut(tokens).for_each(softmax);
+        for row in scores.chunks_exact_mut(tokens) {
+            softmax(row);
+        }
         gemm_f32_packed(scores, value, tokens, &zeros[..head_dim], context);
         for (row, context) in out.chunks_exact_mut(hidden).zip(context.chunks_exact(head_dim)) {
             row[head * head_dim..][..head_dim].copy_from_slice(context);

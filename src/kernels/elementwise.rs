@@ -95,8 +95,17 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// GELU with the error function, in place: absolute error at most 1e-6 · max(1, |x|) (Abramowitz and Stegun 7.1.26).
-#[inline]
 pub fn gelu(row: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::available() {
+        return super::avx2::gelu(row);
+    }
+    gelu_portable(row);
+}
+
+/// Vectorised by the compiler, for the registers of whoever calls it.
+#[inline(always)]
+pub(super) fn gelu_portable(row: &mut [f32]) {
     for x in row {
         let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
         let t = 1.0 / (1.0 + 0.327_591_1 * z);
@@ -107,7 +116,7 @@ pub fn gelu(row: &mut [f32]) {
 }
 
 /// Softmax of one row in place.
-#[inline]
+#[inline(always)]
 pub(super) fn softmax(row: &mut [f32]) {
     let largest = max(row, f32::NEG_INFINITY, |x| x);
     for x in row.iter_mut() {

@@ -6,24 +6,34 @@ use std::arch::wasm32::{
 };
 
 use super::gemm::{PackedI8, gemm_i8_with, store};
-use super::{BLOCK, PANEL, TILE_ROWS};
+use super::{BLOCK, PANEL_I8, TILE_ROWS};
 
 pub(super) fn gemm_i8(x: &[i16], x_scales: &[f32], w: &PackedI8, bias: &[f32], out: &mut [f32]) {
+    let tiles = x.chunks(TILE_ROWS * w.k).zip(x_scales.chunks(TILE_ROWS)).zip(out.chunks_mut(TILE_ROWS * w.columns()));
+    for ((x, x_scales), out) in tiles {
+        gemm_i8_tile(x, x_scales, w, bias, out);
+    }
+}
+
+/// A few rows. A call of its own: a browser swaps its first, slow code of a function for the optimised one at a call, and never within a
+/// loop; the first text waits for that.
+#[inline(never)]
+fn gemm_i8_tile(x: &[i16], x_scales: &[f32], w: &PackedI8, bias: &[f32], out: &mut [f32]) {
     gemm_i8_with!(tile, x, x_scales, w, bias, out);
 }
 
 /// Two registers hold a row's eight columns; a pair of activations is splat over them.
 #[inline(always)]
-fn tile<const ROWS: usize>(x: &[i16], k: usize, values: &[i8], scales: &[f32]) -> [[f32; PANEL]; ROWS] {
-    assert!(x.len() >= ROWS * k && values.len() == k * PANEL && scales.len() == k / BLOCK * PANEL);
+fn tile<const ROWS: usize>(x: &[i16], k: usize, values: &[i8], scales: &[f32]) -> [[f32; PANEL_I8]; ROWS] {
+    assert!(x.len() >= ROWS * k && values.len() == k * PANEL_I8 && scales.len() == k / BLOCK * PANEL_I8);
     let mut sums = [[f32x4(0.0, 0.0, 0.0, 0.0); 2]; ROWS];
     for block in 0..k / BLOCK {
         let mut dots: [[v128; 2]; ROWS] = [[i32x4(0, 0, 0, 0); 2]; ROWS];
         for pair in block * (BLOCK / 2)..(block + 1) * (BLOCK / 2) {
             // SAFETY: pair < k / 2, so both loads of eight bytes end within `values`, which the assertion says is k * 8 long.
             let w = unsafe {
-                let at = values.as_ptr().add(pair * 2 * PANEL);
-                [i16x8_load_extend_i8x8(at), i16x8_load_extend_i8x8(at.add(PANEL))]
+                let at = values.as_ptr().add(pair * 2 * PANEL_I8);
+                [i16x8_load_extend_i8x8(at), i16x8_load_extend_i8x8(at.add(PANEL_I8))]
             };
             for (r, dots) in dots.iter_mut().enumerate() {
                 // SAFETY: r < ROWS and pair < k / 2, so the two numbers lie within `x`; wasm loads need no alignment.
@@ -34,8 +44,8 @@ fn tile<const ROWS: usize>(x: &[i16], k: usize, values: &[i8], scales: &[f32]) -
         }
         // SAFETY: block < k / 32, so eight scales lie there.
         let scale = unsafe {
-            let at = scales.as_ptr().add(block * PANEL);
-            [v128_load(at.cast()), v128_load(at.add(PANEL / 2).cast())]
+            let at = scales.as_ptr().add(block * PANEL_I8);
+            [v128_load(at.cast()), v128_load(at.add(PANEL_I8 / 2).cast())]
         };
         for (sums, dots) in sums.iter_mut().zip(dots) {
             for half in 0..2 {
@@ -44,11 +54,11 @@ fn tile<const ROWS: usize>(x: &[i16], k: usize, values: &[i8], scales: &[f32]) -
         }
     }
     sums.map(|[low, high]| {
-        let mut row = [0.0; PANEL];
+        let mut row = [0.0; PANEL_I8];
         // SAFETY: a row holds two registers.
         unsafe {
             v128_store(row.as_mut_ptr().cast(), low);
-            v128_store(row.as_mut_ptr().add(PANEL / 2).cast(), high);
+            v128_store(row.as_mut_ptr().add(PANEL_I8 / 2).cast(), high);
         }
         row
     })

@@ -8,7 +8,8 @@ use super::blocks::map_blocks;
 use super::{Vectors, search};
 use crate::error::{Error, ErrorCode, Result};
 
-/// Each row divided by the sum of its components: what the paper's code does where length 1 is meant.
+/// Each row divided by the sum of its components, as the paper's code does before it takes [`wasserstein`] and the cosines of
+/// [`mean_of_max`]. A cosine knows no length: all that the division does to it is to turn rows round whose sum is negative.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidArgument`] naming a row whose components sum to 0.

@@ -3,12 +3,16 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::Vectors;
 use super::blocks::map_blocks;
+use super::{Random, Vectors};
 use crate::kernels::{PANEL, PackedF32, gemm_f32};
 
 /// Candidates of the first pass that one walk over the pool serves.
 const CANDIDATES: usize = 64;
+
+/// Rows over which the sum runs at most; of larger pools so many are drawn. The time then grows with the pool, not with its square, and
+/// a sum over so many tells two candidates apart as well as a person could.
+const SERVED: usize = 1 << 14;
 
 /// A row and what it adds at most: what it added when `chosen` rows were there.
 struct Bound {
@@ -43,9 +47,10 @@ impl PartialEq for Bound {
 
 impl Eq for Bound {}
 
-/// The pool, and how well each row is served.
+/// The pool, and how well each of the rows is served that the sum runs over.
 struct Service<'a> {
     pool: &'a Vectors,
+    served: &'a Vectors,
     quality: Option<&'a [f64]>,
     best: Vec<f64>,
 }
@@ -57,9 +62,9 @@ impl Service<'_> {
         let packed = PackedF32::pack(self.pool.pick(candidates).data(), candidates.len(), dimensions);
         let zeros = vec![0.0; candidates.len()];
         let quality: Vec<f64> = candidates.iter().map(|&row| self.quality.map_or(1.0, |quality| quality[row])).collect();
-        map_blocks(self.pool.len(), |rows| {
+        map_blocks(self.served.len(), |rows| {
             let mut cosines = vec![0.0; rows.len() * candidates.len()];
-            gemm_f32(&self.pool.data()[rows.start * dimensions..rows.end * dimensions], &packed, &zeros, &mut cosines);
+            gemm_f32(&self.served.data()[rows.start * dimensions..rows.end * dimensions], &packed, &zeros, &mut cosines);
             let worth: Vec<f64> = cosines.iter().zip(quality.iter().cycle()).map(|(&c, q)| q * f64::from(c.max(0.0))).collect();
             work(&mut rows.zip(worth.chunks_exact(candidates.len())))
         })
@@ -85,10 +90,17 @@ impl Service<'_> {
     }
 }
 
-/// `n` rows, each the one that adds the most to `Σ_i max_j quality_j · max(0, cosine_ij)`.
-pub(super) fn facility_location(pool: &Vectors, quality: Option<&[f64]>, n: usize) -> Vec<usize> {
-    let mut service = Service { pool, quality, best: vec![0.0; pool.len()] };
+/// `n` rows, each the one that adds the most to `Σ_i max_j quality_j · max(0, cosine_ij)`, `i` over the pool or a part drawn from it.
+pub(super) fn facility_location(pool: &Vectors, quality: Option<&[f64]>, n: usize, seed: u64) -> Vec<usize> {
     let all: Vec<usize> = (0..pool.len()).collect();
+    let drawn = (pool.len() > SERVED).then(|| {
+        let mut order = all.clone();
+        Random::new(seed).shuffle(&mut order);
+        order.truncate(SERVED);
+        pool.pick(&order)
+    });
+    let served = drawn.as_ref().unwrap_or(pool);
+    let mut service = Service { pool, served, quality, best: vec![0.0; served.len()] };
     let bounds = |service: &Service<'_>, rows: &[usize], chosen: usize| -> Vec<Bound> {
         rows.iter().zip(service.gains(rows)).map(|(&row, gain)| Bound { gain, row, chosen }).collect()
     };

@@ -27,7 +27,7 @@ mod vectors;
 #[cfg(feature = "convert")]
 pub use build::{Bin, BuildOptions, BuildReport, Source, build};
 pub use cluster::{Grouping, cluster, cluster_within};
-pub use compress::{Anchor, anchors, estimate, random_anchors};
+pub use compress::{Anchor, Anchors, estimate, random_anchors};
 pub use correlate::{Columns, divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
 pub use coverage::{Spread, coverage, near_duplicates, spread};
 pub use kmeans::{Clusters, KMeans};

@@ -18,7 +18,7 @@ pub enum Method {
     /// from a chosen one than twice the least possible.
     KCenter,
     /// The rows that raise `Σ_i max_j quality_j · max(0, cosine_ij)` the most, one after another; greedy reaches 63 % of the
-    /// best sum (Nemhauser and others 1978).
+    /// best sum (Nemhauser and others 1978). Of more than 16,384 rows so many are drawn for `i`.
     FacilityLocation,
 }
 
@@ -83,7 +83,7 @@ pub fn select(pool: &Vectors, method: Method, n: usize, quality: Option<&[f64]>,
     Ok(match method {
         Method::KMeans => farthest_first(pool, representatives(pool, n, seed)?.iter().map(|r| r.row).collect(), n),
         Method::KCenter => farthest_first(pool, vec![Random::new(seed).below(pool.len())], n),
-        Method::FacilityLocation => facility_location(pool, quality, n),
+        Method::FacilityLocation => facility_location(pool, quality, n, seed),
     })
 }
 

@@ -255,12 +255,10 @@ impl Encoder {
     }
 
     fn last_hidden_state(&self, tokens: &Tokens, dropout: &mut Option<Dropout>) -> candle_core::Result<Tensor> {
-        let Tokens { input_ids, lengths } = tokens;
+        let lengths = &tokens.lengths;
         let (heads, eps) = (self.config.num_attention_heads, self.config.layer_norm_eps);
-        let positions: Vec<u32> = lengths.iter().flat_map(|&len| 0..len as u32).collect();
-        let ids = Tensor::from_slice(input_ids, input_ids.len(), &self.device)?;
-        let positions = Tensor::from_slice(&positions, positions.len(), &self.device)?;
-        let places = self.positions.index_select(&positions, 0)?.broadcast_add(&self.types.narrow(0, 0, 1)?)?;
+        let (ids, places) = if self.packed() { self.packed_rows(tokens)? } else { self.padded_rows(tokens)? };
+        let places = places.broadcast_add(&self.types.narrow(0, 0, 1)?)?;
         let Rounding { attention, ffn, words } = self.rounding;
         // Blocks lie within rows, so that rounding the rows is rounding the table.
         let words = ops::stored_as(&self.words.index_select(&ids, 0)?, words)?;
@@ -277,12 +275,44 @@ impl Encoder {
         Ok(x)
     }
 
-    /// `[tokens, hidden]` to `[texts, hidden]`.
+    /// Whether the rows are the tokens of all texts, one behind the other; otherwise each text is padded to the longest. The fused
+    /// operations need no padding; elsewhere the gradient of rows that were gathered from others costs more than padding does, since
+    /// candle adds them up one by one.
+    fn packed(&self) -> bool {
+        self.device.is_cpu() && self.dtype == DType::F32
+    }
+
+    /// Token id and position embedding of each row.
+    fn packed_rows(&self, Tokens { input_ids, lengths }: &Tokens) -> candle_core::Result<(Tensor, Tensor)> {
+        let positions: Vec<u32> = lengths.iter().flat_map(|&len| 0..len as u32).collect();
+        let positions = Tensor::from_slice(&positions, positions.len(), &self.device)?;
+        Ok((Tensor::from_slice(input_ids, input_ids.len(), &self.device)?, self.positions.index_select(&positions, 0)?))
+    }
+
+    /// The same with texts padded to the longest, by any id.
+    fn padded_rows(&self, Tokens { input_ids, lengths }: &Tokens) -> candle_core::Result<(Tensor, Tensor)> {
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let (mut ids, mut rest) = (Vec::with_capacity(lengths.len() * longest), input_ids.as_slice());
+        for (text, &len) in lengths.iter().enumerate() {
+            let own;
+            (own, rest) = rest.split_at(len);
+            ids.extend_from_slice(own);
+            ids.resize((text + 1) * longest, own[0]);
+        }
+        let rows = ids.len();
+        let positions = self.positions.narrow(0, 0, longest)?.unsqueeze(0)?;
+        let positions =
+            positions.broadcast_as((lengths.len(), longest, self.config.hidden_size))?.reshape((rows, self.config.hidden_size))?;
+        Ok((Tensor::from_vec(ids, rows, &self.device)?, positions))
+    }
+
+    /// The rows of [`last_hidden_state`](Self::last_hidden_state), `[rows, hidden]`, to `[texts, hidden]`.
     fn pool(&self, states: &Tensor, lengths: &[usize]) -> candle_core::Result<Tensor> {
         let (texts, rows) = (lengths.len(), states.dim(0)?);
+        let longest = lengths.iter().copied().max().unwrap_or(0);
         let firsts = lengths.iter().scan(0, |first, &len| {
             let this = *first;
-            *first += len;
+            *first += if self.packed() { len } else { longest };
             Some(this)
         });
         match self.pooling {

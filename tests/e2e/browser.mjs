@@ -40,6 +40,18 @@ export function withBrowser(flags) {
     return page;
   }
 
+  /** The demo page, with what its policy refused in `violations`. */
+  here.demo = async (options) => {
+    const page = await here.page(options);
+    // Hundreds of prompts are tagged and mapped, perhaps by a machine that has other things to do.
+    page.setDefaultTimeout(90_000);
+    await page.addInitScript(() => {
+      globalThis.violations = [];
+      addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => violations.push(`${violatedDirective} ${blockedURI}`));
+    });
+    return page;
+  };
+
   /** A page of the server's origin with the package at hand and nothing loaded yet; one more of `context` shares its storage. */
   here.blank = async ({ entry = 'index.js', host = here.address, context } = {}) => {
     const page = context ? await tab(context) : await here.page();

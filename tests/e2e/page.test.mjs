@@ -1,29 +1,22 @@
-// The demo page, as a person meets it.
+// The demo page, as a person meets it: a prompt, a pair, labels of one's own, the speed, and what goes wrong while it loads.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import axe from 'axe-core';
+import { check } from './axe.mjs';
 import { withBrowser } from './browser.mjs';
 import { shipped } from './files.mjs';
+import pairs from '../../www/page/pairs.json' with { type: 'json' };
+import { measured } from '../../www/pairs.mjs';
 
 const MODEL = `**/pkg/models/${shipped.file}`;
 
 describe('the demo page', () => {
   const here = withBrowser();
 
-  async function open(options) {
-    const page = await here.page(options);
-    await page.addInitScript(() => {
-      globalThis.violations = [];
-      addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => violations.push(`${violatedDirective} ${blockedURI}`));
-    });
-    return page;
-  }
-
   const ready = (page) => page.locator('#tags:not([hidden])').waitFor();
   const firstTask = (page) => page.locator('#tags-list li').first();
 
   test('it loads with a progress bar and then tags the example', async () => {
-    const page = await open();
+    const page = await here.demo();
     let release;
     const held = new Promise((resolve) => (release = resolve));
     await page.route(MODEL, async (route) => {
@@ -51,7 +44,7 @@ describe('the demo page', () => {
   });
 
   test('typing gives tags, a latency and an announcement; a blank field asks for text', async () => {
-    const page = await open();
+    const page = await here.demo();
     await page.goto(here.address);
     await ready(page);
     await page.fill('#instruction', '');
@@ -63,36 +56,96 @@ describe('the demo page', () => {
     assert.match(await page.locator('#announcement').innerText(), /translate/);
   });
 
-  test('examples and pairs are buttons', async () => {
-    const page = await open();
+  test('examples are buttons', async () => {
+    const page = await here.demo();
     await page.goto(here.address);
     await ready(page);
     await page.getByRole('button', { name: /^Summarize/ }).click();
     await firstTask(page).filter({ hasText: /summar/ }).waitFor();
     assert.match(await page.inputValue('#instruction'), /^Summarize/);
-    const similarity = page.locator('#similarity');
-    await page.getByRole('button', { name: 'Nothing in common' }).click();
-    await page.waitForFunction(() => /^-?\d\.\d\d$/.test(document.getElementById('similarity').textContent));
-    const unrelated = Number(await similarity.innerText());
+    assert.match(await page.locator('#kinds-list li').first().innerText(), /summarize a text/);
+  });
+
+  test('pairs are compared, and the examples beside a sentence model', async () => {
+    const page = await here.demo();
+    await page.goto(here.address);
+    await ready(page);
+    const figure = async (id) => {
+      await page.waitForFunction((id) => /^-?\d\.\d\d$/.test(document.getElementById(id).textContent), id);
+      return Number(await page.locator(`#${id}`).innerText());
+    };
+    for (const [group, closer] of [['The same task, another topic', 1], ['The same topic, another task', -1]]) {
+      for (const pair of await page.getByRole('list', { name: group }).getByRole('button').all()) {
+        await pair.and(page.locator('.placed')).waitFor();
+        await page.evaluate(() => (document.getElementById('similarity').textContent = ''));
+        await pair.click();
+        await page.waitForFunction((pair) => pair.getAttribute('aria-pressed') === 'true', await pair.elementHandle());
+        const [ours, theirs] = [await figure('similarity'), await figure('baseline')];
+        assert.ok(closer * (ours - theirs) > 0, `${group}: ${ours} here, ${theirs} there`);
+        assert.match(await pair.innerText(), new RegExp(`Sentence model: ${theirs.toFixed(2)}. pie: ${ours.toFixed(2)}`));
+      }
+    }
     await page.fill('#first', 'Write a poem about rain');
     await page.fill('#second', 'Write a poem about rain');
-    await similarity.filter({ hasText: '1.00' }).waitFor();
-    assert.ok(unrelated < 0.9, `unrelated texts are ${unrelated} alike`);
+    await page.locator('#similarity').filter({ hasText: '1.00' }).waitFor();
+    assert.equal(await page.locator('#baseline').innerText(), '–');
+    await page.getByText('was measured on the examples only').waitFor();
     await page.fill('#second', ' ');
     await page.getByText('Fill in both').waitFor();
   });
 
+  test("the sentence model's figures are what it gives", async () => {
+    for (const { first, second, sentenceModel } of await measured()) {
+      const listed = pairs.find((pair) => pair.first === first && pair.second === second);
+      assert.equal(listed.sentenceModel, sentenceModel, `${first} / ${second}: run node www/pairs.mjs`);
+    }
+  });
+
+  test('labels of one\'s own tag a prompt, and what is missing is said', async () => {
+    const page = await here.demo();
+    await page.goto(here.address);
+    const own = page.locator('#own');
+    const best = own.locator('#own-tags li').first();
+    await best.filter({ hasText: 'code model' }).waitFor();
+    await own.getByRole('button', { name: 'A shop’s inbox' }).click();
+    await best.filter({ hasText: 'billing' }).waitFor();
+    await page.fill('#own-text', 'My parcel has not arrived yet');
+    await best.filter({ hasText: 'shipping' }).waitFor();
+    await own.getByRole('button', { name: 'Add a label' }).click();
+    await page.keyboard.type('praise');
+    await own.getByText('“praise” has no example yet.').waitFor();
+    await own.getByRole('textbox', { name: /^Examples of label \d+/ }).last().fill('Great shop, thank you!\nI love what you do');
+    await page.fill('#own-text', 'You are wonderful, thanks');
+    await best.filter({ hasText: 'praise' }).waitFor();
+    await own.getByRole('textbox', { name: /^Name of label/ }).last().fill('billing');
+    await own.getByText('There are two labels “billing”').waitFor();
+    assert.ok(await page.locator('#own-apply').isDisabled());
+    for (let left = 3; left > 0; left--) await own.getByRole('button', { name: /^Remove label/ }).last().click();
+    await own.getByText('It takes at least two labels.').waitFor();
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test('the speed is measured', async () => {
+    const page = await here.demo();
+    await page.goto(here.address);
+    await page.getByRole('button', { name: 'Measure' }).click();
+    await page.getByText(/medians/).waitFor();
+    const figures = await page.locator('.measured-figure strong').allInnerTexts();
+    assert.ok(figures.length >= 2 && figures.every((figure) => Number(figure.replace(',', '')) > 0), figures.join());
+    assert.match(await page.locator('.measured-row h3').first().innerText(), /WebAssembly/);
+  });
+
   test('what fits no task is called unknown', async () => {
-    const page = await open();
+    const page = await here.demo();
     await page.goto(here.address);
     await ready(page);
     await page.fill('#instruction', 'zxqj 0x8f3a 77 -- ;;; vrrrp kkkk 0b1011 @@@@');
     await firstTask(page).filter({ hasText: 'unknown' }).waitFor();
-    await page.getByText('Unlike any task this model knows. The nearest').waitFor();
+    await page.getByText('No known pair fits. The nearest').waitFor();
   });
 
   test('odd and long texts are tagged like any other', async () => {
-    const page = await open();
+    const page = await here.demo();
     await page.goto(here.address);
     await ready(page);
     for (const text of ['Write a poem 📝 \0 \ud800', 'Write a poem about rain. '.repeat(40_000)]) {
@@ -108,9 +161,10 @@ describe('the demo page', () => {
   });
 
   test('nothing is asked of another origin, and nothing at all once loaded', async () => {
-    const page = await open();
+    const page = await here.demo();
     await page.goto(here.address);
     await ready(page);
+    await page.evaluate(() => navigator.serviceWorker.ready);
     const count = page.requests.length;
     await page.context().setOffline(true);
     await page.fill('#instruction', 'Translate this sentence into French');
@@ -121,7 +175,7 @@ describe('the demo page', () => {
   });
 
   test('a failure is said in words, and trying again mends it', async () => {
-    const page = await open();
+    const page = await here.demo();
     await page.route(MODEL, (route) => route.fulfill({ status: 404 }));
     await page.goto(here.address);
     const alert = page.getByRole('alert');
@@ -133,36 +187,29 @@ describe('the demo page', () => {
     await firstTask(page).waitFor();
   });
 
-  for (const [colorScheme, width] of [['light', 1280], ['dark', 390]]) {
+  for (const [colorScheme, width] of [['light', 1280], ['dark', 375]]) {
     test(`axe finds nothing serious (${colorScheme}, ${width} wide), and nothing overflows`, async () => {
-      const page = await open({ colorScheme, viewport: { width, height: 844 } });
-      const check = async (state) => {
-        // Through the debugger: the page's own policy would refuse the script.
-        await page.evaluate(axe.source);
-        const { violations } = await page.evaluate(() => axe.run());
-        const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-        assert.deepEqual(serious.map(({ id, nodes }) => `${state}: ${id} ${nodes.map(({ html }) => html)}`), []);
-        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${state}: wider than the screen`);
-      };
+      const page = await here.demo({ colorScheme, viewport: { width, height: 844 } });
       await page.route(MODEL, (route) => route.abort());
       await page.goto(here.address);
       await page.getByRole('alert').waitFor();
-      await check('failure');
+      await check(page, 'failure');
       await page.unroute(MODEL);
       await page.getByRole('button', { name: 'Try again' }).click();
       await firstTask(page).waitFor();
-      await check('tags');
+      await check(page, 'tags');
       await page.fill('#instruction', 'zxqj 0x8f3a 77 -- ;;; vrrrp kkkk 0b1011 @@@@');
       await firstTask(page).filter({ hasText: 'unknown' }).waitFor();
-      await check('unknown');
+      await check(page, 'unknown');
     });
   }
 
   test('it can be used with the keyboard alone', async () => {
-    const page = await open();
+    const page = await here.demo();
     await page.goto(here.address);
     await firstTask(page).waitFor();
-    await page.keyboard.press('Tab');
+    const links = await page.locator('nav a').count();
+    for (let press = 0; press <= links; press++) await page.keyboard.press('Tab');
     await page.keyboard.type('Translate this sentence into French');
     await firstTask(page).filter({ hasText: 'translate' }).waitFor();
     await page.keyboard.press('Tab');

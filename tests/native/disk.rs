@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pie_embed_wasm::config::{Dtype, Pooling};
 use tempfile::TempDir;
 
+use crate::common::tiny;
 use crate::train_support::{Bench, fixtures, kill_after, tiny_dir};
 
 /// The same command where no file may be longer than so many bytes.
@@ -132,4 +134,28 @@ fn a_pruned_checkpoint_is_there_whole_or_not_at_all() {
     assert!(error.contains("model.safetensors: File too large"), "{error}");
     assert!(names(dir.path()).is_empty());
     assert!(prune.status().unwrap().success());
+}
+
+/// Vectors that cannot be kept are no reason to stop; a result that cannot be written is, and nothing stands in its place.
+#[test]
+fn a_use_that_may_not_write_so_much_says_so() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("tiny.gguf"), tiny(Dtype::F32, Pooling::Mean)).unwrap();
+    let pool = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/uses/instructions.jsonl");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pie"));
+    command.args(["select", "-n", "10", "--draws", "1", "--cache", "kept", "--output", "out.jsonl", "--input"]).arg(&pool);
+    let run = |bytes: u64| {
+        let mut command = limited(&command, bytes);
+        command.current_dir(&dir).env("PIE_MODEL", "tiny.gguf");
+        command
+    };
+    // 360 vectors take 100,800 bytes, ten rows some 1,500.
+    let output = run(8192).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.contains("note: vectors are not kept from here on: kept/"), "{stderr}");
+    assert_eq!(fs::read_to_string(dir.path().join("out.jsonl")).unwrap().lines().count(), 10);
+    fs::remove_file(dir.path().join("out.jsonl")).unwrap();
+    let error = fails(&mut run(512));
+    assert!(error.contains("out.jsonl: File too large"), "{error}");
+    assert_eq!(names(dir.path()), ["kept", "tiny.gguf"]);
 }

@@ -1,6 +1,6 @@
 //! Every operation and loss against finite differences, and the fused operations against candle's primitives.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use pie_embed_wasm::checkpoint::Checkpoint;
 use pie_embed_wasm::config::Pooling;
 use pie_embed_wasm::train::loss::{
@@ -113,6 +113,26 @@ fn fused_operations_are_the_primitive_ones() {
             outputs_and_gradients(&qkv, |a| ops::attention(&a[0], &a[1], &a[2], &lengths, 3)),
             outputs_and_gradients(&qkv, |a| ops::reference::attention(&a[0], &a[1], &a[2], &lengths, 3)),
         );
+    }
+}
+
+#[test]
+fn a_padded_encoder_is_the_packed_one() {
+    let base = Checkpoint::load(&tiny_dir()).unwrap();
+    let tokens = Tokens { input_ids: vec![2, 40, 55, 3, 2, 3, 2, 60, 61, 62, 3], lengths: vec![4, 2, 5] };
+    for pooling in [Pooling::Mean, Pooling::Cls] {
+        let [packed, padded] = [DType::F32, DType::F64].map(|dtype| {
+            let encoder = Encoder::new(&base, None, pooling, Freeze::None, dtype, &Device::Cpu).unwrap();
+            let out = encoder.forward(&tokens, None).unwrap();
+            let gradients = (&out * random(out.dims(), 5)).unwrap().sum_all().unwrap().backward().unwrap();
+            let all = encoder.variables().iter().map(|(name, variable)| (name.clone(), values(gradients.get(variable).unwrap())));
+            std::iter::once(("vectors".to_owned(), values(&out))).chain(all).collect::<Vec<_>>()
+        });
+        for ((name, a), (_, b)) in packed.iter().zip(&padded) {
+            let scale = b.iter().fold(1e-2_f32, |m, x| m.max(x.abs()));
+            let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4 * scale, "{pooling}: {name} is off by {worst} of {scale}");
+        }
     }
 }
 

@@ -69,6 +69,19 @@ fn rounding_passes_the_gradient_unchanged() {
 }
 
 #[test]
+fn rounding_from_primitives_is_the_files() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut values: Vec<f32> = (0..40 * 64).map(|_| rng.random_range(-1.0_f32..1.0).powi(3)).collect();
+    values[..64].fill(0.0);
+    let x = Tensor::from_vec(values, (40, 64), &Device::Cpu).unwrap();
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0] {
+        let (file, primitive) = (ops::stored_as(&x, dtype).unwrap(), ops::reference::rounded(&x, dtype).unwrap());
+        let off = (file - primitive).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(off < 1e-7, "{dtype}: off by {off}");
+    }
+}
+
+#[test]
 fn every_rounded_weight_is_trained() {
     let tokens = Tokens { input_ids: vec![2, 40, 55, 3, 2, 60, 3], lengths: vec![4, 3] };
     let gradients = |dtype| {

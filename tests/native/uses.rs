@@ -2,7 +2,7 @@
 
 use pie_embed_wasm::ErrorCode;
 use pie_embed_wasm::tasks::{
-    Columns, Grouping, Hit, KMeans, Method, Random, Vectors, anchors, cluster, cluster_within, coverage, diverse, divided_by_sum, estimate,
+    Anchors, Columns, Grouping, Hit, KMeans, Method, Random, Vectors, cluster, cluster_within, coverage, diverse, divided_by_sum, estimate,
     mean_of_max, near_duplicates, overlap, random_anchors, representatives, search, select, similar_order, spread, t_sne, wasserstein,
 };
 use proptest::prelude::*;
@@ -34,6 +34,7 @@ fn close(ours: f64, golden: f64) -> bool {
 
 fn check(sets: &[Vectors], golden: &Compared) {
     let columns: Vec<Columns> = sets.iter().map(|set| Columns::new(set).unwrap()).collect();
+    let sets: Vec<Vectors> = sets.iter().map(|set| set.clone().normalized()).collect();
     for a in 0..sets.len() {
         for b in 0..sets.len() {
             let ours = (wasserstein(&columns[a], &columns[b]).unwrap(), mean_of_max(&sets[a], &sets[b]).unwrap());
@@ -57,6 +58,29 @@ fn data_sets_compare_as_with_scipy_and_scikit_learn() {
     assert_eq!(found, golden.nearest);
 }
 
+#[derive(Deserialize)]
+struct Compressed {
+    dimensions: usize,
+    vectors: Vec<f32>,
+    results: Vec<f64>,
+    picked: Vec<usize>,
+    estimates: Vec<f64>,
+}
+
+/// scikit-learn's Gaussian process finds the same rows, and makes the same of any results on them.
+#[test]
+fn anchors_are_those_of_a_gaussian_process() {
+    let golden: Compressed = serde_json::from_slice(&std::fs::read(fixtures().join("compress.json")).unwrap()).unwrap();
+    let vectors = Vectors::new(golden.vectors, golden.dimensions).unwrap().normalized();
+    let anchors = Anchors::pick(&vectors, golden.picked.len()).unwrap();
+    let rows: Vec<usize> = anchors.weighted(golden.picked.len()).iter().map(|anchor| anchor.row).collect();
+    assert_eq!(rows, golden.picked);
+    for (k, golden_estimate) in (1..).zip(golden.estimates) {
+        let ours = estimate(&anchors.weighted(k), &golden.results).unwrap();
+        assert!((ours - golden_estimate).abs() < 1e-5, "{k} anchors: {ours}, golden {golden_estimate}");
+    }
+}
+
 #[test]
 fn what_has_no_answer_is_refused() {
     let two = Vectors::new(vec![1.0, 0.0, 0.0, 1.0], 2).unwrap();
@@ -70,7 +94,8 @@ fn what_has_no_answer_is_refused() {
         (select(&two, Method::KCenter, 1, Some(&[1.0, 1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
         (select(&two, Method::FacilityLocation, 1, Some(&[1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
         (select(&two, Method::FacilityLocation, 1, Some(&[1.0, -1.0]), 0).unwrap_err(), ErrorCode::InvalidArgument),
-        (anchors(&none, 1, 0).unwrap_err(), ErrorCode::InvalidArgument),
+        (Anchors::pick(&none, 1).unwrap_err(), ErrorCode::InvalidArgument),
+        (Anchors::pick(&two, 0).unwrap_err(), ErrorCode::InvalidArgument),
         (estimate(&[], &[1.0]).unwrap_err(), ErrorCode::InvalidArgument),
         (cluster(&two, 0, 0).unwrap_err(), ErrorCode::InvalidArgument),
         (cluster(&two, 3, 0).unwrap_err(), ErrorCode::InvalidArgument),
@@ -104,7 +129,7 @@ fn every_row_of_a_pool_of_equals_can_be_chosen() {
         chosen.sort_unstable();
         assert_eq!(chosen, [0, 1, 2, 3, 4], "{method}");
     }
-    let found = anchors(&pool, 5, 7).unwrap();
+    let found = Anchors::pick(&pool, 5).unwrap().weighted(5);
     assert!((found.iter().map(|anchor| anchor.weight).sum::<f64>() - 1.0).abs() < 1e-12);
 }
 
@@ -122,6 +147,21 @@ fn large_pools_are_searched_whole() {
         let better = pool.rows().filter(|row| dot(row, queries.row(query)) > f64::from(worst) + 1e-6).count();
         assert!(better <= 6, "{better} rows stand above the last of query {query}");
     }
+}
+
+/// Of a large pool the sum runs over a part: what is chosen serves the whole as well as an exact choice out of a half does.
+#[test]
+fn facility_location_of_a_large_pool_serves_all_of_it() {
+    let mut random = Random::new(5);
+    let data = (0..20_000 * 4).map(|_| random.unit() as f32 - 0.5).collect();
+    let pool = Vectors::new(data, 4).unwrap().normalized();
+    let half = pool.pick(&(0..10_000).collect::<Vec<_>>());
+    let served = |from: &Vectors| {
+        let chosen = from.pick(&select(from, Method::FacilityLocation, 8, None, 1).unwrap());
+        coverage(&pool, &chosen, &[8]).unwrap()[0]
+    };
+    let (whole, half) = (served(&pool), served(&half));
+    assert!(whole > 0.99 * half && whole > 0.6, "{whole}, by an exact choice of half the pool {half}");
 }
 
 /// Four bundles of rows stay bundles: of each row the nearest place is that of one of its own.
@@ -260,7 +300,7 @@ proptest! {
         // As many anchors as rows, equal rows in one: the estimate is the truth.
         let results: Vec<f64> = pool.rows().map(|row| f64::from(row[0])).collect();
         let truth = results.iter().sum::<f64>() / results.len() as f64;
-        prop_assert!((estimate(&anchors(&pool, pool.len(), seed).unwrap(), &results).unwrap() - truth).abs() < 1e-5);
+        prop_assert!((estimate(&Anchors::pick(&pool, pool.len()).unwrap().weighted(pool.len()), &results).unwrap() - truth).abs() < 1e-5);
         let drawn = random_anchors(pool.len(), pool.len(), &mut Random::new(seed));
         prop_assert!((estimate(&drawn, &results).unwrap() - truth).abs() < 1e-9);
     }

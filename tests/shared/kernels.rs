@@ -1,6 +1,8 @@
 //! The kernels of whatever this is compiled for against the oracle: native tests call these by proptest, wasm tests over a grid.
 
-use pie_embed_wasm::kernels::{AttentionScratch, BLOCK, PackedF32, PackedI8, attention, gemm_f32, gemm_i8, quantize_row, scalar};
+use pie_embed_wasm::kernels::{
+    AttentionScratch, BLOCK, PackedF32, PackedI8, Simd, attention, gemm_f32, gemm_i8, gemm_i8_by, quantize_row, scalar,
+};
 
 /// Numbers in -1..1 that depend on the seed alone (xorshift).
 fn random(len: usize, seed: u64) -> Vec<f32> {
@@ -35,10 +37,17 @@ pub fn gemm_i8_equals_the_oracle(rows: usize, columns: usize, blocks: usize, see
         quantized.fill(i16::MIN + 1);
     }
     let (w_scales, bias) = (random(columns * blocks, seed ^ 2), random(columns, seed ^ 3));
-    let (mut out, mut oracle) = (vec![f32::NAN; rows * columns], vec![0.0; rows * columns]);
-    gemm_i8(&quantized, &scales, &PackedI8::pack(&w, &w_scales, columns, k), &bias, &mut out);
+    let packed = PackedI8::pack(&w, &w_scales, columns, k);
+    let mut oracle = vec![0.0; rows * columns];
     scalar::matmul_i8(&quantized, &scales, &w, &w_scales, &bias, k, &mut oracle);
     // Integer sums are exact and the float sums have one order: every back end gives the same bits.
+    for simd in Simd::available() {
+        let mut out = vec![f32::NAN; rows * columns];
+        gemm_i8_by(simd, &quantized, &scales, &packed, &bias, &mut out);
+        assert_eq!(out, oracle, "{simd:?}: {rows} x {columns} x {k}");
+    }
+    let mut out = vec![f32::NAN; rows * columns];
+    gemm_i8(&quantized, &scales, &packed, &bias, &mut out);
     assert_eq!(out, oracle, "{rows} x {columns} x {k}");
 }
 

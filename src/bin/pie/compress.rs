@@ -4,30 +4,36 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::ieb::spearman;
-use pie_embed_wasm::tasks::{Anchor, Random, anchors, estimate, random_anchors};
+use pie_embed_wasm::tasks::{Anchor, Anchors, Random, estimate, random_anchors};
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 use serde_json::{Value, json};
 
+use crate::cache::CacheArgs;
 use crate::chart::{self, Panel, Series};
 use crate::manifest::to_json;
 use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, write_files};
-use crate::table::{Fields, Table, render};
+use crate::progress::Progress;
+use crate::reader::Fields;
+use crate::table::{Table, render};
 
-/// Seeds of k-means that a point of the curve is the mean of.
-const SEEDS: u64 = 5;
+/// Models that the table on stdout names.
+const SHOWN_MODELS: usize = 12;
 /// The curve's sizes: halves of octaves around the number that is asked for.
 const HALF_OCTAVES: std::ops::RangeInclusive<i32> = -6..=4;
 
 /// Pick weighted anchors of a test set, and say how well they tell a model's score on the whole
 ///
-/// Each anchor is the row nearest the centre of a k-means cluster and weighs the cluster's share. With --results, a file of models'
-/// results row by row, the scores that the anchors tell are held against the true ones and against random rows.
+/// Anchors are the rows that lower the variance of the mean the most where like rows have like results (Bayesian quadrature), most telling
+/// first. With --results, a file of models' results row by row, the scores that the anchors tell are held against the true ones and
+/// against random rows.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The test set: .jsonl, .csv, .tsv, text lines, or the benchmark's .json
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// The test set: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
@@ -42,6 +48,7 @@ pub struct Args {
     /// The column that joins the two files; where the results have none, rows are taken in their order
     #[arg(long, value_name = "NAME", default_value = "id")]
     id: String,
+    /// Draws the random choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Random choices to compare with
@@ -90,8 +97,16 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let results = args.results.as_ref().map(|path| read_results(path, &table, &args.id)).transpose()?;
     let model = args.model.load()?;
-    let vectors = model.encode(&table.texts(), args.prompt.clone(), "texts encoded")?;
-    let picked = anchors(&vectors, args.anchors, args.seed)?;
+    let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, "texts encoded")?;
+    let mut sizes: Vec<usize> =
+        HALF_OCTAVES.map(|half| (args.anchors as f64 * 2_f64.powf(f64::from(half) / 2.0)).round() as usize).collect();
+    sizes.retain(|n| (1..=rows).contains(n));
+    sizes.dedup();
+    let most = if results.is_some() { sizes.last().copied().unwrap_or(args.anchors) } else { args.anchors };
+    let waiting = Progress::waiting(format!("picking {most} of {rows} rows"));
+    let anchors = Anchors::pick(&vectors, most)?;
+    waiting.finish();
+    let picked = anchors.weighted(args.anchors);
 
     let weighted: Vec<Fields> = picked
         .iter()
@@ -104,22 +119,16 @@ pub fn run(args: &Args) -> Result<()> {
     let mut files = vec![(args.output.clone(), render(&args.output, weighted.iter())?)];
     let mut text = format!("{} anchors for {rows} rows\n", picked.len());
     if let Some(results) = &results {
-        let mut sizes: Vec<usize> =
-            HALF_OCTAVES.map(|half| (args.anchors as f64 * 2_f64.powf(f64::from(half) / 2.0)).round() as usize).collect();
-        sizes.retain(|n| (1..=rows).contains(n));
-        sizes.dedup();
         let mut random = Random::new(args.seed);
         let points = sizes
             .iter()
             .map(|&n| {
-                let ours = (0..SEEDS).map(|seed| error(&anchors(&vectors, n, args.seed.wrapping_add(seed))?, results));
-                let error_of_ours = ours.collect::<Result<Vec<f64>>>()?.iter().sum::<f64>() / SEEDS as f64;
                 let mut drawn =
                     (0..args.draws).map(|_| error(&random_anchors(rows, n, &mut random), results)).collect::<Result<Vec<f64>>>()?;
                 drawn.sort_by(f64::total_cmp);
                 let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
                 let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
-                Ok(Point { anchors: n, error: error_of_ours, random: mean, low: at(0.05), high: at(0.95) })
+                Ok(Point { anchors: n, error: error(&anchors.weighted(n), results)?, random: mean, low: at(0.05), high: at(0.95) })
             })
             .collect::<Result<Vec<Point>>>()?;
         let report = report(args, &picked, results, &points)?;
@@ -193,7 +202,6 @@ fn report(args: &Args, picked: &[Anchor], results: &[Results], points: &[Point])
         "random_error": at.map(|point| point.random),
         "spearman": spearman(&truths, &estimates),
         "draws": args.draws,
-        "seeds": SEEDS,
         "curve": points
             .iter()
             .map(|p| json!({"anchors": p.anchors, "error": p.error, "random": p.random, "random_5": p.low, "random_95": p.high}))
@@ -212,9 +220,13 @@ fn panel<'a>(points: &[Point]) -> Panel<'a> {
 fn for_people(report: &Value) -> String {
     let number = |value: &Value| value.as_f64().map_or_else(|| "–".to_owned(), |n| format!("{n:.4}"));
     let mut text = format!("{:24}{:>10}{:>10}{:>10}\n", "model", "truth", "anchors", "error");
-    for model in report["models"].as_array().into_iter().flatten() {
+    let models = report["models"].as_array().map_or(&[][..], Vec::as_slice);
+    for model in models.iter().take(SHOWN_MODELS) {
         let name: String = model["model"].as_str().unwrap_or_default().chars().take(23).collect();
         text += &format!("{name:24}{:>10}{:>10}{:>10}\n", number(&model["truth"]), number(&model["estimate"]), number(&model["error"]));
+    }
+    if models.len() > SHOWN_MODELS {
+        text += &format!("… and {} more models: --report has them\n", models.len() - SHOWN_MODELS);
     }
     text += &format!("mean error {}; of as many random rows {}\n", number(&report["error"]), number(&report["random_error"]));
     text += &format!("order of the models (Spearman) {}\n", number(&report["spearman"]));

@@ -7,11 +7,14 @@ use pie_embed_wasm::tasks::{Columns, Vectors, divided_by_sum, mean_of_max, overl
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 use serde_json::{Value, json};
 
+use crate::cache::CacheArgs;
 use crate::heatmap::{self, Matrix};
 use crate::manifest::to_json;
 use crate::model::{Model, ModelArgs};
 use crate::output::{Stdout, refuse_existing, write_files};
-use crate::table::{Fields, Table, render};
+use crate::progress::Progress;
+use crate::reader::Fields;
+use crate::table::{Table, render};
 
 /// Compare data sets in pairs, by their vectors and by their tasks
 ///
@@ -21,7 +24,9 @@ use crate::table::{Fields, Table, render};
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Two or more: .jsonl, .csv, .tsv, text lines, or the benchmark's .json
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Two or more: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines
     #[arg(value_name = "[NAME=]FILE", num_args = 2.., required = true)]
     data: Vec<String>,
     /// The column with the text [default: instruction or text]
@@ -30,7 +35,8 @@ pub struct Args {
     /// The column with the task; where not all have one, the model's taxonomy says [default: category, label or task]
     #[arg(long, value_name = "NAME")]
     label: Option<String>,
-    /// Divide vectors by the sum of their components, as the paper's code does, where length 1 is meant
+    /// Divide vectors by the sum of their components, as the paper's code does: it scales the distances, and a cosine changes its sign
+    /// where one sum is negative
     #[arg(long)]
     paper: bool,
     /// pie, short, none, or a template with {instruction} [default: the model's]
@@ -71,7 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
     let model = args.model.load()?;
     let mut sets = Vec::new();
     for ((name, _), table) in named.into_iter().zip(tables) {
-        let vectors = model.encode(&table.texts(), args.prompt.clone(), &name)?;
+        let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, &name)?;
         sets.push(DataSet { vectors, name, table });
     }
     let (source, labels) = labels(args, &model, &sets)?;
@@ -129,13 +135,20 @@ fn compare(sets: &[DataSet], labels: Option<&[Vec<String>]>, paper: bool) -> Res
     };
     let vectors = sets.iter().map(rows).collect::<Result<Vec<_>>>()?;
     let columns = vectors.iter().map(Columns::new).collect::<Result<Vec<_>>>()?;
+    // Of length 1 in any case, but turned round where the components sum to less than 0.
+    let vectors: Vec<Vectors> = vectors.into_iter().map(Vectors::normalized).collect();
     let n = sets.len();
     let pairs = || (0..n).flat_map(|a| (0..n).map(move |b| (a, b)));
-    Ok(Figures {
-        wasserstein: pairs().map(|(a, b)| wasserstein(&columns[a], &columns[b])).collect::<Result<_>>()?,
-        cosine: pairs().map(|(a, b)| mean_of_max(&vectors[a], &vectors[b])).collect::<Result<_>>()?,
-        overlap: labels.map(|labels| pairs().map(|(a, b)| overlap(&labels[a], &labels[b])).collect()),
-    })
+    let progress = Progress::steps((n * n) as u64, "pairs compared");
+    let (mut distances, mut cosines) = (Vec::with_capacity(n * n), Vec::with_capacity(n * n));
+    for (a, b) in pairs() {
+        distances.push(wasserstein(&columns[a], &columns[b])?);
+        cosines.push(mean_of_max(&vectors[a], &vectors[b])?);
+        progress.set(cosines.len() as u64);
+    }
+    progress.finish();
+    let overlap = labels.map(|labels| pairs().map(|(a, b)| overlap(&labels[a], &labels[b])).collect());
+    Ok(Figures { wasserstein: distances, cosine: cosines, overlap })
 }
 
 fn written(path: &Path, args: &Args, model: &Model, sets: &[DataSet], figures: &Figures, order: &[usize], source: &str) -> Result<Vec<u8>> {

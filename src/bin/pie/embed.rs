@@ -82,7 +82,7 @@ pub fn run(args: Args) -> Result<()> {
         if rows.is_empty() {
             break;
         }
-        faults.note(&rows, &input.progress);
+        faults.note(&rows, input.progress());
         let texts: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
         let embeddings = if texts.is_empty() { None } else { Some(embedder.embed(&texts, &options)?) };
         let mut vectors = embeddings.iter().flat_map(|e| e.rows().zip(&e.truncated));
@@ -94,9 +94,9 @@ pub fn run(args: Args) -> Result<()> {
             sink.write(&JsonRow { text: &row.text, embedding, truncated, error: row.error.as_deref() })?;
         }
         done += rows.len() as u64;
-        input.progress.message(format!("{done} texts"));
+        input.progress().message(format!("{done} texts"));
     }
-    input.progress.finish();
+    input.progress().finish();
     sink.finish(dimensions)?;
     faults.finish()
 }

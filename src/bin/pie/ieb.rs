@@ -10,10 +10,12 @@ use pie_embed_wasm::tasks::{Labelled, read_labelled};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
-use crate::output::{refuse_existing, say, write_files};
+use crate::bars;
+use crate::output::{refuse_existing, say, write_file, write_files};
 
-/// Tasks that `stats` names.
+/// Tasks that `stats` names, and draws.
 const SHOWN_TASKS: usize = 10;
+const DRAWN_TASKS: usize = 20;
 
 /// Look into a labelled data set, or split it by task
 #[derive(clap::Args)]
@@ -29,6 +31,12 @@ enum Command {
         /// JSON lines of {"instruction", "category"}, or the benchmark's {task: {"samples"}} as FILE.json
         #[arg(value_name = "FILE")]
         data: PathBuf,
+        /// The most frequent tasks, drawn
+        #[arg(long, value_name = "FILE.svg")]
+        chart: Option<PathBuf>,
+        /// Replace a chart that is there
+        #[arg(long, requires = "chart")]
+        force: bool,
     },
     /// Split into training and test data that have no task and no instruction in common
     Split(SplitArgs),
@@ -57,7 +65,10 @@ struct SplitArgs {
 
 pub fn run(args: &Args) -> Result<()> {
     match &args.command {
-        Command::Stats { data } => stats(data),
+        Command::Stats { data, chart, force } => {
+            refuse_existing(chart, *force)?;
+            stats(data, chart.as_deref())
+        }
         Command::Split(args) => split(args),
     }
 }
@@ -94,7 +105,7 @@ fn by_task(rows: &[Labelled]) -> BTreeMap<&str, Vec<&Labelled>> {
     tasks
 }
 
-fn stats(path: &Path) -> Result<()> {
+fn stats(path: &Path, chart: Option<&Path>) -> Result<()> {
     let rows = read(path)?;
     let tasks = by_task(&rows);
     let mut sizes: Vec<(&str, usize)> = tasks.iter().map(|(task, rows)| (*task, rows.len())).collect();
@@ -118,6 +129,11 @@ fn stats(path: &Path) -> Result<()> {
     );
     for (task, size) in sizes.iter().take(SHOWN_TASKS) {
         report.push_str(&format!("{size:>8} {task}\n"));
+    }
+    if let Some(chart) = chart {
+        let shown = &sizes[..sizes.len().min(DRAWN_TASKS)];
+        let title = format!("{} of {} tasks, by their instructions", shown.len(), sizes.len());
+        write_file(chart, bars::svg(&title, shown)?.as_bytes())?;
     }
     std::io::stdout().write_all(report.as_bytes()).map_err(|e| Error::io("stdout", e))
 }

@@ -11,9 +11,11 @@ use pie_embed_wasm::gguf::{Gguf, GgufWriter, MetadataValue, dequantize, keys};
 use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 
+use crate::cache::CacheArgs;
 use crate::model::{Model, ModelArgs};
 use crate::output::{refuse_existing, write_file};
-use crate::table::{Fields, Table};
+use crate::reader::Fields;
+use crate::table::Table;
 
 /// `general.architecture` of an index file.
 const ARCHITECTURE: &str = "pie-index";
@@ -28,7 +30,9 @@ const VECTORS: &str = "index.vectors";
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The pool: .jsonl, .csv, .tsv, text lines, or the benchmark's .json; - is stdin
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// The pool: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
@@ -49,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     refuse_existing([&args.output], args.force)?;
     let table = Table::read(&args.input, args.column.as_deref())?;
     let model = args.model.load()?;
-    let vectors = model.encode(&table.texts(), args.prompt.clone(), "texts encoded")?;
+    let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, "texts encoded")?;
     let rows = table.records.iter().map(|record| serde_json::to_string(&record.fields));
     let rows = rows.collect::<serde_json::Result<Vec<String>>>().map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
     let strings = |values: Vec<String>| MetadataValue::Array(values.into_iter().map(MetadataValue::String).collect());

@@ -90,7 +90,7 @@ fn label(args: &Args) -> Result<()> {
         if rows.is_empty() {
             break;
         }
-        faults.note(&rows, &input.progress);
+        faults.note(&rows, input.progress());
         done += rows.len() as u64;
         let labelled = rows.into_par_iter().map(|row| match row.error {
             None => {
@@ -106,9 +106,9 @@ fn label(args: &Args) -> Result<()> {
         } else {
             labelled.iter().try_for_each(|row| sink.write(row))?;
         }
-        input.progress.message(format!("{done} instructions"));
+        input.progress().message(format!("{done} instructions"));
     }
-    input.progress.finish();
+    input.progress().finish();
     if let Some(wordnet) = wordnet {
         let names = merge_synonyms(&counts(&kept), &wordnet);
         say(&format!("{} of {} labels merged with synonyms", names.len(), counts(&kept).len()));

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bars;
+mod cache;
 mod card;
 mod chart;
 mod compress;
@@ -18,6 +20,7 @@ mod ieb;
 mod index;
 mod info;
 mod input;
+mod json;
 mod label;
 mod manifest;
 mod model;
@@ -25,6 +28,7 @@ mod output;
 mod phrasebook;
 mod progress;
 mod prune;
+mod reader;
 mod reliability;
 mod retrieve;
 mod select;

@@ -1,16 +1,19 @@
 //! Which model a command uses: a file, a name in the manifest, `PIE_MODEL`, or the manifest's default.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use pie_embed_wasm::ieb::{ModelEncoder, TextEncoder};
 use pie_embed_wasm::tasks::{Level, Taxonomy, Vectors};
 use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 
+use crate::cache::{CacheArgs, text_hash};
 use crate::manifest::Manifest;
 use crate::output::say;
 use crate::progress::Progress;
+
+/// Texts that are encoded and kept at a time: enough for all cores to stay busy, and little to lose.
+const STRIDE: usize = 256;
 
 /// Options of every command that needs a model.
 #[derive(clap::Args)]
@@ -71,19 +74,52 @@ fn find_manifest() -> Result<Option<(PathBuf, Manifest)>> {
 }
 
 impl Model {
-    /// The vectors of texts, at length 1, with progress on stderr.
-    pub fn encode(&self, texts: &[&str], prompt: Option<Prompt>, what: &str) -> Result<Vectors> {
+    /// The vectors of texts, at length 1, with progress on stderr. Equal texts are encoded once, and those in the cache not at all.
+    pub fn encode(&self, texts: &[&str], prompt: Option<Prompt>, cache: &CacheArgs, what: &str) -> Result<Vectors> {
         if texts.is_empty() {
             return Err(Error::new(ErrorCode::NoTexts, format!("{what}: there is no text")));
         }
-        let progress = Progress::steps(texts.len() as u64, what.to_owned());
-        let done = AtomicU64::new(0);
-        let count = |n: usize| progress.set(done.fetch_add(n as u64, Ordering::Relaxed) + n as u64);
+        let dimensions = self.embedder.config().hidden_size;
+        let mut cache = cache.open(&self.sha256, prompt.as_ref().unwrap_or(&self.embedder.info().prompt), dimensions)?;
         let options = EmbedOptions { prompt, ..EmbedOptions::default() };
-        let encoder = ModelEncoder { name: String::new(), embedder: &self.embedder, options, on_progress: Some(&count) };
-        let vectors = encoder.encode(texts, texts)?;
+        let hashes: Vec<u128> = texts.iter().map(|text| text_hash(text)).collect();
+        let mut first: HashMap<u128, usize> = HashMap::with_capacity(texts.len());
+        for (row, hash) in hashes.iter().enumerate() {
+            first.entry(*hash).or_insert(row);
+        }
+        let mut data = vec![0.0; texts.len() * dimensions];
+        let mut known = vec![false; texts.len()];
+        if let Some(cache) = &mut cache {
+            cache.read(&first, |row, vector| {
+                data[row * dimensions..][..dimensions].copy_from_slice(vector);
+                known[row] = true;
+            })?;
+            let found = known.iter().filter(|known| **known).count();
+            if found > 0 {
+                say(&format!("note: {found} of {} vectors come from {}", first.len(), cache.path().display()));
+            }
+        }
+        let missing: Vec<usize> = (0..texts.len()).filter(|&row| first[&hashes[row]] == row && !known[row]).collect();
+        let progress = Progress::steps(missing.len() as u64, what.to_owned());
+        for (n, rows) in missing.chunks(STRIDE).enumerate() {
+            let chunk: Vec<&str> = rows.iter().map(|&row| texts[row]).collect();
+            let embeddings = self.embedder.embed(&chunk, &options).map_err(|e| e.context(format!("{what}, from text {} on", rows[0])))?;
+            for (&row, vector) in rows.iter().zip(embeddings.rows()) {
+                data[row * dimensions..][..dimensions].copy_from_slice(vector);
+            }
+            let kept = cache.as_mut().map_or(Ok(()), |cache| cache.append(rows.iter().map(|&row| hashes[row]), &embeddings.data));
+            if let Err(e) = kept {
+                progress.print(&format!("note: vectors are not kept from here on: {e}"));
+                cache = None;
+            }
+            progress.set(((n * STRIDE) + rows.len()) as u64);
+        }
         progress.finish();
-        Ok(vectors)
+        for row in 0..texts.len() {
+            let same = first[&hashes[row]];
+            data.copy_within(same * dimensions..(same + 1) * dimensions, row * dimensions);
+        }
+        Ok(Vectors::new(data, dimensions)?.normalized())
     }
 
     /// The task of each vector by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.

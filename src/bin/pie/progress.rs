@@ -1,6 +1,7 @@
 //! Progress on stderr, drawn only where that is a terminal.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -27,6 +28,14 @@ impl Progress {
         let bar = styled(ProgressBar::new(total), "{bar:30} {pos}/{len} {msg}, {elapsed} gone, {eta} left");
         bar.set_message(what);
         Self { bar, counts_bytes: false }
+    }
+
+    /// Of work whose steps are not counted.
+    pub fn waiting(what: impl Into<Cow<'static, str>>) -> Self {
+        let progress = Self::rows();
+        progress.message(what);
+        progress.bar.enable_steady_tick(Duration::from_millis(200));
+        progress
     }
 
     pub fn add_bytes(&self, n: u64) {

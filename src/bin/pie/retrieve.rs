@@ -9,10 +9,13 @@ use pie_embed_wasm::tasks::{Hit, Template, Vectors, diverse, search};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
+use crate::cache::CacheArgs;
 use crate::index::Index;
 use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, say, write_file};
-use crate::table::{Fields, Table};
+use crate::progress::Progress;
+use crate::reader::Fields;
+use crate::table::Table;
 
 /// Nearest rows from which `--diverse` chooses, as a multiple of what is wanted.
 const CANDIDATES: usize = 10;
@@ -29,10 +32,12 @@ pub struct Args {
     texts: Vec<String>,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Made by `pie index` with the same model
     #[arg(long, value_name = "FILE")]
     index: PathBuf,
-    /// Instructions: .jsonl, .csv, .tsv, text lines, or the benchmark's .json; - is stdin
+    /// Instructions: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: Option<PathBuf>,
     /// The column with the text [default: instruction or text]
@@ -81,7 +86,7 @@ pub fn run(args: &Args) -> Result<()> {
         let corpus: Vec<&str> = index.texts.iter().map(String::as_str).collect();
         retrieve(&TfIdf.encode(&corpus, &corpus)?, &index.texts, &TfIdf.encode(&corpus, &texts)?, &texts, args)?
     } else {
-        let queries = model.encode(&texts, Some(index.prompt.clone()), "texts encoded")?;
+        let queries = model.encode(&texts, Some(index.prompt.clone()), &args.cache, "texts encoded")?;
         retrieve(&index.vectors, &index.texts, &queries, &texts, args)?
     };
 
@@ -117,7 +122,9 @@ fn retrieve(pool: &Vectors, pool_texts: &[String], queries: &Vectors, texts: &[&
     pool_texts.iter().for_each(|text| *copies.entry(text.trim()).or_default() += 1);
     let most = texts.iter().filter_map(|text| copies.get(text.trim())).max().copied().unwrap_or(0);
     let wanted = if args.diverse.is_some() { args.top_k.saturating_mul(CANDIDATES) } else { args.top_k };
+    let waiting = Progress::waiting(format!("searching {} rows for {} instructions", pool.len(), queries.len()));
     let found = search(pool, queries, wanted.saturating_add(most))?;
+    waiting.finish();
     let choose = |(mut hits, text): (Vec<Hit>, &&str)| {
         hits.retain(|hit| pool_texts[hit.row].trim() != text.trim());
         hits.truncate(wanted);

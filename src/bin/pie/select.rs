@@ -8,10 +8,12 @@ use pie_embed_wasm::tasks::{Method, Random, UNKNOWN, Vectors, coverage, near_dup
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 use serde_json::{Value, json};
 
+use crate::cache::CacheArgs;
 use crate::chart::{self, Panel, Series};
 use crate::manifest::to_json;
 use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, write_files};
+use crate::progress::Progress;
 use crate::table::{Table, render};
 
 /// Points of the curves.
@@ -26,7 +28,9 @@ const MEASURED: usize = 4096;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The pool: .jsonl, .csv, .tsv, text lines, or the benchmark's .json; - is stdin
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// The pool: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
@@ -74,7 +78,7 @@ enum By {
     Kmeans,
     /// Farthest first
     KCenter,
-    /// Greedy facility location; takes time with the square of the pool: for up to some 100,000 rows
+    /// Greedy facility location; the sum runs over at most 16,384 rows, drawn from larger pools
     FacilityLocation,
 }
 
@@ -100,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
     let label = table.label_column(args.label.as_deref())?;
     let labels = label.as_deref().map(|column| table.strings(column)).transpose()?;
     let model = args.model.load()?;
-    let vectors = model.encode(&table.texts(), args.prompt.clone(), "texts encoded")?;
+    let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, "texts encoded")?;
     let (source, labels) = match labels {
         Some(labels) => (format!("column {}", label.unwrap_or_default()), Some(labels)),
         None => ("taxonomy".to_owned(), model.tasks(&vectors)?),
@@ -112,6 +116,7 @@ pub fn run(args: &Args) -> Result<()> {
     let quality: Option<Vec<f64>> = quality.map(|quality| kept.iter().map(|&row| quality[row]).collect());
     let labels: Option<Vec<&str>> = labels.as_ref().map(|labels| kept.iter().map(|&row| labels[row].as_str()).collect());
     let duplicates = vectors.len() - kept.len();
+    let waiting = Progress::waiting(format!("choosing {} of {} rows", args.count, pool.len()));
     let chosen = select(&pool, method, args.count, quality.as_deref(), args.seed)
         .map_err(|e| e.context(format!("without the {duplicates} near-duplicates of {} rows", vectors.len())))?;
 
@@ -126,9 +131,11 @@ pub fn run(args: &Args) -> Result<()> {
     let mut sizes: Vec<usize> = (1..=POINTS).map(|at| (args.count * at).div_ceil(POINTS)).collect();
     sizes.dedup();
     let measure = |rows: &[usize]| Course::new(&pool, &measured, labels.as_deref(), rows, &sizes);
+    waiting.message("measuring the choice and random ones");
     let ours = measure(&chosen)?;
     let drawn = (0..args.draws).map(|_| measure(&draw(args.count))).collect::<Result<Vec<_>>>()?;
 
+    waiting.finish();
     let in_pool = labels.as_deref().map(|labels| tasks(labels, 0..pool.len()));
     let report = json!({
         "model": {"file": model.path.file_name().map(|name| name.to_string_lossy()), "sha256": model.sha256},

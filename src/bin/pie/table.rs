@@ -1,23 +1,16 @@
-//! A whole data set with its columns: JSON lines, CSV, text lines or the benchmark's JSON in, JSON lines or CSV out.
+//! A whole data set with its columns, in memory; JSON lines or CSV out.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use pie_embed_wasm::ieb::TaskSet;
 use pie_embed_wasm::{Error, ErrorCode, Result};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::input::{Faults, begins_with_object, parse_json};
-use crate::output::say;
+use crate::input::{Faults, TextColumn, kind, missing};
+use crate::reader::{Content, Fields, Format, Reader};
 
-/// Where a text stands when no column is named.
-const TEXT_COLUMNS: [&str; 2] = ["instruction", "text"];
 /// Where a task stands when no column is named.
 const LABEL_COLUMNS: [&str; 3] = ["category", "label", "task"];
-
-pub type Fields = Map<String, Value>;
 
 /// A sound row.
 pub struct Record {
@@ -34,32 +27,36 @@ pub struct Table {
     faults: Faults,
 }
 
-/// A row as it is read: its line, and its fields or what is wrong with it.
-type Raw = (u64, std::result::Result<Fields, String>);
-
 impl Table {
     /// Reads a data set with a text a row; `column` says where.
     pub fn read(path: &Path, column: Option<&str>) -> Result<Self> {
-        let candidates = column.map_or_else(|| TEXT_COLUMNS.to_vec(), |column| vec![column]);
-        let table = Self::collect(path, |fields| text(fields, &candidates))?;
+        let column = TextColumn::new(column);
+        let reader = Reader::open(Some(path), Format::Auto)?;
+        column.check(&reader).map_err(|e| e.context(path.display()))?;
+        let table = Self::collect(path, reader, |fields| column.text(fields).map(str::to_owned))?;
         if table.records.is_empty() {
-            return Err(Error::new(ErrorCode::Data, format!("{}: no row has a text in {}", path.display(), quoted(&candidates))));
+            return Err(Error::new(ErrorCode::Data, format!("{}: no row has a text", path.display())));
         }
         Ok(table)
     }
 
     /// Reads a data set of which only columns are wanted.
     pub fn read_columns(path: &Path) -> Result<Self> {
-        Self::collect(path, |_| Ok(String::new()))
+        Self::collect(path, Reader::open(Some(path), Format::Auto)?, |_| Ok(String::new()))
     }
 
-    fn collect(path: &Path, text: impl Fn(&Fields) -> std::result::Result<String, String>) -> Result<Self> {
+    fn collect(path: &Path, mut reader: Reader, text: impl Fn(&Fields) -> std::result::Result<String, String>) -> Result<Self> {
         let mut table = Self { path: path.to_owned(), records: Vec::new(), faults: Faults::default() };
-        for (line, fields) in read_raw(path).map_err(|e| e.context(path.display()))? {
-            let record = fields.and_then(|fields| Ok(Record { line, text: text(&fields)?, fields }));
-            table.faults.count(line, record.as_ref().err().map(String::as_str), say);
+        while let Some(row) = reader.row()? {
+            let record = match row.content {
+                Content::Blank => continue,
+                Content::Faulty { error, .. } => Err(error),
+                Content::Fields(fields) => text(&fields).map(|text| Record { line: row.line, text, fields }),
+            };
+            table.faults.count(row.line, record.as_ref().err().map(String::as_str), |line| reader.progress.print(line));
             table.records.extend(record.ok());
         }
+        reader.progress.finish();
         Ok(table)
     }
 
@@ -111,7 +108,7 @@ impl Table {
     }
 
     fn values<T>(&self, column: &str, read: impl Fn(&Value) -> std::result::Result<T, String>) -> Result<Vec<T>> {
-        if !self.columns().contains(&column) {
+        if !self.records.iter().any(|record| record.fields.contains_key(column)) {
             return Err(self.missing(column));
         }
         let value = |record: &Record| {
@@ -122,109 +119,8 @@ impl Table {
     }
 
     fn missing(&self, column: &str) -> Error {
-        let message = format!("{}: there is no column {column:?}; there are {}", self.path.display(), quoted(&self.columns()));
-        Error::new(ErrorCode::Data, message)
+        Error::new(ErrorCode::Data, format!("{}: {}", self.path.display(), missing(&[column], &self.columns())))
     }
-}
-
-fn quoted(names: &[&str]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ") }
-}
-
-const fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "missing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "blank",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// The text of a row, from the first of the columns that it has.
-fn text(fields: &Fields, columns: &[&str]) -> std::result::Result<String, String> {
-    let Some((column, value)) = columns.iter().find_map(|column| Some((column, fields.get(*column)?))) else {
-        let present: Vec<&str> = fields.keys().map(String::as_str).collect();
-        return Err(format!("there is no column {}; there are {}", quoted(columns), quoted(&present)));
-    };
-    match value {
-        Value::String(text) if text.trim().is_empty() => Err("the text is blank".to_owned()),
-        Value::String(text) => Ok(text.clone()),
-        other => Err(format!("{column:?} is {}, not a text", kind(other))),
-    }
-}
-
-fn read_raw(path: &Path) -> Result<Vec<Raw>> {
-    let mut bytes = Vec::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin().read_to_end(&mut bytes).map_err(|e| Error::io("stdin", e))?;
-    } else {
-        bytes = fs::read(path).map_err(|e| Error::new(ErrorCode::Io, e.to_string()).with_source(e))?;
-    }
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("csv") => read_csv(bytes, b','),
-        Some("tsv") => read_csv(bytes, b'\t'),
-        Some("json") => read_task_set(bytes),
-        Some("jsonl" | "ndjson") => Ok(read_lines(bytes, true)),
-        _ => Ok(read_lines(bytes, begins_with_object(bytes))),
-    }
-}
-
-/// JSON lines, or lines that are texts; blank lines of JSON are passed over.
-fn read_lines(bytes: &[u8], json: bool) -> Vec<Raw> {
-    let lines = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let read = |line: &[u8]| {
-        let line = utf8(line)?;
-        if json {
-            parse_json(line).map_err(|e| format!("no JSON object: {e}"))
-        } else {
-            Ok(Fields::from_iter([(TEXT_COLUMNS[0].to_owned(), line.into())]))
-        }
-    };
-    (1..)
-        .zip(lines)
-        .filter(|(_, line)| !(bytes.is_empty() || (json && line.trim_ascii().is_empty())))
-        .map(|(n, line)| (n, read(line)))
-        .collect()
-}
-
-fn utf8(bytes: &[u8]) -> std::result::Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|e| format!("no UTF-8 from byte {} on", e.valid_up_to()))
-}
-
-fn read_csv(bytes: &[u8], delimiter: u8) -> Result<Vec<Raw>> {
-    let malformed = |e: csv::Error| Error::new(ErrorCode::Data, format!("no CSV: {e}")).with_source(e);
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(bytes);
-    let header: Vec<String> = reader.headers().map_err(malformed)?.iter().map(|name| name.trim().to_owned()).collect();
-    let mut seen = HashSet::new();
-    if let Some(twice) = header.iter().find(|name| !seen.insert(name.as_str())) {
-        return Err(Error::new(ErrorCode::Data, format!("two columns are called {twice:?}")));
-    }
-    let mut rows = Vec::new();
-    for record in reader.byte_records() {
-        let record = record.map_err(malformed)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let fields = if record.len() == header.len() {
-            let field = |(name, value): (&String, &[u8])| Ok((name.clone(), utf8(value)?.into()));
-            header.iter().zip(record.iter()).map(field).collect()
-        } else {
-            Err(format!("there are {} fields; the header has {}", record.len(), header.len()))
-        };
-        rows.push((line, fields));
-    }
-    Ok(rows)
-}
-
-/// The benchmark's tasks with their samples, as rows of `instruction` and `category`.
-fn read_task_set(bytes: &[u8]) -> Result<Vec<Raw>> {
-    let set = TaskSet::parse(utf8(bytes).map_err(|e| Error::new(ErrorCode::Data, e))?)?;
-    let row = |(n, row): (u64, &pie_embed_wasm::ieb::Instruction)| {
-        let fields = [("instruction", &row.text), ("category", &set.tasks[row.task])];
-        (n, Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value.clone().into())).collect()))
-    };
-    Ok((1..).zip(&set.instructions).map(row).collect())
 }
 
 /// Rows as the file's name says: JSON lines or CSV.

@@ -97,12 +97,12 @@ pub fn run(args: Args) -> Result<()> {
             if rows.is_empty() {
                 break;
             }
-            faults.note(&rows, &input.progress);
+            faults.note(&rows, input.progress());
             tag(&rows)?;
             done += rows.len() as u64;
-            input.progress.message(format!("{done} texts"));
+            input.progress().message(format!("{done} texts"));
         }
-        input.progress.finish();
+        input.progress().finish();
     } else {
         let blank = |text: &str| text.trim().is_empty().then(|| "the text is blank".to_owned());
         let rows: Vec<Row> = args.texts.into_iter().zip(1..).map(|(text, line)| Row { line, error: blank(&text), text }).collect();

@@ -1,8 +1,9 @@
 //! Weights as a model file gives them back, so that training sees what rounding costs.
 
 use candle_core::quantized::QTensor;
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
+use super::reference;
 use crate::config::Dtype;
 use crate::gguf::ggml_dtype;
 
@@ -13,6 +14,10 @@ pub fn stored_as(x: &Tensor, dtype: Dtype) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let constant = x.detach();
-    let rounded = QTensor::quantize(&constant, ggml_dtype(dtype))?.dequantize(x.device())?;
+    // Candle quantises on the CPU alone.
+    let rounded = match x.device() {
+        Device::Cpu => QTensor::quantize(&constant, ggml_dtype(dtype))?.dequantize(x.device())?,
+        _ => reference::rounded(&constant, dtype)?,
+    };
     x + (rounded - constant)?
 }

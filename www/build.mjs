@@ -1,0 +1,70 @@
+// Makes the demo in target/demo: a folder of files for any path of any static host, with the package under pkg/.
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build as bundle } from 'esbuild';
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const PAGE = join(HERE, 'page');
+const PACKAGE = fileURLToPath(new URL('../pkg/dist/', import.meta.url));
+export const DEMO = fileURLToPath(new URL('../target/demo/', import.meta.url));
+
+export async function build() {
+  if (!(await stat(join(PACKAGE, 'index.js')).catch(() => undefined))) {
+    throw new Error(`${PACKAGE} is not built yet: run ./build.sh pkg`);
+  }
+  const part = `${DEMO.slice(0, -1)}.${process.pid}.part`;
+  await rm(part, { recursive: true, force: true });
+  await mkdir(part, { recursive: true });
+  await cp(PAGE, part, { recursive: true });
+  await cp(PACKAGE, join(part, 'pkg'), { recursive: true, filter: (name) => !name.endsWith('.d.ts') });
+  await vendor(part);
+  await list(part);
+  await rm(DEMO, { recursive: true, force: true });
+  await rename(part, DEMO.slice(0, -1));
+}
+
+/** The libraries of the page, as one module, and their licences. */
+async function vendor(folder) {
+  const { metafile } = await bundle({
+    stdin: {
+      contents: `export { default as Papa } from 'papaparse';
+        export { select } from 'd3-selection';
+        export { zoom, zoomIdentity } from 'd3-zoom';`,
+      resolveDir: HERE,
+    },
+    outfile: join(folder, 'vendor.js'),
+    metafile: true,
+    absWorkingDir: HERE,
+    bundle: true,
+    format: 'esm',
+    minify: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+  const packages = new Set(Object.keys(metafile.inputs).flatMap((name) => /^node_modules\/([^/]+)\//.exec(name)?.[1] ?? []));
+  const licences = await Promise.all([...packages].sort().map(async (name) =>
+    `${name}\n\n${await readFile(join(HERE, 'node_modules', name, 'LICENSE'), 'utf8')}`));
+  await writeFile(join(folder, 'vendor.txt'), licences.join('\n\n'));
+}
+
+/** What the service worker keeps: all but the large files, which the package keeps by itself. A change of any gives another version. */
+async function list(folder) {
+  const names = (await readdir(folder, { recursive: true })).map((name) => name.replaceAll('\\', '/')).sort();
+  const files = names.filter((name) => extname(name) && !/^pkg\/models\/|\.wasm$|^sw\.js$/.test(name));
+  const hash = createHash('sha256');
+  for (const name of files) hash.update(name).update(await readFile(join(folder, name)));
+  const version = hash.digest('hex').slice(0, 16);
+  await writeFile(join(folder, 'files.js'), `self.VERSION = '${version}';\nself.FILES = ${JSON.stringify(['./', ...files], null, 1)};\n`);
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  build().then(
+    () => console.log(DEMO),
+    (error) => {
+      console.error(`demo: ${error.message}`);
+      process.exitCode = 1;
+    },
+  );
+}

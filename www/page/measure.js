@@ -1,0 +1,85 @@
+// How fast it is on this machine.
+import { append, byId } from './dom.js';
+import { count, whole } from './format.js';
+import { deviceName, loadOn, model } from './model.js';
+
+const TEXTS = 64;
+const PASSES = 5;
+
+async function measureAll() {
+  const go = byId('measure-go');
+  const bar = byId('measure-bar');
+  go.disabled = true;
+  bar.hidden = false;
+  bar.value = 0;
+  const measured = byId('measured');
+  measured.replaceChildren();
+  try {
+    const texts = (await (await fetch('sample.txt')).text()).trim().split('\n').slice(0, TEXTS);
+    const devices = await devicesHere();
+    let done = 0;
+    for (const device of devices) {
+      const figures = await measure(texts, device, () => (bar.value = ++done / (devices.length * (1 + 2 * PASSES))));
+      show(measured, figures);
+    }
+    append(measured, 'p', 'note small', `${TEXTS} instructions of the sample, ${PASSES} passes after one to warm up, medians. ` +
+      `This machine says it has ${count(navigator.hardwareConcurrency ?? 1, 'processor')}; one worker was at it.`);
+  } catch (error) {
+    append(measured, 'p', 'note', `This could not be measured: ${error.message}.`);
+  } finally {
+    go.disabled = false;
+    bar.hidden = true;
+  }
+}
+
+/** What the package can run on here: it names its device where there is a choice. */
+async function devicesHere() {
+  const { device } = (await model).info();
+  if (device === undefined) return [undefined];
+  return (await navigator.gpu?.requestAdapter().catch(() => null)) ? ['wasm', 'webgpu'] : ['wasm'];
+}
+
+async function measure(texts, device, step) {
+  const pie = await loadOn(device);
+  try {
+    await pie.embed(texts);
+    step();
+    const single = [];
+    const list = [];
+    for (let pass = 0; pass < PASSES; pass++) {
+      for (const text of texts) single.push(await timed(() => pie.embed(text)));
+      step();
+      list.push(await timed(() => pie.embed(texts)));
+      step();
+    }
+    return { name: deviceName(pie.info()), singleMs: median(single), perSecond: (1000 * texts.length) / median(list) };
+  } finally {
+    pie.dispose();
+  }
+}
+
+async function timed(work) {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+
+function show(parent, { name, singleMs, perSecond }) {
+  const row = append(parent, 'div', 'measured-row');
+  append(row, 'h3', '', name);
+  const figure = (value, unit) => {
+    const cell = append(row, 'p', 'measured-figure');
+    append(cell, 'strong', '', value);
+    cell.append(` ${unit}`);
+  };
+  figure(singleMs.toFixed(1), 'ms an instruction, alone');
+  figure(whole(Math.round(perSecond)), 'instructions a second, as a list');
+}
+
+export async function startMeasure() {
+  byId('measure-go').addEventListener('click', measureAll);
+  await model;
+  byId('measure-go').disabled = false;
+}
