@@ -332,7 +332,9 @@ export const suite = {
     equal((await index.search('a')).length, 0);
     await index.add('d', 'Translate this sentence');
     equal(await best('Say it in German'), 'd');
+    const last = code(best('Say it in German'));
     index.dispose();
+    ok(['none', 'disposed'].includes(await last), await last);
     index.dispose();
     equal(await code(index.search('a')), 'disposed');
     equal(await code(index.add('a', 'a')), 'disposed');
