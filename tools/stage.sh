@@ -71,7 +71,7 @@ stage_publish() {
   (cd pkg && npm publish --dry-run --access public)
 }
 
-# The README's example, read from the README, must name the task it shows.
+# The README's example, read from the README, must name the task it shows; then those of the guides.
 stage_cli() {
   cli
   local example='echo '\''{"instruction":"Write a haiku about snow"}'\'' | target/release/pie tag --json' answer
@@ -80,6 +80,7 @@ stage_cli() {
   printf '%s\n' "$answer"
   node -e 'process.exit(/poem|haiku/.test(JSON.parse(process.argv[1]).tasks[0].label) ? 0 : 1)' "$answer" ||
     die 'a haiku is not tagged as poetry: the shipped model or taxonomy does not fit the command line.'
+  node --test --test-reporter=spec tests/cli/docs.test.mjs
 }
 
 stage_bench() { bench; }

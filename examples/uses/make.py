@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make the small data sets of the README's examples from the phrasebook.
 
-    python examples/uses/make.py [--out examples/uses]
+    python examples/uses/make.py [--out examples/uses] [--models 100]
 
 Writes
 - instructions.jsonl: 360 instructions of 58 tasks, a few tasks asked for often and many seldom (the n-th of a group about 1/n as often
@@ -21,7 +21,7 @@ import random
 import re
 
 SEED = 20_240_920
-TASKS, ROWS, MODELS = 12, 72, 100
+TASKS, ROWS = 12, 72
 # Slots whose values are long.
 LONG = {"passage", "snippet", "list", "sentence"}
 
@@ -39,6 +39,7 @@ def phrasings(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("examples/uses"))
+    parser.add_argument("--models", type=int, default=100)
     args = parser.parse_args()
     book = pathlib.Path("models/phrasebook")
     slots = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in sorted((book / "slots").glob("*.txt"))}
@@ -61,14 +62,14 @@ def main():
     for group, some in groups.items():
         (args.out / f"{group}.jsonl").write_text(lines(some), encoding="utf-8", newline="\n")
 
-    skill = [-1 + 2.5 * n / (MODELS - 1) for n in range(MODELS)]
-    in_task = {(m, task): rng.gauss(0, 1.5) for m in range(MODELS) for task in sorted({row["category"] for row in rows})}
+    skill = [-1 + 2.5 * n / (args.models - 1) for n in range(args.models)]
+    in_task = {(m, task): rng.gauss(0, 1.5) for m in range(args.models) for task in sorted({row["category"] for row in rows})}
     with open(args.out / "results.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id"] + [f"model-{m + 1:03}" for m in range(MODELS)])
+        writer.writerow(["id"] + [f"model-{m + 1:03}" for m in range(args.models)])
         for row in rows:
             easy = rng.gauss(0, 0.5)
-            right = [rng.random() < 1 / (1 + math.exp(-(skill[m] + in_task[m, row["category"]] + easy))) for m in range(MODELS)]
+            right = [rng.random() < 1 / (1 + math.exp(-(skill[m] + in_task[m, row["category"]] + easy))) for m in range(args.models)]
             writer.writerow([row["id"]] + [int(r) for r in right])
 
 

@@ -17,9 +17,17 @@ const analyses = new Set<Promise<unknown>>();
 
 /** Loads an engine into workers; loads of the same files share them. */
 export function loadInWorkers(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, (files, signal, pool) => {
-    const crew = [...crews].find((crew) => crew.has(files, pool)) ?? new Crew(files, pool);
-    return crew.join(signal);
+  return load(options, platform, (pool, signal) => {
+    // Its script comes while the files do, unless there are workers that may serve.
+    let first = crews.size === 0 ? Thread.create() : undefined;
+    signal.addEventListener('abort', () => first?.stop());
+    return (files) => {
+      let crew = [...crews].find((crew) => crew.has(files, pool));
+      if (crew) first?.stop();
+      else crew = new Crew(files, pool, first);
+      first = undefined;
+      return crew.join(signal);
+    };
   });
 }
 
@@ -31,9 +39,10 @@ class Crew {
   readonly #info: Promise<ModelInfo>;
   #members = 0;
 
-  constructor(files: EngineFiles, size: number) {
+  constructor(files: EngineFiles, size: number, first: Thread | undefined) {
     this.#files = files;
     this.#threads = Array(size).fill(undefined);
+    this.#threads[0] = first;
     this.#info = Promise.all(this.#threads.map((_, place) => this.#start(place))).then(([info]) => {
       for (const place of this.#threads.keys()) void this.#work(place);
       return info!;
@@ -101,7 +110,8 @@ class Crew {
   }
 
   async #start(place: number): Promise<ModelInfo> {
-    const thread = Thread.create();
+    const waiting = this.#threads[place];
+    const thread = waiting?.alive ? waiting : Thread.create();
     this.#threads[place] = thread;
     try {
       return await thread.start(this.#files);

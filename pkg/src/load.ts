@@ -11,11 +11,14 @@ import { checkSupport, compile, compileFile, engineOf } from './wasm.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Fetches wasm, model and taxonomy side by side, for `setUp` to put them to work. */
+/** Puts the files to work. */
+export type SetUp = (files: EngineFiles) => Promise<Runner>;
+
+/** Fetches wasm, model and taxonomy side by side. `begin` prepares beside that what sets them up; the signal says that it never will. */
 export async function load(
   given: LoadOptions | undefined,
   platform: Platform,
-  setUp: (files: EngineFiles, signal: AbortSignal, pool: number) => Promise<Runner>,
+  begin: (pool: number, signal: AbortSignal) => SetUp,
 ): Promise<Runner> {
   const options = checkOptions(given);
   const signal = checkSignal(options.signal);
@@ -36,6 +39,7 @@ export async function load(
   let runner: Runner | undefined;
   try {
     const progress = new Progress([wasm, model, taxonomy].filter(isRemote), say, end);
+    const setUp = begin(pool, end.signal);
     const [module, modelFile, taxonomyFile] = await Promise.all([
       isRemote(wasm) ? compileFile(wasm, platform, end.signal, progress.of(wasm))
       : wasm instanceof WebAssembly.Module ? engineOf(wasm)
@@ -45,7 +49,7 @@ export async function load(
     ]);
     end.signal.throwIfAborted();
     progress.say('compile');
-    runner = await setUp({ module, model: modelFile, taxonomy: taxonomyFile }, end.signal, pool);
+    runner = await setUp({ module, model: modelFile, taxonomy: taxonomyFile });
     end.signal.throwIfAborted();
     // Where the platform could not hash, the engine has.
     if (isRemote(model) && modelFile.sha256 === undefined) checkHash(model, runner.info.sha256);

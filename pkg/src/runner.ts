@@ -19,7 +19,7 @@ export interface Runner {
 
 /** Loads an engine onto the caller's own thread. */
 export function loadHere(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, async (files) => {
+  return load(options, platform, () => async (files) => {
     const engine = await makeEngine(files);
     const host = new Host(engine);
     const given = new Given();

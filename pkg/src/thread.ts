@@ -24,6 +24,7 @@ export class Thread {
   readonly #worker: Worker;
   readonly #stopped = new AbortController();
   readonly #given = new Given();
+  readonly #ready: Promise<unknown>;
   #asked = 0;
   #waiting: Waiting | undefined;
 
@@ -36,6 +37,9 @@ export class Thread {
       event.preventDefault();
       this.#die(event.message ?? 'its script could not be loaded or run; a policy needs "worker-src \'self\'"');
     };
+    this.#ready = this.#wait(0, PATIENCE_MS);
+    // Told by `start`; until then nobody may be listening.
+    this.#ready.catch(() => {});
   }
 
   static create(): Thread {
@@ -84,7 +88,7 @@ export class Thread {
   }
 
   async #up(): Promise<void> {
-    const lock = (await this.#wait(0, PATIENCE_MS)) as string | undefined;
+    const lock = (await this.#ready) as string | undefined;
     // Whoever gets the worker's lock knows that the worker is no more.
     if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
   }

@@ -16,7 +16,11 @@ pub(super) fn finite<'g, 'b>(gguf: &'g Gguf<'b>, name: &str, shape: &[usize]) ->
 pub(super) fn load_f32(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let tensor = finite(gguf, name, shape)?;
     let mut values = vec![0.0; tensor.len()];
-    dequantize(tensor.dtype, tensor.data, &mut values);
+    let row_len = tensor.row_len();
+    let row_bytes = row_len / tensor.dtype.block_len() * tensor.dtype.block_bytes();
+    for (row, data) in values.chunks_exact_mut(row_len).zip(tensor.data.chunks_exact(row_bytes)) {
+        dequantize(tensor.dtype, data, row);
+    }
     Ok(values)
 }
 

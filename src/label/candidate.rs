@@ -32,6 +32,8 @@ const FUNCTION_WORDS: [&str; 66] = [
     "would", "should", "has", "have", "had", "may", "might", "must", "no", "yes", "please", "each", "every", "any", "some", "all", "both",
     "so", "then", "there", "here", "down", "over", "just", "also", "let's", "i'm", "you're", "it's",
 ];
+/// Words by which a question points to what is given with it.
+const GIVEN: [&str; 8] = ["this", "these", "following", "below", "above", "given", "provided", "suggested"];
 /// Words before an imperative that does not begin its sentence.
 const BEFORE_IMPERATIVES: [&str; 12] = ["please", "then", "and", "or", "also", "to", "now", "let's", "you", "just", "will", ","];
 const PRONOUNS: [&str; 6] = ["something", "someone", "anything", "everything", "anyone", "us"];
@@ -97,6 +99,12 @@ pub fn candidates(tagger: &Tagger, instruction: &str) -> Vec<Candidate> {
     found
 }
 
+/// The question word that a word is, also in `what's`.
+fn question_word(word: &str) -> Option<&str> {
+    let stem = word.split(['\'', '’']).next()?;
+    WH_WORDS.contains(&stem).then_some(stem)
+}
+
 fn is_function(word: &str) -> bool {
     LINKS.contains(&word) || FUNCTION_WORDS.contains(&word) || word.ends_with("n't") || word.ends_with("n’t")
 }
@@ -132,8 +140,12 @@ impl View<'_> {
             let before = at.checked_sub(1).map_or("", |at| self.words[at].text.as_str());
             let verbal = word.is_verb() || word.tag == "UNK" || word.usual_tag == "VERB";
             let placed = word.begins || BEFORE_IMPERATIVES.contains(&before);
-            let is_word = !matches!(word.tag, "PUNCT" | "NUM") && !PRONOUNS.contains(&word.text.as_str());
+            let is_word =
+                !matches!(word.tag, "PUNCT" | "NUM") && !word.text.contains(['\'', '’']) && !PRONOUNS.contains(&word.text.as_str());
             let is_word = is_word && (word.text == "do" || !is_function(&word.text));
+            // What the tagger does not know is a name rather than the verb of a question, and what begins one is no imperative.
+            let known = word.is_verb() || word.usual_tag == "VERB";
+            let is_word = is_word && (!self.is_question(word.sentence) || (known && !word.begins));
             let could_be = is_word && (verbal || placed) && !(word.tag == "ADV" && word.text.ends_with("ly"));
             if could_be || word.text == "be" {
                 verbs.push(self.verb(at, word, &verbs));
@@ -143,6 +155,13 @@ impl View<'_> {
             }
         }
         verbs
+    }
+
+    /// Whether a sentence begins as a question and ends as one.
+    fn is_question(&self, sentence: usize) -> bool {
+        let mut words = self.words.iter().filter(|word| word.sentence == sentence);
+        let opens = |word: &&Word| word.begins && (question_word(&word.text).is_some() || AUXILIARIES.contains(&word.text.as_str()));
+        words.clone().any(|word| word.text == "?") && words.find(opens).is_some()
     }
 
     fn verb(&self, at: usize, word: &Word, earlier: &[Half]) -> Half {
@@ -180,7 +199,9 @@ impl View<'_> {
     fn nouns(&self) -> Vec<Half> {
         let could_be = |word: &Word| {
             let content = !matches!(word.tag, "PUNCT" | "NUM") && !word.begins && !is_function(&word.text);
-            word.is_nominal() && !is_function(&word.text) || content || PRONOUNS.contains(&word.text.as_str())
+            // One letter is a variable, or a mark in a list.
+            let is_word = word.text.chars().count() > 1;
+            is_word && (word.is_nominal() && !is_function(&word.text) || content || PRONOUNS.contains(&word.text.as_str()))
         };
         let found = self.words.iter().enumerate().filter(|(_, word)| could_be(word)).take(MAX_NOUNS);
         found.enumerate().map(|(rank, (at, word))| self.noun(rank, at, word)).collect()
@@ -271,32 +292,31 @@ impl View<'_> {
         for (at, word) in self.words.iter().enumerate().filter(|(_, word)| word.begins) {
             let asked = self.words[at..].iter().any(|other| other.sentence == word.sentence && other.text == "?");
             let sentence = bucket(word.sentence);
-            if WH_WORDS.contains(&word.text.as_str()) {
+            if let Some(asks) = question_word(&word.text) {
                 let features = vec![
                     "wh".to_owned(),
-                    format!("wh={}", word.text),
+                    format!("wh={asks}"),
                     format!("wh-after={}", self.context(at, 1)),
                     format!("wh-sentence={sentence}"),
                     format!("wh-nouns={}", bucket(nouns.len())),
                     format!("wh-names={names}"),
                     format!("wh-asked={asked}"),
                 ];
-                add(&word.text, "knowledge", Source::Question, features);
+                add(asks, "knowledge", Source::Question, features);
                 if self.is_math() {
-                    add(&word.text, "math", Source::Math, vec!["wh-math".to_owned()]);
+                    add(asks, "math", Source::Math, vec!["wh-math".to_owned()]);
                 }
             } else if AUXILIARIES.contains(&word.text.as_str()) {
-                let of = |what: &str| {
-                    vec![
-                        what.to_owned(),
-                        format!("{what}={}", word.text),
-                        format!("{what}-after={}", self.context(at, 1)),
-                        format!("{what}-sentence={sentence}"),
-                    ]
-                };
-                add("yes-no", "knowledge", Source::Question, of("yes-no"));
-                // The question is about something given rather than about the world.
-                add("yes-no", "task", Source::Question, of("yes-no-task"));
+                let mut sentence_words = self.words.iter().filter(|other| other.sentence == word.sentence);
+                let noun = if sentence_words.any(|word| GIVEN.contains(&word.text.as_str())) { "task" } else { "knowledge" };
+                let features = vec![
+                    "yes-no".to_owned(),
+                    format!("yes-no={}", word.text),
+                    format!("yes-no-after={}", self.context(at, 1)),
+                    format!("yes-no-sentence={sentence}"),
+                    format!("yes-no-{noun}"),
+                ];
+                add("yes-no", noun, Source::Question, features);
             }
         }
         if let Some(verb) = verbs.first()

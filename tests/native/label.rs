@@ -57,6 +57,21 @@ fn labels_have_a_source() {
     for (text, category, source) in [
         ("Write a haiku about rain", "write|haiku", Source::Pair),
         ("When was the Suez Canal opened?", "when|knowledge", Source::Question),
+        ("What's the way to the harbour?", "what|knowledge", Source::Question),
+        ("How do vaccines work?", "how|knowledge", Source::Question),
+        ("Why is the sky blue?", "why|knowledge", Source::Question),
+        ("What is the capital of Peru?", "what|knowledge", Source::Question),
+        ("Who wrote Middlemarch?", "who|knowledge", Source::Question),
+        ("Where is the Atacama desert?", "where|knowledge", Source::Question),
+        ("Which river is the longest?", "which|knowledge", Source::Question),
+        ("Is a tomato a fruit?", "yes-no|knowledge", Source::Question),
+        ("Do penguins have knees?", "yes-no|knowledge", Source::Question),
+        ("Is the suggested activity safe?", "yes-no|task", Source::Question),
+        ("The capital of Peru", "noun|knowledge", Source::Question),
+        ("Calculate 123 + 456", "calculate|math", Source::Math),
+        ("Solve for x: 3x + 12 = 48", "solve|math", Source::Math),
+        ("Rewriting the essays below, keep them short.", "rewrite|essay", Source::Pair),
+        ("Edit the children's stories", "edit|story", Source::Pair),
         ("Summarize.", "summarize|none", Source::None),
         ("?!", "none|none", Source::None),
     ] {
@@ -218,6 +233,11 @@ fn splits_share_neither_task_nor_instruction() {
     assert!((held as f64 / rows().len() as f64 - 0.3).abs() < 0.1, "{held}");
     let stats = pie(&dir, &["ieb", "stats", "test.json"]);
     assert!(String::from_utf8_lossy(&stats.stdout).starts_with(&format!("instructions {held} ")), "{}", stderr(&stats));
+    let args = ["ieb", "stats", "test.json", "--chart", "tasks.svg"];
+    assert!(pie(&dir, &args).status.success());
+    let svg = fs::read_to_string(dir.path().join("tasks.svg")).unwrap();
+    assert!(test.keys().filter(|task| svg.contains(task.as_str())).count() >= test.len().min(20) - 1, "{svg}");
+    assert!(stderr(&pie(&dir, &args)).contains("tasks.svg exists: --force"));
     // A text that stands under several tasks stays on one side.
     fs::write(dir.path().join("two.jsonl"), "{\"instruction\":\"x\",\"category\":\"a|b\"}\n{\"instruction\":\"x\",\"category\":\"c|d\"}\n")
         .unwrap();

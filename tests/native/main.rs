@@ -1,6 +1,7 @@
 //! Tests of the library and the command line as a user has them, on a tiny random model that needs no network, and on the real
 //! checkpoint where `PIE_BASE_DIR` names it.
 
+mod allocation;
 mod cli;
 mod common;
 mod disk;

@@ -108,7 +108,7 @@ impl Table {
     }
 
     fn values<T>(&self, column: &str, read: impl Fn(&Value) -> std::result::Result<T, String>) -> Result<Vec<T>> {
-        if !self.columns().contains(&column) {
+        if !self.records.iter().any(|record| record.fields.contains_key(column)) {
             return Err(self.missing(column));
         }
         let value = |record: &Record| {

@@ -1,0 +1,33 @@
+//! A warm encoder takes no memory from the system.
+
+use pie_embed_wasm::config::{Dtype, Pooling};
+use pie_embed_wasm::encoder::{Arithmetic, Encoder, Scratch, TokenBatch};
+use pie_embed_wasm::gguf::Gguf;
+
+use crate::common::tiny;
+
+#[test]
+fn a_warm_encoder_allocates_nothing() {
+    let batch = |lengths: &[usize]| {
+        let mut batch = TokenBatch::default();
+        for &len in lengths {
+            batch.push(&(0..len as u32).collect::<Vec<_>>());
+        }
+        batch
+    };
+    let largest = batch(&[40, 16, 3]);
+    let others = [batch(&[16]), batch(&[3, 17, 9]), batch(&[40, 16, 3])];
+    for (dtype, arithmetic) in [(Dtype::Q8_0, Arithmetic::Integer), (Dtype::Q4_0, Arithmetic::Integer), (Dtype::F16, Arithmetic::F32)] {
+        for pooling in [Pooling::Mean, Pooling::Cls] {
+            let bytes = tiny(dtype, pooling);
+            let encoder = Encoder::from_gguf(&Gguf::parse(&bytes).unwrap(), arithmetic).unwrap();
+            let (mut scratch, mut out) = (Scratch::default(), Vec::new());
+            let first = allocation_counter::measure(|| encoder.forward(&largest, &mut scratch, &mut out).unwrap());
+            assert!(first.count_total > 0, "the counter counts nothing");
+            for batch in &others {
+                let warm = allocation_counter::measure(|| encoder.forward(batch, &mut scratch, &mut out).unwrap());
+                assert_eq!(warm.count_total, 0, "{dtype} {arithmetic:?} {pooling:?}, {} tokens", batch.token_count());
+            }
+        }
+    }
+}
