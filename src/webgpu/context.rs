@@ -143,7 +143,7 @@ impl Context {
     /// The largest buffer that a shader may read.
     pub(super) fn max_binding_bytes(&self) -> u64 {
         let limits = self.device.limits();
-        u64::from(limits.max_storage_buffer_binding_size).min(limits.max_buffer_size)
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
     }
 
     /// # Errors
