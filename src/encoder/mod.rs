@@ -83,6 +83,7 @@ impl TokenBatch {
     }
 
     /// The ids of each text.
+    #[cfg(feature = "webgpu")]
     pub(crate) fn texts(&self) -> impl Iterator<Item = &[u32]> {
         let mut rest = self.input_ids.as_slice();
         self.lengths.iter().map(move |&len| rest.split_off(..len).unwrap_or_default())

@@ -201,9 +201,9 @@ proptest! {
 #[test]
 fn large_tiles() {
     let Some(context) = &*CONTEXT else { return };
-    check_linear(context, Dtype::Q4_0, Finish::Gelu, 1100, Some(Tile::LARGE), 1);
+    check_linear(context, Dtype::Q4_0, Finish::Gelu, 2100, Some(Tile::LARGE), 1);
     if context.has_f16() {
-        check_linear(context, Dtype::Q8_0, Finish::Residual, 1100, Some(Tile::LARGE_F16), 2);
+        check_linear(context, Dtype::Q8_0, Finish::Residual, 2100, Some(Tile::LARGE_F16), 2);
     }
 }
 

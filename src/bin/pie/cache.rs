@@ -43,17 +43,18 @@ pub struct Cache {
 }
 
 impl CacheArgs {
-    /// Opens the cache of a model and prompt; none where none is wanted, or there is no place for one.
-    pub fn open(&self, model_sha256: &str, prompt: &Prompt, dimensions: usize) -> Result<Option<Cache>> {
+    /// Opens the cache of a model on a device and a prompt; none where none is wanted, or there is no place for one.
+    pub fn open(&self, model_sha256: &str, device: &str, prompt: &Prompt, dimensions: usize) -> Result<Option<Cache>> {
         if self.no_cache {
             return Ok(None);
         }
         let usual = || etcetera::choose_base_strategy().ok().map(|places| places.cache_dir().join("pie"));
         let Some(dir) = self.cache.clone().or_else(usual) else { return Ok(None) };
-        // The program's version too: another one may round otherwise.
+        // The program's version and the device too: another one may round otherwise.
         let header = json!({
             "pie_vectors": env!("CARGO_PKG_VERSION"),
             "model_sha256": model_sha256,
+            "device": device,
             "prompt": prompt.to_string(),
             "dimensions": dimensions,
         });

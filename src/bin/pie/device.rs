@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use etcetera::BaseStrategy;
 use pie_embed_wasm::backend::{Backend, Cpu, Gpu, Routed};
 use pie_embed_wasm::encoder::{Arithmetic, Output};
 use pie_embed_wasm::gguf::Gguf;
@@ -112,9 +113,7 @@ fn measure(cpu: &Cpu, gpu: &Gpu) -> Result<Option<usize>> {
 
 /// `devices.json` in the user's cache folder.
 fn cache_file() -> Option<PathBuf> {
-    let folder = std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
-    Some(folder.join("pie-embed-wasm/devices.json"))
+    etcetera::choose_base_strategy().ok().map(|places| places.cache_dir().join("pie/devices.json"))
 }
 
 /// Without a cache folder that can be written, the next run measures anew.

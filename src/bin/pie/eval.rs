@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> Result<()> {
     let tests = read_tests(args)?;
     let model = args.model.load()?;
     let baseline_model = match args.baseline {
-        Some(Baseline::Minilm) => Some(ModelArgs { model: Some(args.baseline_model.clone()) }.load()?),
+        Some(Baseline::Minilm) => Some(ModelArgs { model: Some(args.baseline_model.clone()), device: args.model.device }.load()?),
         _ => None,
     };
     let options = EmbedOptions { prompt: args.prompt.clone(), dimensions: args.dimensions, max_tokens: None };

@@ -84,7 +84,8 @@ impl Model {
             return Err(Error::new(ErrorCode::NoTexts, format!("{what}: there is no text")));
         }
         let dimensions = self.embedder.config().hidden_size;
-        let mut cache = cache.open(&self.sha256, prompt.as_ref().unwrap_or(&self.embedder.info().prompt), dimensions)?;
+        let mut cache =
+            cache.open(&self.sha256, &self.embedder.device(), prompt.as_ref().unwrap_or(&self.embedder.info().prompt), dimensions)?;
         let options = EmbedOptions { prompt, ..EmbedOptions::default() };
         let hashes: Vec<u128> = texts.iter().map(|text| text_hash(text)).collect();
         let mut first: HashMap<u128, usize> = HashMap::with_capacity(texts.len());
