@@ -1,40 +1,68 @@
 //! ms per instruction natively, one thread, one text a call: `cargo bench --bench encoder --features cli [-- MODEL]`, where MODEL
 //! is a name in models/manifest.json. Prints one line of JSON; `./build.sh bench` puts it beside the browser's figures.
+//!
+//! With `-- --profile [MODEL]`, the tables of docs/profile.md instead: where the time of an instruction goes, the products' speed, and
+//! the engine's cosine to f32 arithmetic over the same dequantised weights.
 
 use std::path::Path;
 use std::time::Instant;
 
-use pie_embed_wasm::{EmbedOptions, Embedder, kernels};
+use pie_embed_wasm::encoder::Arithmetic;
+use pie_embed_wasm::kernels::{
+    self, AttentionScratch, BLOCK, PackedI8, add_layer_norm, attention, dot, gelu, gemm_i8, l2_normalize, quantize_row,
+};
+use pie_embed_wasm::{EmbedOptions, Embedder};
 use serde_json::{Value, json};
 
-const PASSES: usize = 5;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+const PASSES: usize = 5;
+/// Of the profiled instruction: the median of the bench's.
+const TOKENS: usize = 16;
+/// Times that a part of the profile is run; the least counts.
+const ROUNDS: usize = 300;
+
+fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest: Value = serde_json::from_slice(&std::fs::read(root.join("models/manifest.json"))?)?;
     // cargo adds flags of its own.
     let name = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).map_or(manifest["default"].clone(), Value::from);
     let model = manifest["models"].as_array().and_then(|models| models.iter().find(|m| m["name"] == name));
     let file = model.and_then(|model| model["file"].as_str()).ok_or_else(|| format!("models/manifest.json has no model {name}"))?;
-    let embedder = Embedder::from_bytes(&std::fs::read(root.join("models").join(file))?)?;
-    let texts = std::fs::read_to_string(root.join("tests/fixtures/bench-instructions.txt"))?;
-    let texts: Vec<&str> = texts.lines().filter(|line| !line.trim().is_empty()).collect();
+    let bytes = std::fs::read(root.join("models").join(file))?;
+    let embedder = Embedder::from_bytes(&bytes)?;
+    let lines = |file: &str| -> Result<Vec<String>> {
+        let text = std::fs::read_to_string(root.join(file))?;
+        Ok(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
+    };
+    let texts = lines("tests/fixtures/bench-instructions.txt")?;
+    let profiled = std::env::args().any(|argument| argument == "--profile");
+    rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(|| {
+        if !profiled {
+            return time(&embedder, &texts);
+        }
+        profile(&embedder, &texts)?;
+        let mut texts = [texts, lines("tests/fixtures/mixed-instructions.txt")?].concat();
+        for line in lines("examples/uses/instructions.jsonl")? {
+            let row: Value = serde_json::from_str(&line)?;
+            texts.push(row["instruction"].as_str().ok_or("a row of examples/uses/instructions.jsonl has no instruction")?.to_owned());
+        }
+        fidelity(&embedder, &Embedder::from_bytes_with(&bytes, Arithmetic::F32)?, &texts)
+    })
+}
 
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+fn time(embedder: &Embedder, texts: &[String]) -> Result<()> {
     let mut times_ms = vec![Vec::with_capacity(PASSES); texts.len()];
-    pool.install(|| -> pie_embed_wasm::Result<()> {
-        for text in &texts {
+    for text in texts {
+        embedder.embed(&[text], &EmbedOptions::default())?;
+    }
+    for _ in 0..PASSES {
+        for (times, text) in times_ms.iter_mut().zip(texts) {
+            let start = Instant::now();
             embedder.embed(&[text], &EmbedOptions::default())?;
+            times.push(start.elapsed().as_secs_f64() * 1e3);
         }
-        for _ in 0..PASSES {
-            for (times, text) in times_ms.iter_mut().zip(&texts) {
-                let start = Instant::now();
-                embedder.embed(&[text], &EmbedOptions::default())?;
-                times.push(start.elapsed().as_secs_f64() * 1e3);
-            }
-        }
-        Ok(())
-    })?;
+    }
     let best: Vec<f64> = times_ms.iter().map(|times| times.iter().copied().fold(f64::INFINITY, f64::min)).collect();
     let medians: Vec<f64> = times_ms.into_iter().map(median).collect();
     println!(
@@ -48,4 +76,121 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     if values.len().is_multiple_of(2) { f64::midpoint(values[half - 1], values[half]) } else { values[half] }
+}
+
+/// The least time of a call, in µs.
+fn best_us(mut call: impl FnMut()) -> f64 {
+    let mut best = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        call();
+        best = best.min(start.elapsed().as_secs_f64() * 1e6);
+    }
+    best
+}
+
+/// Numbers in -1..1, no two rows alike.
+fn numbers(len: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i * 7919 + i / 97) % 2003) as f32 / 1001.5 - 1.0).collect()
+}
+
+/// µs of one product of [`TOKENS`] rows, the mean of `calls` that take one of `matrices` after the other.
+fn product_us(k: usize, columns: usize, matrices: usize, calls: usize) -> f64 {
+    let weights: Vec<i8> = numbers(columns * k).iter().map(|x| (x * 127.0) as i8).collect();
+    let packed: Vec<_> = (0..matrices).map(|_| PackedI8::pack(&weights, &vec![0.01; columns * k / BLOCK], columns, k)).collect();
+    let x: Vec<i16> = numbers(TOKENS * k).iter().map(|x| (x * 32_767.0) as i16).collect();
+    let (bias, mut out) = (vec![0.0; columns], vec![0.0; TOKENS * columns]);
+    best_us(|| packed.iter().cycle().take(calls).for_each(|w| gemm_i8(&x, &[1.0; TOKENS], w, &bias, &mut out))) / calls as f64
+}
+
+fn profile(embedder: &Embedder, texts: &[String]) -> Result<()> {
+    let options = EmbedOptions::default();
+    let mut text = None;
+    for candidate in texts {
+        if embedder.tokenize(candidate, &options)?.input_ids.len() == TOKENS {
+            text = Some(candidate);
+        }
+    }
+    let text = text.ok_or_else(|| format!("no instruction has {TOKENS} tokens"))?;
+    let config = embedder.config();
+    let (hidden, intermediate, layers) = (config.hidden_size, config.intermediate_size, config.num_hidden_layers);
+    let (heads, head_dim) = (config.num_attention_heads, config.head_dim());
+
+    // Weights that stay in the first-level cache are as fast as the product can be.
+    let peak = (TOKENS * hidden * 32) as f64 / product_us(hidden, 32, 1, 100) / 1e3;
+    println!("`{}`, {TOKENS} tokens, one thread, {}\n", embedder.info().name, kernels::simd_name());
+    println!("| product | times | µs each | GMAC/s | of {peak:.0} within the cache |\n|---|---|---|---|---|");
+    let mut products = 0.0;
+    for (name, k, columns) in [
+        ("query, key, value", hidden, 3 * hidden),
+        ("attention's output", hidden, hidden),
+        ("up", hidden, intermediate),
+        ("down", intermediate, hidden),
+    ] {
+        // Each layer's weights in turn, so that they come from where they do in the encoder.
+        let us = product_us(k, columns, layers, layers);
+        let speed = (TOKENS * k * columns) as f64 / us / 1e3;
+        println!("| {name}, {k} x {columns} | {layers} | {us:.1} | {speed:.0} | {:.0} % |", 100.0 * speed / peak);
+        products += us * layers as f64;
+    }
+
+    let (wide, narrow) = (numbers(TOKENS * intermediate), numbers(TOKENS * hidden));
+    let (mut rows, mut quantized) = (wide.clone(), vec![0_i16; intermediate]);
+    let quantize = |k: usize, quantized: &mut [i16]| {
+        best_us(|| {
+            for row in wide[..TOKENS * k].chunks_exact(k) {
+                std::hint::black_box(quantize_row(row, &mut quantized[..k]));
+            }
+        })
+    };
+    let (qkv, mut context, mut scratch) = (numbers(TOKENS * 3 * hidden), vec![0.0; TOKENS * hidden], AttentionScratch::default());
+    let each_layer = [
+        ("quantisation of activations", 3.0 * quantize(hidden, &mut quantized) + quantize(intermediate, &mut quantized)),
+        ("attention", best_us(|| attention(&qkv, heads, head_dim, &mut scratch, &mut context))),
+        // Of the same numbers each time: GELU of its own output would soon be of denormals.
+        (
+            "GELU",
+            best_us(|| {
+                rows.copy_from_slice(&wide);
+                gelu(&mut rows);
+            }),
+        ),
+        (
+            "residuals and layer-norms",
+            2.0 * best_us(|| {
+                for (row, residual) in context.chunks_exact_mut(hidden).zip(narrow.chunks_exact(hidden)) {
+                    add_layer_norm(row, residual, &narrow[..hidden], &narrow[..hidden], 1e-12);
+                }
+            }),
+        ),
+    ];
+
+    let mut failed = None;
+    let mut keep = |result: pie_embed_wasm::Result<()>| failed = failed.take().or(result.err());
+    let tokenize = best_us(|| keep(embedder.tokenize(text, &options).map(drop)));
+    let total = best_us(|| keep(embedder.embed(&[text], &options).map(drop)));
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let mut parts = vec![("tokens of the text", tokenize), ("integer products", products)];
+    parts.extend(each_layer.map(|(name, us)| (name, us * layers as f64)));
+    let rest = total - parts.iter().map(|(_, us)| us).sum::<f64>();
+    parts.extend([("embeddings, pooling, fresh buffers, weights from farther away", rest), ("one call", total)]);
+    println!("\n| part | µs | share |\n|---|---|---|");
+    for (name, us) in parts {
+        println!("| {name} | {us:.0} | {:.1} % |", 100.0 * us / total);
+    }
+    Ok(())
+}
+
+fn fidelity(integer: &Embedder, reference: &Embedder, texts: &[String]) -> Result<()> {
+    let vectors = |embedder: &Embedder| -> Result<Vec<Vec<f32>>> {
+        let mut rows: Vec<Vec<f32>> = embedder.embed(texts, &EmbedOptions::default())?.rows().map(<[f32]>::to_vec).collect();
+        rows.iter_mut().for_each(|row| l2_normalize(row));
+        Ok(rows)
+    };
+    let cosines: Vec<f32> = vectors(integer)?.iter().zip(&vectors(reference)?).map(|(a, b)| dot(a, b)).collect();
+    let (mean, worst) = (cosines.iter().sum::<f32>() / cosines.len() as f32, cosines.iter().copied().fold(f32::INFINITY, f32::min));
+    println!("\nCosine to f32 arithmetic over the same dequantised weights, {} texts: mean {mean:.6}, worst {worst:.6}", texts.len());
+    Ok(())
 }

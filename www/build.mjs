@@ -1,7 +1,7 @@
 // Makes the demo in target/demo: a folder of files for any path of any static host, with the package under pkg/.
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build as bundle } from 'esbuild';
 
@@ -18,7 +18,7 @@ export async function build() {
   await rm(part, { recursive: true, force: true });
   await mkdir(part, { recursive: true });
   await cp(PAGE, part, { recursive: true });
-  await cp(PACKAGE, join(part, 'pkg'), { recursive: true, filter: (name) => !name.endsWith('.d.ts') });
+  await cp(PACKAGE, join(part, 'pkg'), { recursive: true, filter: (name) => !/\.(d\.ts|part)$/.test(name) });
   await vendor(part);
   await list(part);
   await rm(DEMO, { recursive: true, force: true });
@@ -51,8 +51,9 @@ async function vendor(folder) {
 
 /** What the service worker keeps: all but the large files, which the package keeps by itself. A change of any gives another version. */
 async function list(folder) {
-  const names = (await readdir(folder, { recursive: true })).map((name) => name.replaceAll('\\', '/')).sort();
-  const files = names.filter((name) => extname(name) && !/^pkg\/models\/|\.wasm$|^sw\.js$/.test(name));
+  const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const names = entries.map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll('\\', '/')).sort();
+  const files = names.filter((name) => !/^pkg\/models\/|\.wasm$|^sw\.js$/.test(name));
   const hash = createHash('sha256');
   for (const name of files) hash.update(name).update(await readFile(join(folder, name)));
   const version = hash.digest('hex').slice(0, 16);

@@ -56,9 +56,9 @@ export class TextIndex implements Index {
     const { one, input } = check.checkInput(query, this.#rows.dimensions);
     const count = check.checkCount(k, 'k') ?? DEFAULT_K;
     const options = check.checkOptions(given);
-    const host = this.#held();
+    this.#held();
     const search = this.#changed
-      .then(() => host.search(this.#rows, input, count, options))
+      .then(() => this.#held().search(this.#rows, input, count, options))
       .then((lists) => lists.map((hits) => hits.map(({ row, score }): IndexHit => ({ id: this.#rows.idOf(row), score }))));
     this.#searches.add(search);
     try {
@@ -70,8 +70,10 @@ export class TextIndex implements Index {
   }
 
   dispose(): void {
-    this.#host?.forget();
+    const host = this.#host;
     this.#host = undefined;
+    // After the searches under way: for them an engine would make the index anew.
+    void Promise.allSettled(this.#searches).then(() => host?.forget());
   }
 
   #held(): IndexHost {

@@ -9,21 +9,13 @@ use super::gemm::{PackedI8, gemm_i8_with, store};
 use super::{BLOCK, PANEL_I8, TILE_ROWS};
 
 pub(super) fn gemm_i8(x: &[i16], x_scales: &[f32], w: &PackedI8, bias: &[f32], out: &mut [f32]) {
-    let tiles = x.chunks(TILE_ROWS * w.k).zip(x_scales.chunks(TILE_ROWS)).zip(out.chunks_mut(TILE_ROWS * w.columns()));
-    for ((x, x_scales), out) in tiles {
-        gemm_i8_tile(x, x_scales, w, bias, out);
-    }
-}
-
-/// A few rows. A call of its own: a browser swaps its first, slow code of a function for the optimised one at a call, and never within a
-/// loop; the first text waits for that.
-#[inline(never)]
-fn gemm_i8_tile(x: &[i16], x_scales: &[f32], w: &PackedI8, bias: &[f32], out: &mut [f32]) {
     gemm_i8_with!(tile, x, x_scales, w, bias, out);
 }
 
-/// Two registers hold a row's eight columns; a pair of activations is splat over them.
-#[inline(always)]
+/// Two registers hold a row's eight columns; a pair of activations is splat over them. A call of its own: a browser swaps its first,
+/// slow code of a function for the optimised one at a call, and never within a loop; the first text waits for that. (A call for all
+/// panels of four rows is compiled to worse code: 24 GMAC/s in Chromium 156, and 35 so.)
+#[inline(never)]
 fn tile<const ROWS: usize>(x: &[i16], k: usize, values: &[i8], scales: &[f32]) -> [[f32; PANEL_I8]; ROWS] {
     assert!(x.len() >= ROWS * k && values.len() == k * PANEL_I8 && scales.len() == k / BLOCK * PANEL_I8);
     let mut sums = [[f32x4(0.0, 0.0, 0.0, 0.0); 2]; ROWS];

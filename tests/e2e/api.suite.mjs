@@ -332,7 +332,9 @@ export const suite = {
     equal((await index.search('a')).length, 0);
     await index.add('d', 'Translate this sentence');
     equal(await best('Say it in German'), 'd');
+    const last = code(best('Say it in German'));
     index.dispose();
+    ok(['none', 'disposed'].includes(await last), await last);
     index.dispose();
     equal(await code(index.search('a')), 'disposed');
     equal(await code(index.add('a', 'a')), 'disposed');
@@ -433,6 +435,29 @@ export const suite = {
     equal(await code(pie.map(texts.slice(0, 7))), 'invalid_argument');
     equal(await code(pie.map(vectors, { seed: -1 })), 'invalid_argument');
     equal(await code(pie.map([])), 'no_texts');
+  },
+
+  async 'lists of 100,000 vectors are worked on'({ pie }) {
+    const rows = 100_000;
+    const data = Float32Array.from({ length: 4 * rows }, (_, at) => Number(at % 4 === (at >> 2) % 3));
+    const vectors = { data, dims: [rows, 4] };
+    const repeats = await pie.duplicates(vectors, { threshold: 0.99 });
+    equal(repeats.length, rows);
+    equal(repeats.findLastIndex((row) => row === null), 2);
+    equal((await pie.cluster(vectors, { threshold: 0.99 })).clusters.map(({ size }) => size).join(), '33334,33333,33333');
+    equal((await pie.cluster(vectors, { k: 3 })).clusters.map(({ size }) => size).join(), '33334,33333,33333');
+    equal((await pie.select(vectors, { count: 3, method: 'k-center' })).map((row) => row % 3).sort().join(), '0,1,2');
+  },
+
+  async 'texts of 1 MB and half characters are indexed and grouped like any others'({ pie }) {
+    const texts = ['Write a poem about rain. '.repeat(42_000), 'Write \ud83d a poem', 'Sort these numbers: 3, 1, 2'];
+    const index = pie.index();
+    await index.add(['\ud800', 'b', 0], texts);
+    equal((await index.search(texts[1], 1))[0].id, 'b');
+    equal(await index.remove('\ud800'), true);
+    equal(index.size, 2);
+    index.dispose();
+    equal((await pie.cluster(texts, { k: 3 })).clusters.length, 3);
   },
 
   async 'long work on vectors can be ended, and says how far the texts are'({ pie, PieEmbedder, code }) {

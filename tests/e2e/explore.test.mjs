@@ -140,9 +140,12 @@ describe('lists in the demo page', () => {
     const texts = ['Translate this into French', 'Write a poem about rain', 'What is 17 times 23?', 'Write a poem about rain!', 'Translate this into French.'];
     await give(page, 'five.txt', texts.join('\n'));
     await loaded(page);
-    await page.getByRole('button', { name: 'Find' }).click();
-    await shown(page, '4 of 5 prompts');
     const prompts = () => page.locator('#table-body .prompt .text').allInnerTexts();
+    await page.getByRole('button', { name: 'Leave out near-duplicates' }).click();
+    await shown(page, '3 of 5 prompts');
+    assert.deepEqual(await prompts(), texts.slice(0, 3));
+    await page.getByRole('button', { name: 'Show near-duplicates' }).click();
+    await shown(page, '4 of 5 prompts');
     assert.deepEqual(await prompts(), [texts[0], texts[4], texts[1], texts[3]]);
     assert.deepEqual(await page.locator('#table-body .badge').allInnerTexts(), ['first', 'like 1', 'first', 'like 2']);
     await page.fill('#count', '3');
@@ -294,7 +297,7 @@ describe('lists in the demo page', () => {
       await page.locator('#counts button').first().click();
       await lines(page).first().click();
       await page.locator('.near button').first().waitFor();
-      await page.getByRole('button', { name: 'Find' }).click();
+      await page.getByRole('button', { name: 'Show near-duplicates' }).click();
       await page.getByRole('button', { name: /Remove the filter: near-duplicates/ }).waitFor();
       await check(page, 'filtered');
     });

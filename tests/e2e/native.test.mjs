@@ -17,20 +17,22 @@ const skip = existsSync(pie) ? false : 'target/release/pie is not built: ./build
 function run(...args) {
   const { status, stdout, stderr } = spawnSync(pie, args, { encoding: 'utf8', maxBuffer: 1 << 26 });
   assert.equal(status, 0, stderr);
-  return stdout.trim().split('\n').map((line) => JSON.parse(line));
+  return stdout;
 }
+
+const lines = (text) => text.trim().split('\n').map((line) => JSON.parse(line));
 
 const pool = fileURLToPath(new URL('../../examples/uses/instructions.jsonl', import.meta.url));
 
 describe('wasm equals native', { skip }, () => {
   test('vectors and tags of the fixtures agree', async () => {
-    const texts = (await readFile(fixture, 'utf8')).trim().split('\n').map((line) => JSON.parse(line).text);
+    const texts = lines(await readFile(fixture, 'utf8')).map(({ text }) => text);
     const folder = await mkdtemp(join(tmpdir(), 'pie-native-'));
     const embedder = await PieEmbedder.load();
     try {
       const input = join(folder, 'instructions.jsonl');
       await writeFile(input, texts.map((text) => `${JSON.stringify({ text })}\n`).join(''));
-      const rows = run('embed', '--input', input, '--output', '-');
+      const rows = lines(run('embed', '--input', input, '--output', '-'));
       assert.equal(rows.length, texts.length);
       const { data, dims: [, width] } = await embedder.embed(texts);
       for (const [index, { embedding }] of rows.entries()) {
@@ -40,7 +42,7 @@ describe('wasm equals native', { skip }, () => {
       }
 
       const plain = await plainInstructions(50);
-      const tagged = run('tag', '--json', ...plain);
+      const tagged = lines(run('tag', '--json', ...plain));
       const own = await embedder.classify(plain, { topK: 1 });
       const differing = tagged.filter(({ tasks }, index) => tasks[0].label !== own[index][0].label);
       // A text whose two best tasks are level may fall either way by rounding.
@@ -52,11 +54,11 @@ describe('wasm equals native', { skip }, () => {
   });
 
   test('the same rows are chosen, found and put together', async () => {
-    const rows = (await readFile(pool, 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
+    const rows = lines(await readFile(pool, 'utf8'));
     const texts = rows.map(({ instruction }) => instruction);
     const folder = await mkdtemp(join(tmpdir(), 'pie-native-'));
     const embedder = await PieEmbedder.load();
-    const written = async (name) => (await readFile(join(folder, name), 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
+    const written = async (name) => lines(await readFile(join(folder, name), 'utf8'));
     try {
       const vectors = await embedder.embed(texts);
       for (const method of ['kmeans', 'k-center', 'facility-location']) {
@@ -70,18 +72,17 @@ describe('wasm equals native', { skip }, () => {
       const report = JSON.parse(await readFile(join(folder, 'report.json'), 'utf8'));
       assert.equal(repeats.filter((row) => row !== null).length, report.near_duplicates);
 
-      run('compress', '--input', pool, '-n', '20', '-o', join(folder, 'anchors.jsonl'));
+      run('select', '--input', pool, '-n', '20', '-o', join(folder, 'centres.jsonl'));
       const { clusters } = await embedder.cluster(vectors, { k: 20 });
-      const anchors = await written('anchors.jsonl');
-      assert.deepEqual(clusters.map(({ representative }) => texts[representative]), anchors.map(({ instruction }) => instruction));
-      for (const [label, { size }] of clusters.entries()) assert.ok(Math.abs(anchors[label].weight - size / texts.length) < 1e-6);
+      const centres = (await written('centres.jsonl')).map(({ instruction }) => instruction);
+      assert.deepEqual(clusters.map(({ representative }) => texts[representative]), centres);
 
       const index = embedder.index();
       await index.add([...texts.keys()], vectors);
       run('index', '--input', pool, '-o', join(folder, 'pool.index'));
       const query = 'Write a few lines of verse about the sea';
-      const [{ demonstrations }] = run('retrieve', '--index', join(folder, 'pool.index'), '-k', '4', query);
-      assert.deepEqual((await index.search(query, 4)).map(({ id }) => texts[id]), demonstrations.map(({ instruction }) => instruction));
+      const [{ demonstrations }] = lines(run('retrieve', '--index', join(folder, 'pool.index'), '-k', '4', query));
+      assert.deepEqual((await index.search(query, 4)).map(({ id }) => texts[id]), demonstrations.map(({ text }) => text));
     } finally {
       embedder.dispose();
       await rm(folder, { recursive: true });

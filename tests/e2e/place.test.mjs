@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { extname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { launch } from './browser.mjs';
-import { dist } from './files.mjs';
+import { dist, readModel } from './files.mjs';
 
 const TYPES = { '.js': 'text/javascript', '.html': 'text/html', '.wasm': 'application/wasm' };
 const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
@@ -42,11 +42,12 @@ describe('elsewhere', () => {
     '/deep/er/tag-index.js': tagging('index.js'),
     '/deep/er/tag-local.js': tagging('local.js'),
   };
-  let server, address, browser, headers;
+  let server, address, browser, headers, breaksOff;
 
   before(async () => {
     server = createServer(async (request, response) => {
       const path = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
+      if (path === '/deep/er/slow.gguf') return slow(response);
       const below = path.startsWith('/deep/er/a folder/v1.0/') && path.slice('/deep/er/a folder/v1.0/'.length);
       const body = below ? await readFile(new URL(below, dist)).catch(() => undefined) : texts[path];
       response.writeHead(body ? 200 : 404, { ...headers, 'content-type': TYPES[extname(path) || '.html'] ?? 'application/octet-stream' });
@@ -60,6 +61,18 @@ describe('elsewhere', () => {
     await browser?.close();
     server.close();
   });
+
+  /** The model in ten pieces, one after another; where the network breaks off, five of them. */
+  async function slow(response) {
+    const model = await readModel();
+    response.writeHead(200, { 'content-length': model.length, 'cache-control': 'no-store' });
+    for (let piece = 0; piece < 10; piece++) {
+      if (breaksOff && piece === 5) return response.destroy();
+      response.write(model.subarray(Math.floor((piece * model.length) / 10), Math.floor(((piece + 1) * model.length) / 10)));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    response.end();
+  }
 
   async function open(given) {
     headers = { 'content-security-policy': `${POLICY}; img-src data:`, ...given };
@@ -101,6 +114,24 @@ describe('elsewhere', () => {
       assert.match(label, /haiku|poem/);
     });
   }
+
+  test('a slow network is followed piece by piece, and one that breaks off is a network error', async () => {
+    const page = await open();
+    await page.goto(`${address}none.html`);
+    const load = () => page.evaluate(async (address) => {
+      const { PieEmbedder } = await import(`${address}a%20folder/v1.0/index.js`);
+      const steps = new Set();
+      const onProgress = ({ file, loaded }) => file === 'slow.gguf' && steps.add(loaded);
+      const load = PieEmbedder.load({ model: `${address}slow.gguf`, taxonomy: null, onProgress });
+      return { said: await load.then((pie) => pie.dispose(), ({ code }) => code), steps: steps.size };
+    }, address);
+    breaksOff = true;
+    assert.equal((await load()).said, 'network');
+    breaksOff = false;
+    const { said, steps } = await load();
+    assert.equal(said, undefined);
+    assert.ok(steps >= 10, `${steps} steps`);
+  });
 
   test('after one visit the server may be gone: a service worker has the scripts, the package its files', async () => {
     const page = await open();

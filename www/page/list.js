@@ -52,7 +52,8 @@ export class List {
     const rows = [];
     for (let row = 0; row < this.texts.length; row++) {
       if (label && this.tags[label.level][row].label !== label.label) continue;
-      if (only === 'duplicates' && !this.hasTwin(row)) continue;
+      if (only === 'duplicates' && !this.#hasTwin(row)) continue;
+      if (only === 'distinct' && this.firstOf[row] !== row) continue;
       if (only === 'chosen' && !this.ranks.has(row)) continue;
       if (words.every((word) => this.#lower[row].includes(word) || levels.some((tags) => tags[row].name.toLowerCase().includes(word)))) rows.push(row);
     }
@@ -82,7 +83,7 @@ export class List {
     this.#twins = new Set(repeated.filter((first) => first !== null));
   }
 
-  hasTwin(row) {
+  #hasTwin(row) {
     return this.firstOf[row] !== row || this.#twins.has(row);
   }
 }

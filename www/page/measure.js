@@ -9,23 +9,21 @@ const PASSES = 5;
 async function measureAll() {
   const go = byId('measure-go');
   const bar = byId('measure-bar');
+  const measured = byId('measured');
   go.disabled = true;
   bar.hidden = false;
   bar.value = 0;
-  const measured = byId('measured');
   measured.replaceChildren();
   try {
     const texts = (await (await fetch('sample.txt')).text()).trim().split('\n').slice(0, TEXTS);
     const devices = await devicesHere();
     let done = 0;
-    for (const device of devices) {
-      const figures = await measure(texts, device, () => (bar.value = ++done / (devices.length * (1 + 2 * PASSES))));
-      show(measured, figures);
-    }
+    const step = () => (bar.value = ++done / (devices.length * (1 + 2 * PASSES)));
+    for (const device of devices) await showMeasured(measured, texts, device, step);
     append(measured, 'p', 'note small', `${TEXTS} instructions of the sample, ${PASSES} passes after one to warm up, medians. ` +
       `This machine says it has ${count(navigator.hardwareConcurrency ?? 1, 'processor')}; one worker was at it.`);
   } catch (error) {
-    append(measured, 'p', 'note', `This could not be measured: ${error.message}.`);
+    fail(measured, error);
   } finally {
     go.disabled = false;
     bar.hidden = true;
@@ -38,6 +36,27 @@ async function devicesHere() {
   if (device === undefined) return [undefined];
   return (await navigator.gpu?.requestAdapter().catch(() => null)) ? ['wasm', 'webgpu'] : ['wasm'];
 }
+
+/** One device's figures as a row; that one of them fails says nothing about the others. */
+async function showMeasured(parent, texts, device, step) {
+  const row = append(parent, 'div', 'measured-row');
+  const title = append(row, 'h3', '', device === 'webgpu' ? 'WebGPU' : 'WebAssembly');
+  const figure = (value, unit) => {
+    const cell = append(row, 'p', 'measured-figure');
+    append(cell, 'strong', '', value);
+    cell.append(` ${unit}`);
+  };
+  try {
+    const { name, singleMs, perSecond } = await measure(texts, device, step);
+    title.textContent = name;
+    figure(singleMs.toFixed(1), 'ms an instruction, alone');
+    figure(whole(Math.round(perSecond)), 'instructions a second, as a list');
+  } catch (error) {
+    fail(row, error);
+  }
+}
+
+const fail = (parent, error) => append(parent, 'p', 'note', `This could not be measured: ${error.message}.`);
 
 async function measure(texts, device, step) {
   const pie = await loadOn(device);
@@ -65,18 +84,6 @@ async function timed(work) {
 }
 
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-
-function show(parent, { name, singleMs, perSecond }) {
-  const row = append(parent, 'div', 'measured-row');
-  append(row, 'h3', '', name);
-  const figure = (value, unit) => {
-    const cell = append(row, 'p', 'measured-figure');
-    append(cell, 'strong', '', value);
-    cell.append(` ${unit}`);
-  };
-  figure(singleMs.toFixed(1), 'ms an instruction, alone');
-  figure(whole(Math.round(perSecond)), 'instructions a second, as a list');
-}
 
 export async function startMeasure() {
   byId('measure-go').addEventListener('click', measureAll);

@@ -156,8 +156,8 @@ function showFilters() {
     made.setAttribute('aria-label', `Remove the filter: ${text}`);
   };
   if (label) chip(nameOf(list.tags[label.level].find((tag) => tag.label === label.label)), () => (list.filter.label = undefined));
-  if (only === 'duplicates') chip('near-duplicates', () => (list.filter.only = undefined));
-  if (only === 'chosen') chip(`the ${list.ranks.size} most diverse`, () => (list.filter.only = undefined));
+  const parts = { duplicates: 'near-duplicates', distinct: 'without near-duplicates', chosen: `the ${list.ranks?.size} most diverse` };
+  if (only) chip(parts[only], () => (list.filter.only = undefined));
   if (query) {
     chip(`“${query}”`, () => {
       list.filter.query = '';
@@ -233,11 +233,13 @@ export function startView() {
     render();
   });
   byId('query').addEventListener('input', () => search());
-  byId('find-duplicates').addEventListener('click', ({ target }) => tool(target, async (asked) => {
-    asked.setDuplicates(await asked.embedder.duplicates(asked.vectors, { threshold: Number(byId('threshold').value) }));
-    asked.filter = { ...asked.filter, only: 'duplicates' };
-    asked.sort = { by: 'row', down: false };
-  }));
+  for (const [id, only] of [['find-duplicates', 'duplicates'], ['drop-duplicates', 'distinct']]) {
+    byId(id).addEventListener('click', ({ target }) => tool(target, async (asked) => {
+      asked.setDuplicates(await asked.embedder.duplicates(asked.vectors, { threshold: Number(byId('threshold').value) }));
+      asked.filter = { ...asked.filter, only };
+      asked.sort = { by: 'row', down: false };
+    }));
+  }
   byId('choose').addEventListener('click', ({ target }) => tool(target, async (asked) => {
     const count = byId('count');
     if (!count.reportValidity()) return;

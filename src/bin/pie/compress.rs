@@ -212,7 +212,7 @@ fn report(args: &Args, picked: &[Anchor], results: &[Results], points: &[Point])
 fn panel<'a>(points: &[Point]) -> Panel<'a> {
     let series = |of: fn(&Point) -> f64| points.iter().map(|point| (point.anchors as f64, of(point))).collect();
     let band = points.iter().map(|point| (point.anchors as f64, point.low, point.high)).collect();
-    let ours = Series { name: "anchors: mean of 5 seeds", points: series(|point| point.error), band: Vec::new() };
+    let ours = Series { name: "anchors", points: series(|point| point.error), band: Vec::new() };
     let random = Series { name: "random rows: mean, 5 to 95 %", points: series(|point| point.random), band };
     Panel { x: "rows", y: "mean error of the score", series: vec![ours, random] }
 }
