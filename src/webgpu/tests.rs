@@ -11,7 +11,7 @@ use crate::config::{Dtype, EncoderConfig, Pooling};
 use crate::gguf::{Tensor, dequantize};
 use crate::kernels::{AttentionScratch, attention, gelu, l2_normalize, layer_norm, scalar};
 
-use super::context::{Buffer, Context, Dispatch, Limits};
+use super::context::{Buffer, Context, Limits};
 use super::linear::{Finish, Linear, Tile};
 use super::matrix::Stored;
 use super::ops;
@@ -102,7 +102,9 @@ fn check_linear(context: &Context, dtype: Dtype, finish: Finish, rows: usize, la
     let padded = rows.next_multiple_of(super::linear::ROWS);
     let padded_x: Vec<f32> = x.iter().copied().chain(std::iter::repeat_n(f32::NAN, (padded - rows) * inputs)).collect();
     let y = output(context, padded * outputs);
-    let product = linear.bind(context, &context.upload("x", &padded_x), &context.upload("residual", &residual), &y, large);
+    let inputs_buffer = context.upload("x", &padded_x);
+    let residual_buffer = context.upload("residual", &residual);
+    let product = linear.bind(context, &inputs_buffer, &residual_buffer, &y, large);
     let got = run(context, |pass| product.record(pass, rows), &y, rows * outputs);
 
     let mut want = vec![0.0; rows * outputs];
@@ -139,10 +141,8 @@ proptest! {
         let texts: Vec<Vec<u32>> = lengths.iter().map(|&len| vec![0; len]).collect();
         let job = Job::new(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1, false);
         let got = output(context, tokens * hidden);
-        let dispatch = context.dispatch(
-            &ops::attention(context, &config),
-            &[&context.upload("qkv", &qkv), &context.upload("tasks", &job.tasks), &got],
-        );
+        let (states, tasks) = (context.upload("qkv", &qkv), context.upload("tasks", &job.tasks));
+        let dispatch = context.dispatch(&ops::attention(context, &config), &[&states, &tasks, &got]);
         let groups = ops::head_groups(&config);
         let got = run(context, |pass| dispatch.record(pass, job.tasks.len() as u32, groups), &got, tokens * hidden);
 
@@ -160,8 +160,8 @@ proptest! {
         let Some(context) = &*CONTEXT else { return Ok(()) };
         let (x, weights) = (random(rows * hidden, seed), random(2 * hidden, seed ^ 1));
         let got = output(context, rows * hidden);
-        let buffers = [&context.upload("x", &x), &context.upload("norm", &weights), &got];
-        let dispatch = context.dispatch(&ops::norm(context, &config(1, hidden)), &buffers);
+        let (states, affine) = (context.upload("x", &x), context.upload("norm", &weights));
+        let dispatch = context.dispatch(&ops::norm(context, &config(1, hidden)), &[&states, &affine, &got]);
         let got = run(context, |pass| dispatch.record(pass, rows as u32, 1), &got, rows * hidden);
         let mut want = x;
         want.chunks_exact_mut(hidden).for_each(|row| layer_norm(row, &weights[..hidden], &weights[hidden..], 1e-12));
@@ -177,9 +177,9 @@ proptest! {
         let ids: Vec<Vec<u32>> = lengths.iter().map(|&len| vec![0; len]).collect();
         let job = Job::new(&ids.iter().map(Vec::as_slice).collect::<Vec<_>>(), dimensions, normalize);
         let got = output(context, texts * dimensions);
-        let buffers =
-            [&context.upload("states", &states), &context.upload("spans", &job.spans), &got, &context.upload("output", &job.output)];
-        let dispatch: Dispatch = context.dispatch(&ops::pool(context, &config(3, 32), pooling), &buffers);
+        let [all, spans] = [context.upload("states", &states), context.upload("spans", &job.spans)];
+        let form = context.upload("output", &job.output);
+        let dispatch = context.dispatch(&ops::pool(context, &config(3, 32), pooling), &[&all, &spans, &got, &form]);
         let got = run(context, |pass| dispatch.record(pass, texts as u32, 1), &got, texts * dimensions);
 
         let (mut want, mut rows) = (Vec::new(), states.chunks_exact(hidden));
