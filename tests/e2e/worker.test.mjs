@@ -17,6 +17,7 @@ describe('the worker', () => {
         constructor(...given) {
           super(...given);
           workers.push(this);
+          this.spoke = new Promise((resolve) => this.addEventListener('message', resolve, { once: true }));
         }
       };
       globalThis.texts = Array.from({ length: 96 }, (_, index) => `Write a list of ${index} ideas for the garden in spring`);
@@ -253,6 +254,8 @@ describe('the worker', () => {
       while (workers.length < 5) await new Promise((resolve) => setTimeout(resolve, 10));
       const started = workers.length;
       stop.abort();
+      // One that ends before its first word would be waited for.
+      await workers[2].spoke;
       workers[2].terminate();
       const outcome = [started, await aborted, await killed];
       pie.dispose();
