@@ -1,5 +1,5 @@
 // The GPU, which here is SwiftShader: that it gives the CPU's answers, and that whatever fails it, no text is lost. Not among the tests that
-// always run: `cd tests && node --test --test-concurrency=1 e2e/webgpu.mjs`.
+// always run, since SwiftShader takes longer for a list than a worker is given: `cd tests && node --test --test-concurrency=1 e2e/webgpu.mjs`.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
