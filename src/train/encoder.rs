@@ -279,7 +279,7 @@ impl Encoder {
     /// operations need no padding; elsewhere the gradient of rows that were gathered from others costs more than padding does, since
     /// candle adds them up one by one.
     fn packed(&self) -> bool {
-        self.device.is_cpu() && self.dtype == DType::F32
+        ops::are_fused(&self.device, self.dtype)
     }
 
     /// Token id and position embedding of each row.

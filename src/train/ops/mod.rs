@@ -13,7 +13,7 @@ mod norm;
 pub mod reference;
 mod rounding;
 
-use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
+use candle_core::{CpuStorage, DType, Device, Layout, Result, Tensor};
 
 pub use rounding::stored_as;
 
@@ -21,9 +21,13 @@ pub use rounding::stored_as;
 /// do not depend on the number of threads.
 const CHUNK_ROWS: usize = 64;
 
-/// Whether the fused form runs on these operands.
+/// Whether the fused forms run there on such numbers.
+pub(super) fn are_fused(device: &Device, dtype: DType) -> bool {
+    device.is_cpu() && dtype == DType::F32
+}
+
 fn fused(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
+    are_fused(x.device(), x.dtype())
 }
 
 /// `x Wᵀ + b`: x is `[tokens, inputs]`, W `[outputs, inputs]`, b `[outputs]`; the result is `[tokens, outputs]`.
