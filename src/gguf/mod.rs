@@ -11,7 +11,7 @@ mod read;
 #[cfg(feature = "convert")]
 mod write;
 
-pub use block::{dequantize, find_non_finite, int8_blocks};
+pub use block::{dequantize, find_non_finite, integers};
 #[cfg(feature = "convert")]
 pub use convert::{ConvertOptions, convert};
 pub use read::{Array, Gguf, Tensor, Value};

@@ -57,6 +57,11 @@ impl Tensor<'_> {
         self.dimensions.first().copied().unwrap_or(1)
     }
 
+    /// The bytes of each row.
+    pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        self.data.chunks_exact(self.row_len() / self.dtype.block_len() * self.dtype.block_bytes())
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.dimensions.iter().product()
