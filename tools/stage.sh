@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./build.sh test: one stage after another, all of them even when one fails, with minutes per stage at the end.
 
-STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser package npm publish)
+STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser wasm-relaxed package npm publish)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
 FULL_STAGES=(bench soak cuda)
 
@@ -42,6 +42,12 @@ stage_wasm_browser() {
   ensure_browser
   # The tests name no place to run in, and without this the runner skips them with exit status 0.
   WASM_BINDGEN_USE_BROWSER=1 wasm_tests --headless --chrome --chromedriver "$(command -v chromedriver)"
+}
+
+# The dot products of relaxed SIMD, which Node 20 gets wrong.
+stage_wasm_relaxed() {
+  RUSTFLAGS='-D warnings -C target-feature=+simd128,+relaxed-simd --cfg getrandom_backend="wasm_js"' \
+    CARGO_TARGET_DIR=$ROOT/target/relaxed stage_wasm_browser
 }
 
 # wasm_tests FLAG…: wasm-pack's tests; a run in which none was executed is a failure.
