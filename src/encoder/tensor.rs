@@ -4,9 +4,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, Tensor, dequantize, find_non_finite, int8_blocks};
 
 /// The tensor of this name and shape, checked to be finite.
-pub(super) fn finite<'g, 'b>(gguf: &'g Gguf<'b>, name: &str, shape: &[usize]) -> Result<&'g Tensor<'b>> {
+pub(super) fn finite<'a>(gguf: &Gguf<'a>, name: &str, shape: &[usize]) -> Result<Tensor<'a>> {
     let tensor = gguf.tensor(name, shape)?;
-    match find_non_finite(tensor.dtype, tensor.data) {
+    match find_non_finite(tensor.dtype, &tensor.data) {
         None => Ok(tensor),
         Some((at, x)) => Err(Error::new(ErrorCode::ModelCorrupt, format!("tensor {name:?} holds {x} at number {at}"))),
     }
@@ -27,7 +27,7 @@ pub(crate) fn load_f32(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<V
 /// A quantised matrix as signed bytes and scales per 32, or `None` where it is stored as floats.
 pub(super) fn load_i8(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Option<(Vec<i8>, Vec<f32>)>> {
     let tensor = finite(gguf, name, shape)?;
-    Ok(int8_blocks(tensor.dtype, tensor.data))
+    Ok(int8_blocks(tensor.dtype, &tensor.data))
 }
 
 /// Weight and bias of a layer-norm.
