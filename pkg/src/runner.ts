@@ -1,5 +1,6 @@
 import { type Analysis, analyse } from './analysis.js';
 import { type Call, Given, Host } from './call.js';
+import { lend } from './content.js';
 import { makeEngine } from './engine.js';
 import { PieError } from './error.js';
 import { load } from './load.js';
@@ -26,7 +27,7 @@ export function loadHere(options: LoadOptions | undefined, platform: Platform): 
       if (device === 'webgpu') throw error;
       onFallback?.(error);
     }
-    const engine = await makeEngine(files);
+    const engine = await lend(files, makeEngine);
     const host = new Host(engine);
     const given = new Given();
     return {

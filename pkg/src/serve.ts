@@ -23,8 +23,8 @@ export function serve<Request>(answer: (request: Request) => unknown, forget: (i
 }
 
 function buffers(answer: unknown): Transferable[] {
-  const { data } = Object(answer) as { data?: unknown };
-  return data instanceof Float32Array ? [data.buffer as ArrayBuffer] : [];
+  const { data, bytes = [] } = Object(answer) as { data?: unknown; bytes?: Uint8Array<ArrayBuffer>[] };
+  return [data, ...bytes].flatMap((view) => (ArrayBuffer.isView(view) ? [view.buffer as ArrayBuffer] : []));
 }
 
 /** Takes a lock that only the worker's end gives up: a page hears of that end in no other way. */
