@@ -1,4 +1,4 @@
-import type { Analysis } from './analysis.js';
+import type { Analysis, Step } from './analysis.js';
 import { type Call, lengthOf } from './call.js';
 import type { Files } from './content.js';
 import { TEXTS_AT_ONCE } from './embedder.js';
@@ -77,7 +77,7 @@ class Crew {
           return { ...info, device: device() } as ModelInfo;
         },
         run: (calls, signal, answered) => this.#run(calls, signal, answered),
-        analyse: (analysis, signal) => inTurn(() => analyse(this.#files.module, analysis, signal), signal),
+        analyse: (analysis, signal, step) => inTurn(() => analyse(this.#files.module, analysis, signal, step), signal),
         forget: (id) => [...this.#threads, this.#gpu].forEach((thread) => thread?.forget(id)),
         free: () => {
           forget();
@@ -278,10 +278,10 @@ async function inTurn(work: () => Promise<unknown>, signal: AbortSignal): Promis
   }
 }
 
-async function analyse(module: WebAssembly.Module, analysis: Analysis, signal: AbortSignal): Promise<unknown> {
+async function analyse(module: WebAssembly.Module, analysis: Analysis, signal: AbortSignal, step: Step): Promise<unknown> {
   const thread = Thread.create();
   try {
-    return await Promise.race([thread.analyse(module, analysis), rejection(signal)]);
+    return await Promise.race([thread.analyse(module, analysis, step), rejection(signal)]);
   } finally {
     thread.stop();
   }

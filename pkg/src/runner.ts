@@ -1,4 +1,4 @@
-import { type Analysis, analyse } from './analysis.js';
+import { type Analysis, analyse, type Step } from './analysis.js';
 import { type Call, Given, Host } from './call.js';
 import { lend } from './content.js';
 import { makeEngine } from './engine.js';
@@ -13,7 +13,7 @@ export interface Runner {
   /** The calls' answers, in their order; `answered` hears of each. An abort rejects with the signal's reason. */
   run(calls: Call[], signal: AbortSignal, answered: (call: Call) => void): Promise<unknown[]>;
   /** The analysis' answer, as what `Findings` says of its method. */
-  analyse(analysis: Analysis, signal: AbortSignal): Promise<unknown>;
+  analyse(analysis: Analysis, signal: AbortSignal, step: Step): Promise<unknown>;
   /** Frees what was made under this number. */
   forget(id: number): void;
   free(): void;
@@ -32,7 +32,7 @@ export function loadHere(options: LoadOptions | undefined, platform: Platform): 
     const given = new Given();
     return {
       info: { ...engine.info(), device: 'wasm' },
-      analyse: async (analysis) => analyse(analysis),
+      analyse: async (analysis, _, step) => analyse(analysis, step),
       forget: (id) => host.forget(id),
       free: () => host.free(),
       async run(calls, signal, answered) {

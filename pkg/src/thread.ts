@@ -1,4 +1,4 @@
-import type { Analysis } from './analysis.js';
+import type { Analysis, Step } from './analysis.js';
 import { type Call, type CallError, Given, lengthOf } from './call.js';
 import { type Files, lend } from './content.js';
 import type { EngineFiles } from './engine.js';
@@ -16,6 +16,7 @@ const GPU_PATIENCE_MS = 180_000;
 interface Waiting {
   id: number;
   timer: ReturnType<typeof setTimeout>;
+  step: Step | undefined;
   resolve(answer: unknown): void;
   reject(error: PieError): void;
 }
@@ -23,7 +24,7 @@ interface Waiting {
 /** What is asked, under its number. */
 type Ask = (id: number) => { id: number } & (Request | GpuRequest);
 
-type Message = { lock: string | undefined } | { id: number; answer: unknown } | { id: number; error: CallError };
+type Message = { lock: string | undefined } | { id: number; answer: unknown } | { id: number; step: Parameters<Step> } | { id: number; error: CallError };
 
 /** One worker, which is asked one thing at a time. Once it is not `alive`, what it was asked has failed, and all else will. */
 export class Thread {
@@ -95,9 +96,10 @@ export class Thread {
   }
 
   /** Has an analysis done, for which the worker needs no engine. */
-  async analyse(module: WebAssembly.Module, analysis: Analysis): Promise<unknown> {
+  async analyse(module: WebAssembly.Module, analysis: Analysis, step: Step): Promise<unknown> {
     await this.#up();
-    return this.#ask((id) => ({ id, module, analysis }), PATIENCE_MS + analysis.vectors.dims[0] * PATIENCE_PER_TEXT_MS);
+    const patienceMs = PATIENCE_MS + analysis.vectors.dims[0] * PATIENCE_PER_TEXT_MS;
+    return this.#ask((id) => ({ id, module, analysis }), patienceMs, [], step);
   }
 
   forget(id: number): void {
@@ -122,24 +124,25 @@ export class Thread {
     return started;
   }
 
-  #ask(request: Ask, patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {
+  #ask(request: Ask, patienceMs: number, transfer: Transferable[] = [], step?: Step): Promise<unknown> {
     const id = ++this.#asked;
-    const answer = this.#wait(id, patienceMs);
+    const answer = this.#wait(id, patienceMs, step);
     if (this.alive) this.#worker.postMessage(request(id), transfer);
     return answer;
   }
 
-  #wait(id: number, patienceMs: number): Promise<unknown> {
+  #wait(id: number, patienceMs: number, step?: Step): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (!this.alive) return reject(new PieError('worker_failed', 'the worker is no more'));
       const timer = setTimeout(() => this.#die(`no answer for ${patienceMs / 1000} s`), patienceMs);
-      this.#waiting = { id, timer, resolve, reject };
+      this.#waiting = { id, timer, step, resolve, reject };
     });
   }
 
   #hear(message: Message): void {
     const waiting = this.#waiting;
     if (waiting?.id !== ('lock' in message ? 0 : message.id)) return;
+    if ('step' in message) return waiting.step?.(...message.step);
     this.#waiting = undefined;
     clearTimeout(waiting.timer);
     if ('error' in message) waiting.reject(new PieError(message.error.code, message.error.message));

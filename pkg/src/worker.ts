@@ -19,10 +19,10 @@ export interface Started {
 let host: Host | undefined;
 
 serve(
-  async (request: Request) =>
+  async (request: Request, step) =>
     'start' in request ? start(request.start)
     : 'call' in request ? host!.answer(request.call)
-    : (await instantiate(request.module), analyse(request.analysis)),
+    : (await instantiate(request.module), analyse(request.analysis, step)),
   (id) => host?.forget(id),
 );
 
