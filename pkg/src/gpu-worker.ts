@@ -14,6 +14,11 @@ export interface GpuFiles extends EngineFiles {
 /** What the page asks. */
 export type GpuRequest = { startGpu: GpuFiles } | { call: SentCall };
 
+/** The answer to a start: also from how many texts on the GPU is faster. */
+export interface StartedGpu extends Started {
+  from: number;
+}
+
 let host: GpuHost | undefined;
 
 serve(
@@ -21,7 +26,7 @@ serve(
   (id) => host?.forget(id),
 );
 
-async function start({ gpu: module, measure, ...files }: GpuFiles): Promise<Started> {
+async function start({ gpu: module, measure, ...files }: GpuFiles): Promise<StartedGpu> {
   const gpu = await makeGpu(module, files.model.bytes);
   const engine = await makeEngine(files);
   host = new GpuHost(engine, gpu);

@@ -3,7 +3,7 @@ import { type Call, type CallError, Given, lengthOf } from './call.js';
 import { type Files, lend } from './content.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
-import type { GpuRequest } from './gpu-worker.js';
+import type { GpuRequest, StartedGpu } from './gpu-worker.js';
 import type { ModelInfo } from './types.js';
 import type { Request, Started } from './worker.js';
 
@@ -81,8 +81,9 @@ export class Thread {
   async startGpu(files: Files, gpu: WebAssembly.Module, measure: boolean): Promise<{ info: ModelInfo; from: number }> {
     await this.#up();
     return lend(files, async (lent) => {
-      const { info, from } = await this.#handOver(lent, (id) => ({ id, startGpu: { ...lent, gpu, measure } }), GPU_PATIENCE_MS);
-      return { info, from: from! };
+      const startGpu = { ...lent, gpu, measure };
+      const { info, from } = await this.#handOver<StartedGpu>(lent, (id) => ({ id, startGpu }), GPU_PATIENCE_MS);
+      return { info, from };
     });
   }
 
@@ -117,9 +118,9 @@ export class Thread {
   }
 
   /** Hands the files' bytes over, and takes them back with the answer. */
-  async #handOver(lent: EngineFiles, request: Ask, patienceMs: number): Promise<Started> {
+  async #handOver<T extends Started>(lent: EngineFiles, request: Ask, patienceMs: number): Promise<T> {
     const files = [lent.model, lent.taxonomy].filter((file) => file !== null);
-    const started = (await this.#ask(request, patienceMs, files.map(({ bytes }) => bytes.buffer))) as Started;
+    const started = (await this.#ask(request, patienceMs, files.map(({ bytes }) => bytes.buffer))) as T;
     for (const [n, file] of files.entries()) file.bytes = started.bytes[n]!;
     return started;
   }

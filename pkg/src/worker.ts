@@ -12,8 +12,6 @@ export type Request = { start: EngineFiles } | { call: SentCall } | { module: We
 export interface Started {
   info: ModelInfo;
   bytes: Uint8Array<ArrayBuffer>[];
-  /** Of a worker with the GPU: from how many texts on that is faster. */
-  from?: number;
 }
 
 let host: Host | undefined;
