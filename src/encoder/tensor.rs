@@ -4,9 +4,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, Tensor, dequantize, find_non_finite};
 
 /// The tensor of this name and shape, checked to be finite.
-pub(super) fn finite<'g, 'b>(gguf: &'g Gguf<'b>, name: &str, shape: &[usize]) -> Result<&'g Tensor<'b>> {
+pub(super) fn finite<'a>(gguf: &Gguf<'a>, name: &str, shape: &[usize]) -> Result<Tensor<'a>> {
     let tensor = gguf.tensor(name, shape)?;
-    match find_non_finite(tensor.dtype, tensor.data) {
+    match find_non_finite(tensor.dtype, &tensor.data) {
         None => Ok(tensor),
         Some((at, x)) => Err(Error::new(ErrorCode::ModelCorrupt, format!("tensor {name:?} holds {x} at number {at}"))),
     }
@@ -14,7 +14,7 @@ pub(super) fn finite<'g, 'b>(gguf: &'g Gguf<'b>, name: &str, shape: &[usize]) ->
 
 /// A tensor's numbers as f32, row-major.
 pub(crate) fn load_f32(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-    finite(gguf, name, shape).map(floats)
+    finite(gguf, name, shape).map(|tensor| floats(&tensor))
 }
 
 /// The numbers of a tensor as f32, row-major.

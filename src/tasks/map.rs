@@ -2,7 +2,7 @@
 
 use bhtsne::Neighbor;
 
-use super::{Random, Vectors, search};
+use super::{Random, Steps, Vectors, search};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Fewer rows make no map.
@@ -10,6 +10,7 @@ pub const MIN_ROWS: usize = 8;
 /// Perplexity of the paper's examples; fewer rows get a third of their number.
 const PERPLEXITY: f32 = 30.0;
 const EPOCHS: usize = 1000;
+const EPOCHS_A_STEP: usize = 10;
 /// Barnes–Hut accuracy: the customary trade.
 const THETA: f32 = 0.5;
 
@@ -17,7 +18,7 @@ const THETA: f32 = 0.5;
 ///
 /// # Errors
 /// [`ErrorCode::InvalidArgument`] for fewer than [`MIN_ROWS`] rows.
-pub fn t_sne(vectors: &Vectors, seed: u64) -> Result<Vec<[f32; 2]>> {
+pub fn t_sne(vectors: &Vectors, seed: u64, step: Steps<'_>) -> Result<Vec<[f32; 2]>> {
     if vectors.len() < MIN_ROWS {
         let message = format!("{} rows make no map; there must be at least {MIN_ROWS}", vectors.len());
         return Err(Error::new(ErrorCode::InvalidArgument, message));
@@ -29,7 +30,12 @@ pub fn t_sne(vectors: &Vectors, seed: u64) -> Result<Vec<[f32; 2]>> {
     // The crate counts the rows only: their neighbours are given.
     let rows = vec![(); vectors.len()];
     let mut map = bhtsne::tSNE::<f32, (), 2>::new(&rows);
-    map.perplexity(perplexity).epochs(EPOCHS).initial_embedding(start).barnes_hut_with_neighbors(THETA, &neighbours);
+    map.perplexity(perplexity).epochs(EPOCHS).initial_embedding(start).epoch_callback(|epoch, _| {
+        if (epoch + 1) % EPOCHS_A_STEP == 0 {
+            step((epoch + 1) / EPOCHS_A_STEP, EPOCHS / EPOCHS_A_STEP);
+        }
+    });
+    map.barnes_hut_with_neighbors(THETA, &neighbours);
     Ok(map.embedding().as_chunks::<2>().0.to_vec())
 }
 
