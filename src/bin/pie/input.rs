@@ -154,6 +154,11 @@ impl Faults {
         }
     }
 
+    /// How many rows were faulty.
+    pub const fn faulty(&self) -> u64 {
+        self.faulty
+    }
+
     /// An error when any row was faulty.
     pub fn finish(self) -> Result<()> {
         match self.faulty {
