@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::Value;
 
+use crate::output::say;
 use crate::progress::Progress;
 use crate::reader::{Content, Fields, Format, Reader, TEXT_COLUMNS};
 
@@ -24,6 +25,9 @@ pub struct InputArgs {
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
     pub column: Option<String>,
+    /// Exit status 0 also where lines could not be read: each has its `error` in its place, and they are counted on stderr
+    #[arg(long)]
+    pub allow_faulty: bool,
 }
 
 /// Where a row's text stands: in the column that is named, or in the first of the usual ones that the row has.
@@ -96,6 +100,17 @@ impl InputArgs {
         let column = TextColumn::new(self.column.as_deref());
         column.check(&reader)?;
         Ok(Input { reader, column })
+    }
+
+    /// At the end: an error when any row was faulty, unless that is allowed.
+    pub fn finish(&self, faults: Faults) -> Result<()> {
+        match faults.finish() {
+            Err(e) if self.allow_faulty => {
+                say(&format!("pie: {e}"));
+                Ok(())
+            }
+            done => done,
+        }
     }
 }
 
