@@ -2,7 +2,7 @@
 
 use bhtsne::Neighbor;
 
-use super::{Random, Vectors, search};
+use super::{Hit, Random, Vectors, search};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Fewer rows make no map.
@@ -12,11 +12,14 @@ const PERPLEXITY: f64 = 30.0;
 const EPOCHS: usize = 1000;
 /// Barnes–Hut accuracy: the customary trade.
 const THETA: f64 = 0.5;
+/// Neighbours beyond those wanted that are looked at.
+const SPARE: usize = 8;
 
 /// Places each row in the plane so that near rows stay near. Rows must be of length 1.
 ///
-/// In doubles: the last bits of an exponential differ between machines, and a thousand steps carry that through the whole of a map in
-/// singles, but not above 1 % of its extent in doubles. So the same seed gives the same map to that tolerance everywhere.
+/// A thousand steps make of one bit of a single another map, and bits differ between machines: in products that are fused or not, in
+/// exponentials, in the order of sums. In doubles what remains of that moves half of the rows by less than 1 % of the map's extent, so
+/// that the same seed gives the same map to look at everywhere.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidArgument`] for fewer than [`MIN_ROWS`] rows.
@@ -36,13 +39,22 @@ pub fn t_sne(vectors: &Vectors, seed: u64) -> Result<Vec<[f32; 2]>> {
     Ok(map.embedding().as_chunks::<2>().0.iter().map(|place| place.map(|x| x as f32)).collect())
 }
 
-/// Of each row the `k` nearest others by Euclidean distance, which is `√(2 − 2 cosine)` between rows of length 1.
+/// Of each row the `k` nearest others. The search's cosines are singles: by them some more are taken than are wanted, and their distances
+/// in doubles say which.
 fn neighbours(vectors: &Vectors, k: usize) -> Result<Vec<Vec<Neighbor<f64>>>> {
-    let found = search(vectors, vectors, k + 1)?;
+    let found = search(vectors, vectors, k + 1 + SPARE)?;
     let others = found.iter().enumerate().map(|(row, hits)| {
-        // Mostly the row itself is the first; among more than `k` equal rows it may be missing.
-        let others = hits.iter().filter(|hit| hit.row != row).take(k);
-        others.map(|hit| Neighbor { index: hit.row, distance: (2.0 - 2.0 * f64::from(hit.cosine)).max(0.0).sqrt() }).collect()
+        let neighbour = |hit: &Hit| Neighbor { index: hit.row, distance: distance(vectors.row(row), vectors.row(hit.row)) };
+        // Mostly the row itself is the first; among many equal rows it may be missing.
+        let mut others: Vec<Neighbor<f64>> = hits.iter().filter(|hit| hit.row != row).map(neighbour).collect();
+        others.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.index.cmp(&b.index)));
+        others.truncate(k);
+        others
     });
     Ok(others.collect())
+}
+
+/// Euclidean.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
 }
