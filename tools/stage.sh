@@ -3,7 +3,7 @@
 
 STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser wasm-relaxed package npm publish)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
-FULL_STAGES=(bench soak many cuda)
+FULL_STAGES=(bench soak many cuda spark)
 
 stage_fmt() { cargo fmt --check || die "the Rust sources are not formatted: run 'cargo fmt'."; }
 
@@ -124,6 +124,18 @@ stage_cuda() {
   printf '%s\n' "$said"
   [[ "$state $said" == '1 pie: device cuda: '*CUDA_ERROR_NO_DEVICE*' [invalid_argument]' ]] ||
     die "training on a GPU where there is none ended with status $state: it must be 1, with an error that says so."
+}
+
+# The command line as Spark's filter on two workers, of which one is killed: its part is done again, and all is as one process has it.
+stage_spark() {
+  cli
+  ensure_pyspark
+  local dir
+  dir=$(mktemp -d)
+  target/release/pie phrasebook --dir models/phrasebook --output "$dir" >/dev/null
+  head -n 6000 "$dir/phrasebook.jsonl" >"$dir/rows.jsonl"
+  "$SPARK_PYTHON" tests/spark/cluster.py target/release/pie "$dir/rows.jsonl" "$dir/run"
+  rm -rf "$dir"
 }
 
 run_stages() {

@@ -179,3 +179,19 @@ ensure_checkpoint() {
   PIE_BASE_DIR=$(dirname "$weights")
   export PIE_BASE_DIR
 }
+
+# Python with Spark, which runs on Java; SPARK_PYTHON is its interpreter.
+PYSPARK_VERSION=4.3.0
+ensure_pyspark() {
+  local home=$CACHE/pyspark-$PYSPARK_VERSION
+  apt_command java default-jre-headless
+  if [ ! -d "$home" ]; then
+    say "installing pyspark $PYSPARK_VERSION from PyPI (a minute or two and 500 MB in $CACHE, once)"
+    need python3 'Python 3.11 or newer with venv and pip'
+    rm -rf "$home.part"
+    { python3 -m venv "$home.part" && "$home.part/bin/python" -m pip install -q "pyspark==$PYSPARK_VERSION" >&2 &&
+      mv "$home.part" "$home"; } ||
+      die "pyspark $PYSPARK_VERSION could not be installed: see the message above, then run this again."
+  fi
+  SPARK_PYTHON=$home/bin/python
+}
