@@ -1,28 +1,14 @@
 // One engine, two machines: the vectors and tags of the wasm package are those of the native command line.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { PieEmbedder } from '../../pkg/dist/node.js';
 import { plainInstructions } from './files.mjs';
+import { lines, pool, run, skip } from './pie.mjs';
 
-const pie = fileURLToPath(new URL('../../target/release/pie', import.meta.url));
 const fixture = new URL('../fixtures/instructions.jsonl', import.meta.url);
-const skip = existsSync(pie) ? false : 'target/release/pie is not built: ./build.sh cli makes it';
-
-function run(...args) {
-  const { status, stdout, stderr } = spawnSync(pie, args, { encoding: 'utf8', maxBuffer: 1 << 26 });
-  assert.equal(status, 0, stderr);
-  return stdout;
-}
-
-const lines = (text) => text.trim().split('\n').map((line) => JSON.parse(line));
-
-const pool = fileURLToPath(new URL('../../examples/uses/instructions.jsonl', import.meta.url));
 
 describe('wasm equals native', { skip }, () => {
   test('vectors and tags of the fixtures agree', async () => {

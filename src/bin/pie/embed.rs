@@ -14,8 +14,8 @@ use crate::sink::{OutputArgs, SinkRow};
 /// Embed texts: a NumPy file [n, dim] of float32, JSON lines, Parquet or Arrow
 ///
 /// One output row an input line, in order. A line without text (blank, broken JSON, no UTF-8) keeps its row: zeros, with an `error`
-/// but in NumPy's file; the exit status is then 1. What is read from --input is kept in the cache: after Ctrl-C or a kill the same
-/// command goes on where it was. Of stdin that is so with --cache.
+/// but in NumPy's file; the exit status is then 1, unless --allow-faulty says otherwise. What is read from --input is kept in the cache:
+/// after Ctrl-C or a kill the same command goes on where it was. Of stdin that is so with --cache.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -97,7 +97,7 @@ pub fn run(args: Args) -> Result<()> {
     input.progress().finish();
     sink.finish()?;
     encoder.say_found();
-    faults.finish()
+    args.input.finish(faults)
 }
 
 fn columns(dimensions: usize) -> Vec<Field> {

@@ -71,6 +71,11 @@ impl Table {
         &self.path
     }
 
+    /// How many rows were faulty.
+    pub const fn faulty(&self) -> u64 {
+        self.faults.faulty()
+    }
+
     /// The texts.
     pub fn texts(&self) -> Vec<&str> {
         self.records.iter().map(|record| record.text.as_str()).collect()

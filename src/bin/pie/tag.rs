@@ -120,7 +120,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     sink.finish()?;
     encoder.say_found();
-    faults.finish()
+    args.input.finish(faults)
 }
 
 fn columns() -> Vec<Field> {
