@@ -169,7 +169,7 @@ fn a_large_pool_is_clustered_by_mini_batches() {
     let data = (0..rows).flat_map(|row| (0..16).map(move |column| f32::from(u8::from(row % 16 == column))));
     let data = data.map(|x| x + 0.4 * (random.unit() as f32 - 0.5)).collect();
     let pool = Vectors::new(data, 16).unwrap().normalized();
-    let found = cluster(&pool, 16, 2).unwrap();
+    let found = cluster(&pool, 16, 2, &mut |_, _| {}).unwrap();
     assert_eq!(found.clusters.iter().map(|cluster| cluster.size).sum::<usize>(), rows);
     let mut groups: Vec<usize> = found.clusters.iter().map(|cluster| cluster.row % 16).collect();
     groups.sort_unstable();
