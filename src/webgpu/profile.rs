@@ -66,7 +66,7 @@ impl GpuEncoder {
         let ids: Vec<u32> = (0..len as u32).map(|id| id % self.config.vocab_size as u32).collect();
         let texts: Vec<&[u32]> = std::iter::repeat_n(ids.as_slice(), texts).collect();
         let (context, hidden, intermediate) = (self.context.clone(), self.config.hidden_size, self.config.intermediate_size);
-        let workspace = self.workspace(&texts);
+        let workspace = self.take_workspace(&texts);
 
         let seconds_of = |work: &dyn Fn() -> Result<()>| -> Result<f64> {
             let mut best = f64::INFINITY;
