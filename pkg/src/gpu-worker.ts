@@ -1,7 +1,7 @@
 // What runs in the worker that has the GPU: takes the files of both engines, then answers calls.
 import type { SentCall } from './call.js';
 import { type EngineFiles, makeEngine } from './engine.js';
-import { fasterFrom, GpuHost, makeGpu } from './gpu.js';
+import { fasterFrom, GpuHost, makeGpu, prove } from './gpu.js';
 import { serve } from './serve.js';
 
 /** The files of both engines, and whether to measure if the GPU is worth while. */
@@ -25,5 +25,6 @@ async function start({ gpu: module, measure, ...files }: GpuFiles): Promise<unkn
   const gpu = await makeGpu(module, files.model.bytes);
   const engine = await makeEngine(files);
   host = new GpuHost(engine, gpu);
+  await prove(engine, host);
   return { info: engine.info(), from: measure ? await fasterFrom(engine, gpu.adapter(), host) : 1 };
 }

@@ -8,7 +8,10 @@ import init, { GpuEngine } from './wasm-gpu/pie_embed_wasm_gpu.js';
 // Texts that are measured with: short instructions, as the most are.
 const PROBE = 'Write a short and friendly message to the team about the plan for next week';
 const ENGINE_TEXTS = 8;
-const GPU_TEXTS = [256, 64, 16];
+const GPU_TEXTS = [16, 64, 256];
+
+// Less is no rounding: a driver computes something else.
+const LEAST_COSINE = 0.95;
 
 /** The encoder on the GPU, with the types that its generated declarations leave open. */
 export interface Gpu {
@@ -63,6 +66,15 @@ export class GpuHost {
   }
 }
 
+/** Refuses a GPU that gives other vectors than the engine. */
+export async function prove(engine: Engine, host: GpuHost): Promise<void> {
+  const { data } = engine.embed([PROBE], {});
+  const own = (await host.embed([PROBE], {})).data;
+  const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, at) => sum + x * b[at]!, 0);
+  const cosine = dot(data, own) / Math.sqrt(dot(data, data) * dot(own, own));
+  if (!(cosine >= LEAST_COSINE)) throw new PieError('gpu_failed', `the GPU computes other vectors: their cosine to the engine's is ${cosine}`);
+}
+
 /** From how many texts at once on the GPU is faster; 0 where it never is. Measured once an adapter, model and version. */
 export async function fasterFrom(engine: Engine, adapter: string, host: GpuHost): Promise<number> {
   const { sha256, version } = engine.info();
@@ -79,9 +91,12 @@ export async function fasterFrom(engine: Engine, adapter: string, host: GpuHost)
   };
   const engineMs = (await ms(ENGINE_TEXTS, (texts) => engine.embed(texts, {}))) / ENGINE_TEXTS;
   let from = 0;
+  let gpuMs = 0;
   for (const texts of GPU_TEXTS) {
-    if ((await ms(texts, (texts) => host.embed(texts, {}))) >= engineMs * texts) break;
-    from = texts;
+    // More texts take no less: one that is hopeless is not asked for them.
+    if (from > 0 || gpuMs >= engineMs * texts) break;
+    gpuMs = await ms(texts, (texts) => host.embed(texts, {}));
+    if (gpuMs < engineMs * texts) from = texts;
   }
   await keep(key, new TextEncoder().encode(String(from)));
   return from;
