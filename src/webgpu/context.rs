@@ -141,6 +141,11 @@ impl Context {
         self.adapter.device_type == wgpu::DeviceType::Cpu
     }
 
+    /// By the vendor's number on the PCI bus.
+    pub(super) const fn is_nvidia(&self) -> bool {
+        self.adapter.vendor == 0x10de
+    }
+
     /// Whether shaders may have 16-bit floats.
     pub(super) fn has_f16(&self) -> bool {
         self.device.features().contains(wgpu::Features::SHADER_F16)

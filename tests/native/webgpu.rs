@@ -56,7 +56,7 @@ fn every_dtype_is_as_on_the_cpu() {
     {
         let bytes = tiny(dtype, pooling);
         let gguf = Gguf::parse(&bytes).unwrap();
-        let gpu = Gpu::from_gguf(context.clone(), &gguf).unwrap();
+        let gpu = Gpu::new(GpuEncoder::from_gguf_with(context.clone(), &gguf, Products::F32).unwrap());
         let cpu = Cpu::from_gguf(&gguf, Arithmetic::F32).unwrap();
         for output in [OUTPUT, Output { dimensions: 24, normalize: false }] {
             let (a, b) = (on(&gpu, output), on(&cpu, output));
@@ -171,7 +171,7 @@ fn the_cpu_takes_over_and_says_so_once() {
     let bytes = tiny(Dtype::Q8_0, Pooling::Mean);
     let gguf = Gguf::parse(&bytes).unwrap();
     let cpu = || Cpu::from_gguf(&gguf, Arithmetic::Integer).unwrap();
-    let gpu = Gpu::from_gguf(context.clone(), &gguf).unwrap();
+    let gpu = Gpu::new(GpuEncoder::from_gguf_with(context.clone(), &gguf, Products::F32).unwrap());
     let routed = Routed::new(cpu(), gpu, 1_000, Box::new(|_| _ = TOLD.fetch_add(1, Ordering::Relaxed)));
     let want = on(&cpu(), OUTPUT);
     let short = routed.encode(&[&IDS[0]], OUTPUT).unwrap();
