@@ -26,5 +26,5 @@ async function start({ gpu: module, measure, ...files }: GpuFiles): Promise<unkn
   const engine = await makeEngine(files);
   host = new GpuHost(engine, gpu);
   await prove(engine, host);
-  return { info: engine.info(), from: measure ? await fasterFrom(engine, gpu.adapter(), host) : 1 };
+  return { info: engine.info(), from: measure ? await fasterFrom(engine, host) : 1 };
 }

@@ -15,7 +15,6 @@ const LEAST_COSINE = 0.95;
 
 /** The encoder on the GPU, with the types that its generated declarations leave open. */
 export interface Gpu {
-  adapter(): string;
   encode(ids: Uint32Array, lengths: Uint32Array, dimensions: number, normalize: boolean): Promise<Float32Array>;
   free(): void;
 }
@@ -75,10 +74,18 @@ export async function prove(engine: Engine, host: GpuHost): Promise<void> {
   if (!(cosine >= LEAST_COSINE)) throw new PieError('gpu_failed', `the GPU computes other vectors: their cosine to the engine's is ${cosine}`);
 }
 
+// What a browser says of the adapter that the engine gets: some leave all but two of these empty.
+async function adapterName(): Promise<string> {
+  type Adapter = { info?: Record<'vendor' | 'architecture' | 'device' | 'description', string> } | null;
+  const { gpu } = navigator as unknown as { gpu: { requestAdapter(wish: object): Promise<Adapter> } };
+  const info = (await gpu.requestAdapter({ powerPreference: 'high-performance' }))?.info;
+  return info ? [info.vendor, info.architecture, info.device, info.description].join(' ') : '';
+}
+
 /** From how many texts at once on the GPU is faster; 0 where it never is. Measured once an adapter, model and version. */
-export async function fasterFrom(engine: Engine, adapter: string, host: GpuHost): Promise<number> {
+export async function fasterFrom(engine: Engine, host: GpuHost): Promise<number> {
   const { sha256, version } = engine.info();
-  const key = `webgpu/${version}/${sha256}/${encodeURIComponent(adapter)}`;
+  const key = `webgpu/${version}/${sha256}/${encodeURIComponent(await adapterName())}`;
   const known = await find(key);
   if (known) return Number(new TextDecoder().decode(known));
   const ms = async (texts: number, embed: (texts: string[]) => unknown) => {

@@ -181,7 +181,7 @@ describe('with a GPU', () => {
     const page = await open();
     const outcome = await page.evaluate(async () => {
       const pie = await loadOn('auto');
-      const probed = async () => (await (await caches.open('pie-embed-wasm')).keys()).filter(({ url }) => url.includes('webgpu')).length;
+      const probed = async () => (await (await caches.open('pie-embed-wasm')).keys()).filter(({ url }) => /webgpu.*swiftshader/.test(url)).length;
       for (let tries = 0; (await probed()) === 0 && tries < 2400; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
       return { probed: await probed(), dims: (await pie.embed([...texts, ...texts])).dims, told };
     });
