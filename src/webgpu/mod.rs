@@ -70,6 +70,9 @@ impl Products {
     }
 }
 
+/// Workgroups that a dispatch may have in a row, on any adapter.
+const MAX_GROUPS: usize = 65_535;
+
 /// A BERT encoder with pooling on a GPU, ready to run.
 pub struct GpuEncoder {
     context: Arc<Context>,
@@ -109,9 +112,12 @@ impl GpuEncoder {
         }
         let token_bytes = (3 * config.hidden_size).max(config.intermediate_size) * size_of::<f32>();
         let fitting = context.max_binding_bytes() as usize / token_bytes / ROWS * ROWS;
-        if fitting < config.max_position_embeddings {
+        // Of all that is done to tokens, making bytes of the widest states takes the most workgroups.
+        let dispatchable = MAX_GROUPS / ops::quantize_groups(ROWS, config.hidden_size.max(config.intermediate_size)) as usize * ROWS;
+        let max_tokens = fitting.min(dispatchable).min(MAX_TOKENS);
+        if max_tokens < config.max_position_embeddings {
             let positions = config.max_position_embeddings;
-            let message = format!("the adapter's buffers hold the states of {fitting} tokens; a text may have {positions}");
+            let message = format!("the adapter has room for {max_tokens} tokens; a text may have {positions}");
             return Err(Error::new(ErrorCode::NoWebgpu, message));
         }
         let layers =
@@ -119,7 +125,7 @@ impl GpuEncoder {
         let embedding = Embedding::from_gguf(&context, gguf, &config)?;
         let pooling = ops::pool(&context, &config, pooling);
         context.check()?;
-        Ok(Self { context, config, products, embedding, layers, pooling, max_tokens: fitting.min(MAX_TOKENS), workspace: None })
+        Ok(Self { context, config, products, embedding, layers, pooling, max_tokens, workspace: None })
     }
 
     /// What it runs on.
