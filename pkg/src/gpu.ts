@@ -71,7 +71,9 @@ export async function prove(engine: Engine, host: GpuHost): Promise<void> {
   const own = (await host.embed([PROBE], {})).data;
   const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, at) => sum + x * b[at]!, 0);
   const cosine = dot(data, own) / Math.sqrt(dot(data, data) * dot(own, own));
-  if (!(cosine >= LEAST_COSINE)) throw new PieError('gpu_failed', `the GPU computes other vectors: their cosine to the engine's is ${cosine}`);
+  if (!(cosine >= LEAST_COSINE)) {
+    throw new PieError('gpu_failed', `the GPU computes other vectors: their cosine to the engine's is ${cosine}`);
+  }
 }
 
 // What a browser says of the adapter that the engine gets: some leave all but two of these empty.

@@ -86,8 +86,10 @@ fn config(heads: usize, head_dim: usize) -> EncoderConfig {
 
 /// Numbers that are as many steps of a power of two, of which each block of 32 has the largest: made bytes, they lose nothing.
 fn steps(len: usize, seed: u64) -> Vec<f32> {
-    let largest = |at: usize| at % 32 == seed as usize % 32;
-    let step = |(at, x): (usize, f32)| if largest(at) { 127.0_f32.copysign(x) } else { (x * 127.0).round() } * 0.5_f32.powi(at as i32 / 32 % 4 + 6);
+    let step = |(at, x): (usize, f32)| {
+        let steps = if at % 32 == seed as usize % 32 { 127.0_f32.copysign(x) } else { (x * 127.0).round() };
+        steps * 0.5_f32.powi(at as i32 / 32 % 4 + 6)
+    };
     random(len, seed).into_iter().enumerate().map(step).collect()
 }
 

@@ -128,8 +128,10 @@ describe('with a GPU', () => {
     ['is lost while pipelines are made', 'gpu_failed', after(0, 'GPUDevice', 'createComputePipeline', LOST)],
     ['refuses the shaders', 'gpu_failed', inShaders('fn main', 'fn niam')],
     ['computes something else', 'gpu_failed', inShaders('total / f32(pooled)', 'f32(d)')],
-    ['refuses the limits', 'no_webgpu', "GPUAdapter.prototype.requestDevice = async () => { throw new DOMException('no', 'OperationError'); };"],
-    ['has room for no text', 'no_webgpu', "Object.defineProperty(GPUSupportedLimits.prototype, 'maxStorageBufferBindingSize', { get: () => 65_536 });"],
+    ['refuses the limits', 'no_webgpu',
+      "GPUAdapter.prototype.requestDevice = async () => { throw new DOMException('no', 'OperationError'); };"],
+    ['has room for no text', 'no_webgpu',
+      "Object.defineProperty(GPUSupportedLimits.prototype, 'maxStorageBufferBindingSize', { get: () => 65_536 });"],
   ]) {
     test(`a device that ${what} is told of: by the error, or by the callback`, async () => {
       const page = await open(prelude);
