@@ -7,9 +7,12 @@
 use std::path::Path;
 use std::time::Instant;
 
+use pie_embed_wasm::config::Dtype;
 use pie_embed_wasm::encoder::Arithmetic;
+use pie_embed_wasm::gguf::Gguf;
+use pie_embed_wasm::gguf::keys::layer::{ATTN_OUTPUT, ATTN_Q, FFN_DOWN, FFN_UP};
 use pie_embed_wasm::kernels::{
-    self, AttentionScratch, BLOCK, PackedI8, add_layer_norm, attention, dot, gelu, gemm_i8, l2_normalize, quantize_row,
+    self, AttentionScratch, BLOCK, PackedInt, Quantized, Width, add_layer_norm, attention, dot, gelu, gemm_i8, l2_normalize,
 };
 use pie_embed_wasm::{EmbedOptions, Embedder};
 use serde_json::{Value, json};
@@ -41,7 +44,7 @@ fn main() -> Result<()> {
         if !profiled {
             return time(&embedder, &texts);
         }
-        profile(&embedder, &texts)?;
+        profile(&embedder, &Gguf::parse(&bytes)?, &texts)?;
         let mut texts = [texts, lines("tests/fixtures/mixed-instructions.txt")?].concat();
         for line in lines("examples/uses/instructions.jsonl")? {
             let row: Value = serde_json::from_str(&line)?;
@@ -95,15 +98,22 @@ fn numbers(len: usize) -> Vec<f32> {
 }
 
 /// µs of one product of [`TOKENS`] rows, the mean of `calls` that take one of `matrices` after the other.
-fn product_us(k: usize, columns: usize, matrices: usize, calls: usize) -> f64 {
-    let weights: Vec<i8> = numbers(columns * k).iter().map(|x| (x * 127.0) as i8).collect();
-    let packed: Vec<_> = (0..matrices).map(|_| PackedI8::pack(&weights, &vec![0.01; columns * k / BLOCK], columns, k)).collect();
-    let x: Vec<i16> = numbers(TOKENS * k).iter().map(|x| (x * 32_767.0) as i16).collect();
+fn product_us(width: Width, k: usize, columns: usize, matrices: usize, calls: usize) -> f64 {
+    let weights: Vec<i8> = numbers(columns * k).iter().map(|x| (x * if width == Width::Four { 7.0 } else { 127.0 }) as i8).collect();
+    let packed: Vec<_> = (0..matrices)
+        .map(|_| {
+            let mut packed = PackedInt::new(width, columns, k);
+            weights.chunks_exact(k).enumerate().for_each(|(column, w)| packed.set_column(column, w, &vec![0.01; k / BLOCK]));
+            packed
+        })
+        .collect();
+    let mut x = Quantized::default();
+    x.quantize(&numbers(TOKENS * k));
     let (bias, mut out) = (vec![0.0; columns], vec![0.0; TOKENS * columns]);
-    best_us(|| packed.iter().cycle().take(calls).for_each(|w| gemm_i8(&x, &[1.0; TOKENS], w, &bias, &mut out))) / calls as f64
+    best_us(|| packed.iter().cycle().take(calls).for_each(|w| gemm_i8(&x, w, &bias, &mut out))) / calls as f64
 }
 
-fn profile(embedder: &Embedder, texts: &[String]) -> Result<()> {
+fn profile(embedder: &Embedder, gguf: &Gguf<'_>, texts: &[String]) -> Result<()> {
     let options = EmbedOptions::default();
     let mut text = None;
     for candidate in texts {
@@ -117,35 +127,31 @@ fn profile(embedder: &Embedder, texts: &[String]) -> Result<()> {
     let (heads, head_dim) = (config.num_attention_heads, config.head_dim());
 
     // Weights that stay in the first-level cache are as fast as the product can be.
-    let peak = (TOKENS * hidden * 32) as f64 / product_us(hidden, 32, 1, 100) / 1e3;
+    let peak = (TOKENS * hidden * 32) as f64 / product_us(Width::Four, hidden, 32, 1, 100) / 1e3;
     println!("`{}`, {TOKENS} tokens, one thread, {}\n", embedder.info().name, kernels::simd_name());
-    println!("| product | times | µs each | GMAC/s | of {peak:.0} within the cache |\n|---|---|---|---|---|");
+    println!("| product | weights | times | µs each | GMAC/s | of {peak:.0} within the cache |\n|---|---|---|---|---|---|");
     let mut products = 0.0;
-    for (name, k, columns) in [
-        ("query, key, value", hidden, 3 * hidden),
-        ("attention's output", hidden, hidden),
-        ("up", hidden, intermediate),
-        ("down", intermediate, hidden),
+    for (name, tensor, k, columns) in [
+        ("query, key, value", ATTN_Q, hidden, 3 * hidden),
+        ("attention's output", ATTN_OUTPUT, hidden, hidden),
+        ("up", FFN_UP, hidden, intermediate),
+        ("down", FFN_DOWN, intermediate, hidden),
     ] {
+        let dtype = gguf.tensor(&format!("blk.0.{tensor}.weight"), &[k, if tensor == ATTN_Q { hidden } else { columns }])?.dtype;
+        let width = if dtype == Dtype::Q4_0 { Width::Four } else { Width::Eight };
         // Each layer's weights in turn, so that they come from where they do in the encoder.
-        let us = product_us(k, columns, layers, layers);
+        let us = product_us(width, k, columns, layers, layers);
         let speed = (TOKENS * k * columns) as f64 / us / 1e3;
-        println!("| {name}, {k} x {columns} | {layers} | {us:.1} | {speed:.0} | {:.0} % |", 100.0 * speed / peak);
+        println!("| {name}, {k} x {columns} | {dtype} | {layers} | {us:.1} | {speed:.0} | {:.0} % |", 100.0 * speed / peak);
         products += us * layers as f64;
     }
 
     let (wide, narrow) = (numbers(TOKENS * intermediate), numbers(TOKENS * hidden));
-    let (mut rows, mut quantized) = (wide.clone(), vec![0_i16; intermediate]);
-    let quantize = |k: usize, quantized: &mut [i16]| {
-        best_us(|| {
-            for row in wide[..TOKENS * k].chunks_exact(k) {
-                std::hint::black_box(quantize_row(row, &mut quantized[..k]));
-            }
-        })
-    };
+    let (mut rows, mut quantized) = (wide.clone(), Quantized::default());
+    let mut quantize = |x: &[f32]| best_us(|| quantized.quantize(x));
     let (qkv, mut context, mut scratch) = (numbers(TOKENS * 3 * hidden), vec![0.0; TOKENS * hidden], AttentionScratch::default());
     let each_layer = [
-        ("quantisation of activations", 3.0 * quantize(hidden, &mut quantized) + quantize(intermediate, &mut quantized)),
+        ("quantisation of activations", 3.0 * quantize(&narrow) + quantize(&wide)),
         ("attention", best_us(|| attention(&qkv, heads, head_dim, &mut scratch, &mut context))),
         // Of the same numbers each time: GELU of its own output would soon be of denormals.
         (

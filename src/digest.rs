@@ -4,7 +4,13 @@ use sha2::{Digest, Sha256};
 
 /// The sha256 of `bytes`, in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex_of([bytes])
+}
+
+/// The same of bytes that come in pieces.
+pub(crate) fn sha256_hex_of<B: AsRef<[u8]>>(pieces: impl IntoIterator<Item = B>) -> String {
+    let hash = pieces.into_iter().fold(Sha256::new(), Sha256::chain_update);
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

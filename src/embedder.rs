@@ -4,7 +4,7 @@ use crate::backend::{Backend, Cpu};
 use crate::config::{EncoderConfig, Pooling};
 use crate::encoder::{Arithmetic, Output, read_config, read_pooling};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gguf::{Gguf, keys};
+use crate::gguf::{Gguf, Source, keys};
 use crate::prompt::Prompt;
 use crate::tokenizer::{Tokenizer, Tokens, Vocabulary};
 
@@ -103,9 +103,21 @@ impl Embedder {
     /// # Errors
     /// As [`from_bytes`](Self::from_bytes), and those of `load`.
     pub fn from_bytes_on(bytes: &[u8], load: impl FnOnce(&Gguf<'_>) -> Result<Box<dyn Backend>>) -> Result<Self> {
-        let gguf = Gguf::parse(bytes)?;
-        let (config, pooling, backend) = (read_config(&gguf)?, read_pooling(&gguf)?, load(&gguf)?);
-        let tokenizer = Tokenizer::new(Vocabulary::from_gguf(&gguf)?)?;
+        Self::from_gguf(&Gguf::parse(bytes)?, load)
+    }
+
+    /// [`from_bytes`](Self::from_bytes) for a file that lies elsewhere, of which no more than a tensor at a time is in memory.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes).
+    pub fn from_source(source: &dyn Source) -> Result<Self> {
+        let header = Gguf::header(source)?;
+        Self::from_gguf(&Gguf::open(&header, source)?, |gguf| Ok(Box::new(Cpu::from_gguf(gguf, Arithmetic::default())?)))
+    }
+
+    fn from_gguf(gguf: &Gguf<'_>, load: impl FnOnce(&Gguf<'_>) -> Result<Box<dyn Backend>>) -> Result<Self> {
+        let (config, pooling, backend) = (read_config(gguf)?, read_pooling(gguf)?, load(gguf)?);
+        let tokenizer = Tokenizer::new(Vocabulary::from_gguf(gguf)?)?;
         let text = |key: &str| if gguf.get(key).is_some() { gguf.string(key).map(str::to_owned) } else { Ok(String::new()) };
         let positions = config.max_position_embeddings;
         let max_tokens = if gguf.get(keys::PIE_MAX_TOKENS).is_some() { gguf.size(keys::PIE_MAX_TOKENS)? } else { positions };
@@ -123,7 +135,7 @@ impl Embedder {
             },
             normalize: gguf.bool_or(keys::PIE_NORMALIZE, true)?,
             max_tokens,
-            bytes: bytes.len(),
+            bytes: gguf.byte_len(),
         };
         Ok(Self { tokenizer, config, pooling, backend, info })
     }

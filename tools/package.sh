@@ -2,8 +2,9 @@
 # The npm package: cargo -> wasm-bindgen -> wasm-opt -> tsc, then the shipped model beside it. And the demo page, made of it.
 
 WASM_DIR=$ROOT/pkg/dist/wasm
+RELAXED_WASM_DIR=$ROOT/pkg/dist/wasm-relaxed
 GPU_WASM_DIR=$ROOT/pkg/dist/wasm-gpu
-WASM_OPT_FLAGS=(-O3 --enable-simd --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
+WASM_OPT_FLAGS=(-O3 --enable-simd --enable-relaxed-simd --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
   --enable-mutable-globals --enable-reference-types --enable-multivalue --strip-debug --strip-producers)
 
 package() {
@@ -33,6 +34,12 @@ demo() {
 package_wasm() {
   say "building the engine for $WASM_TARGET"
   package_wasm_file pie_embed_wasm "$WASM_DIR"
+  say 'building it with relaxed SIMD'
+  # In place of the flags of .cargo/config.toml, hence a target folder of its own.
+  RUSTFLAGS='-C target-feature=+simd128,+relaxed-simd --cfg getrandom_backend="wasm_js"' CARGO_TARGET_DIR=$ROOT/target/relaxed \
+    package_wasm_file pie_embed_wasm "$RELAXED_WASM_DIR"
+  cmp -s {"$WASM_DIR","$RELAXED_WASM_DIR"}/pie_embed_wasm.js ||
+    die 'the engines with and without relaxed SIMD differ in their glue, of which the package has one: no export may depend on the target.'
   say "building the GPU's encoder for $WASM_TARGET"
   package_wasm_file pie_embed_wasm_gpu "$GPU_WASM_DIR" --no-default-features --features webgpu
 }
@@ -47,7 +54,7 @@ package_wasm_file() {
   inputs=$({
     cat "$built" pkg/node_modules/binaryen/package.json
     wasm-bindgen --version
-    printf '%s\n' "${WASM_OPT_FLAGS[@]}"
+    printf '%s\n' --omit-default-module-path "${WASM_OPT_FLAGS[@]}"
   } | sha256sum)
   if [ -f "$dir/${name}_bg.wasm" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ]; then
     say "$name is unchanged"
@@ -57,7 +64,7 @@ package_wasm_file() {
   local part=$dir.part
   rm -rf "$part" "$stamp"
   mkdir -p "$part"
-  wasm-bindgen "$built" --target web --out-name "$name" --out-dir "$part"
+  wasm-bindgen "$built" --target web --omit-default-module-path --out-name "$name" --out-dir "$part"
   say 'wasm-opt -O3'
   "$WASM_OPT" "${WASM_OPT_FLAGS[@]}" "$part/${name}_bg.wasm" -o "$part/optimised.wasm" ||
     die "wasm-opt refused $name: if it names a feature, add it to WASM_OPT_FLAGS in tools/package.sh."

@@ -1,4 +1,4 @@
-// What a visitor downloads: raw, gzip and brotli bytes of the package's parts, held to tools/size-budget.json.
+// Raw, gzip and brotli bytes of the package's parts, held to tools/size-budget.json, and of those that one visit of a page downloads.
 // Leaves target/bench/sizes.json; a file whose sha256 is in there already is not compressed again.
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
@@ -35,13 +35,16 @@ async function measure(file) {
   return { file, kind, sha256, raw: bytes.length, gzip: zipped.length, brotli: brotli.length };
 }
 
-const names = (await readdir(dist, { recursive: true })).filter((name) => kinds[name.slice(name.lastIndexOf('.'))]).sort();
+// The wasm's glue is part of the modules.
+const isPublished = (name) => kinds[name.slice(name.lastIndexOf('.'))] && !/^wasm[^/]*\/.*\.js$/.test(name);
+const names = (await readdir(dist, { recursive: true })).filter(isPublished).sort();
 const files = [];
 for (const name of names) files.push(await measure(name));
 
+const isVisited = ({ file }) => /^(index|worker)\.js$|^(wasm-relaxed|models)\//.test(file);
 const totals = {};
 for (const kind of Object.values(kinds)) {
-  const own = files.filter((entry) => entry.kind === kind);
+  const own = files.filter((entry) => entry.kind === kind && isVisited(entry));
   totals[kind] = Object.fromEntries(['raw', 'gzip', 'brotli'].map((how) => [how, own.reduce((sum, entry) => sum + entry[how], 0)]));
 }
 await mkdir(join(root, 'target/bench'), { recursive: true });
@@ -50,8 +53,8 @@ await rename(`${report}.part`, report);
 
 const row = (name, ...cells) => console.log(name.padEnd(34) + cells.map((cell) => cell.toLocaleString('en').padStart(14)).join(''));
 row('bytes', 'raw', 'gzip -9', 'brotli -q 11');
-for (const { file, kind, raw, gzip, brotli } of files) if (kind !== 'js') row(file, raw, gzip, brotli);
-row('all JavaScript', totals.js.raw, totals.js.gzip, totals.js.brotli);
+for (const { file, raw, gzip, brotli } of files) row(file, raw, gzip, brotli);
+row('one visit', ...['raw', 'gzip', 'brotli'].map((how) => Object.values(totals).reduce((sum, part) => sum + part[how], 0)));
 
 const budget = await json(join(root, 'tools/size-budget.json'));
 for (const entry of files) {

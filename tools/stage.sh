@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # ./build.sh test: one stage after another, all of them even when one fails, with minutes per stage at the end.
 
-STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser wasm-webgpu package npm publish)
+STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser wasm-relaxed wasm-webgpu package npm publish)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
-FULL_STAGES=(bench soak cuda)
+FULL_STAGES=(bench soak many cuda spark)
 
 stage_fmt() { cargo fmt --check || die "the Rust sources are not formatted: run 'cargo fmt'."; }
 
@@ -44,6 +44,12 @@ stage_wasm_browser() {
   WASM_BINDGEN_USE_BROWSER=1 wasm_tests --headless --chrome --chromedriver "$(command -v chromedriver)"
 }
 
+# The dot products of relaxed SIMD, which Node 20 gets wrong.
+stage_wasm_relaxed() {
+  RUSTFLAGS='-D warnings -C target-feature=+simd128,+relaxed-simd --cfg getrandom_backend="wasm_js"' \
+    CARGO_TARGET_DIR=$ROOT/target/relaxed stage_wasm_browser
+}
+
 # The GPU's part on Chromium's software adapter, which webdriver.json asks for. It is slow, and compiles shaders at first.
 stage_wasm_webgpu() {
   ensure_browser
@@ -76,6 +82,7 @@ stage_package() { run --no-serve; }
 stage_npm() {
   ensure_browser
   ensure_firefox
+  ensure_deno
   package
   demo
   cli
@@ -113,6 +120,15 @@ stage_soak() {
   (cd tests && PIE_SOAK=20000 node --test --test-reporter=spec e2e/soak.test.mjs)
 }
 
+# The demo page with a list as long as people have them.
+stage_many() {
+  ensure_browser
+  package
+  demo
+  npm_modules tests
+  (cd tests && PIE_PROMPTS=10000 node --test --test-reporter=spec e2e/many.test.mjs)
+}
+
 # It compiles and links; and where there is no GPU it says so, which also shows that the driver was called.
 stage_cuda() {
   cuda
@@ -121,6 +137,18 @@ stage_cuda() {
   printf '%s\n' "$said"
   [[ "$state $said" == '1 pie: device cuda: '*CUDA_ERROR_NO_DEVICE*' [invalid_argument]' ]] ||
     die "training on a GPU where there is none ended with status $state: it must be 1, with an error that says so."
+}
+
+# The command line as Spark's filter on two workers, of which one is killed: its part is done again, and all is as one process has it.
+stage_spark() {
+  cli
+  ensure_pyspark
+  local dir
+  dir=$(mktemp -d)
+  target/release/pie phrasebook --dir models/phrasebook --output "$dir" >/dev/null
+  head -n 6000 "$dir/phrasebook.jsonl" >"$dir/rows.jsonl"
+  "$SPARK_PYTHON" tests/spark/cluster.py target/release/pie "$dir/rows.jsonl" "$dir/run"
+  rm -rf "$dir"
 }
 
 run_stages() {

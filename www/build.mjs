@@ -18,7 +18,7 @@ export async function build() {
   await rm(part, { recursive: true, force: true });
   await mkdir(part, { recursive: true });
   await cp(PAGE, part, { recursive: true });
-  await cp(PACKAGE, join(part, 'pkg'), { recursive: true, filter: (name) => !/\.(d\.ts|part)$/.test(name) });
+  await cp(PACKAGE, join(part, 'pkg'), { recursive: true, filter: (name) => !/\.(d\.ts|part)$|\/wasm[^/]*\/[^/]*\.js$/.test(name) });
   await vendor(part);
   await list(part);
   await rm(DEMO, { recursive: true, force: true });

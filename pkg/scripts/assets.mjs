@@ -18,6 +18,7 @@ const read = (path) =>
   });
 const asset = (file, bytes) => ({ file, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') });
 const wasm = asset(wasmFile, await read(`wasm/${wasmFile}`));
+const relaxedWasm = asset(wasmFile, await read(`wasm-relaxed/${wasmFile}`));
 const gpuWasm = asset(gpuWasmFile, await read(`wasm-gpu/${gpuWasmFile}`));
 
 // What an earlier build compiled would be packed too, also where its source is gone.
@@ -36,6 +37,7 @@ await writeFile(
   new URL('dist/assets.js', root),
   `// Made by scripts/assets.mjs from models/manifest.json.
 export const wasm = ${source('wasm', wasm)};
+export const relaxedWasm = ${source('wasm-relaxed', relaxedWasm)};
 export const gpuWasm = ${source('wasm-gpu', gpuWasm)};
 export const defaultModel = '${name}';
 export const models = {
@@ -51,6 +53,7 @@ await writeFile(
   new URL('dist/assets.d.ts', root),
   `export interface Asset { readonly file: string; readonly bytes: number; readonly sha256: string; readonly url: () => URL }
 export declare const wasm: Asset;
+export declare const relaxedWasm: Asset;
 export declare const gpuWasm: Asset;
 export declare const defaultModel: string;
 export declare const models: Readonly<Record<string, { readonly model: Asset; readonly taxonomy: Asset | null }>>;

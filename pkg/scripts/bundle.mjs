@@ -1,5 +1,5 @@
-// Joins the compiled modules into a file for each entry and files for what entries share: a page's way to the last of them is three
-// requests long, not six. The addresses of assets and worker stay as they are written, and so does the wasm's glue.
+// Makes of the compiled modules one file for each entry: a page waits for one request before it asks for its files, and a worker for one.
+// The addresses of assets and workers stay as they are written.
 import { readdir, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -12,11 +12,9 @@ const { metafile } = await build({
   outdir: '.',
   allowOverwrite: true,
   bundle: true,
-  splitting: true,
-  chunkNames: 'shared-[hash]',
   format: 'esm',
   target: 'es2022',
-  external: ['./wasm/*', './wasm-gpu/*', 'node:*'],
+  external: ['node:*'],
   metafile: true,
 });
 

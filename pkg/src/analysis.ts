@@ -18,10 +18,13 @@ export interface Findings {
   map: [x: number, y: number][];
 }
 
+/** Hears of the steps of `cluster` and `map` that are done, and of how many there are at most. */
+export type Step = (done: number, total: number) => void;
+
 /** Does the work, on this thread and in one go; the wasm must be set up. */
-export function analyse({ method, vectors, options }: Analysis): unknown {
+export function analyse({ method, vectors, options }: Analysis, step: Step): unknown {
   try {
-    return wasm[method](vectors.data, vectors.dims[1], options);
+    return wasm[method](vectors.data, vectors.dims[1], { ...options, step });
   } catch (error) {
     throw fromEngine(error);
   }

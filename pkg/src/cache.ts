@@ -3,6 +3,7 @@
 const NAME = 'pie-embed-wasm';
 // Those of a few versions of this package; the oldest go first.
 const MAX_FILES = 12;
+const PIECE = 1 << 18;
 
 /** What is kept under a sha256, whatever it is by now. */
 export async function find(sha256: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -14,14 +15,25 @@ export async function find(sha256: string): Promise<Uint8Array<ArrayBuffer> | un
   }
 }
 
-export async function keep(sha256: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+/** Whether something is kept under a sha256. */
+export async function has(sha256: string): Promise<boolean> {
+  try {
+    return (await (await caches.open(NAME)).match(address(sha256))) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether they are kept: there may be no room, or none allowed. */
+export async function keep(sha256: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
   try {
     const cache = await caches.open(NAME);
-    await cache.put(address(sha256), new Response(bytes));
+    await cache.put(address(sha256), new Response(inPieces(bytes)));
     const files = await cache.keys();
     for (const file of files.slice(0, -MAX_FILES)) await cache.delete(file);
+    return true;
   } catch {
-    // No room, or none allowed.
+    return false;
   }
 }
 
@@ -31,6 +43,17 @@ export async function discard(sha256: string): Promise<void> {
   } catch {
     // What cannot be thrown away is found out again the next time.
   }
+}
+
+// Of bytes in one piece a response would make a copy.
+function inPieces(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let at = 0;
+  return new ReadableStream({
+    pull(stream) {
+      if (at < bytes.length) stream.enqueue(bytes.subarray(at, (at += PIECE)));
+      else stream.close();
+    },
+  });
 }
 
 // Never asked for: a key must have the form of an address, and this one is nobody's.

@@ -1,7 +1,7 @@
-import type { Analysis } from './analysis.js';
+import type { Analysis, Step } from './analysis.js';
 import { type Call, lengthOf } from './call.js';
+import type { Files } from './content.js';
 import { TEXTS_AT_ONCE } from './embedder.js';
-import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
 import { load, type Wish } from './load.js';
 import type { Platform } from './platform.js';
@@ -38,7 +38,7 @@ const GPU_CALL_MS = 2_000;
 
 /** Workers that have the same files, and the queue they work off; gone with the last one who joined. */
 class Crew {
-  readonly #files: EngineFiles;
+  readonly #files: Files;
   readonly #device: Wish['device'];
   readonly #queue = new Queue();
   readonly #threads: (Thread | undefined)[];
@@ -49,7 +49,7 @@ class Crew {
   #gpu: Thread | undefined;
   #members = 0;
 
-  constructor(files: EngineFiles, { pool, device, gpu }: Wish, first: Thread | undefined) {
+  constructor(files: Files, { pool, device, gpu }: Wish, first: Thread | undefined) {
     this.#files = files;
     this.#device = device;
     this.#threads = Array(pool).fill(undefined);
@@ -61,7 +61,7 @@ class Crew {
   }
 
   /** The downloads hand out the same objects while anyone holds them: the same files are the same objects. */
-  has({ module, model, taxonomy }: EngineFiles, { pool, device }: Wish): boolean {
+  has({ module, model, taxonomy }: Files, { pool, device }: Wish): boolean {
     const own = this.#files;
     const same = own.module === module && own.model === model && own.taxonomy === taxonomy;
     return same && this.#threads.length === pool && this.#device === device;
@@ -78,7 +78,7 @@ class Crew {
           return { ...info, device: device() } as ModelInfo;
         },
         run: (calls, signal, answered) => this.#run(calls, signal, answered),
-        analyse: (analysis, signal) => inTurn(() => analyse(this.#files.module, analysis, signal), signal),
+        analyse: (analysis, signal, step) => inTurn(() => analyse(this.#files.module, analysis, signal, step), signal),
         forget: (id) => [...this.#threads, this.#gpu].forEach((thread) => thread?.forget(id)),
         free: () => {
           forget();
@@ -152,7 +152,7 @@ class Crew {
     const gpu = await load(this.#left.signal);
     const thread = Thread.createWithGpu();
     try {
-      const { info, from } = await thread.startGpu({ ...this.#files, gpu, measure });
+      const { info, from } = await thread.startGpu(this.#files, gpu, measure);
       if (from > 0 && crews.has(this)) {
         this.#gpu = thread;
         void this.#workOnGpu(thread, measure ? Math.max(2, Math.ceil(from / TEXTS_AT_ONCE)) : 1);
@@ -284,10 +284,10 @@ async function inTurn(work: () => Promise<unknown>, signal: AbortSignal): Promis
   }
 }
 
-async function analyse(module: WebAssembly.Module, analysis: Analysis, signal: AbortSignal): Promise<unknown> {
+async function analyse(module: WebAssembly.Module, analysis: Analysis, signal: AbortSignal, step: Step): Promise<unknown> {
   const thread = Thread.create();
   try {
-    return await Promise.race([thread.analyse(module, analysis), rejection(signal)]);
+    return await Promise.race([thread.analyse(module, analysis, step), rejection(signal)]);
   } finally {
     thread.stop();
   }

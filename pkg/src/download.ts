@@ -1,4 +1,5 @@
-import { discard, find, keep } from './cache.js';
+import { discard, find, has, keep } from './cache.js';
+import { Content, type Origin, own } from './content.js';
 import { PieError } from './error.js';
 import type { Platform } from './platform.js';
 import { type Report, Shared } from './shared.js';
@@ -11,15 +12,18 @@ export interface RemoteFile {
   sha256?: string | undefined;
 }
 
-export interface Downloaded {
+interface Downloaded {
   bytes: Uint8Array<ArrayBuffer>;
   /** Absent where the platform cannot hash (a page that is not a secure context). */
   sha256: string | undefined;
 }
 
-const running = new Shared<Downloaded>();
-// Held weakly: a second load finds the bytes again while they are about, and they cost no memory once they are not.
-const held = new Map<string, WeakRef<Downloaded>>();
+// Room for what is read of a file whose size nobody knows.
+const PIECE = 1 << 20;
+
+const running = new Shared<Content>();
+// Held weakly: a second load finds the file again while it is about, and it costs no memory once it is not.
+const held = new Map<string, WeakRef<Content>>();
 // What came wrong once is asked for past the HTTP cache the next time.
 const distrusted = new Set<string>();
 
@@ -29,23 +33,38 @@ export async function download(
   platform: Platform,
   signal: AbortSignal,
   report: Report,
-): Promise<Downloaded> {
+): Promise<Content> {
   const key = file.url.href;
   const again = held.get(key)?.deref();
   if (again) {
-    report(again.bytes.length, again.bytes.length);
+    report(again.size, again.size);
     return again;
   }
   const work = async (signal: AbortSignal, report: Report) => {
-    const downloaded = (await fromCache(file, report)) ?? (await fromNetwork(file, platform, signal, report));
-    held.set(key, new WeakRef(downloaded));
-    return downloaded;
+    const { bytes, sha256 } = await fetchFile(file, platform, signal, report);
+    const content = new Content(bytes, sha256, origin(file, platform, { bytes, sha256 }));
+    held.set(key, new WeakRef(content));
+    return content;
   };
   return running.join(key, work, signal, report);
 }
 
 // A file beside an extension's page or a Node program is no faster to read from elsewhere.
 const isKept = (file: RemoteFile) => file.sha256 !== undefined && /^https?:$/.test(file.url.protocol);
+
+async function fetchFile(file: RemoteFile, platform: Platform, signal: AbortSignal, report: Report): Promise<Downloaded> {
+  return (await fromCache(file, report)) ?? (await fromNetwork(file, platform, signal, report));
+}
+
+function origin(file: RemoteFile, platform: Platform, { bytes, sha256 }: Downloaded): Origin {
+  // What another download brings could not be told from something else.
+  if (sha256 === undefined) return own(bytes);
+  const same = { ...file, sha256 };
+  return {
+    again: async () => (await fetchFile(same, platform, new AbortController().signal, () => {})).bytes,
+    keep: async (bytes) => isKept(file) && ((await has(sha256)) || keep(sha256, bytes)),
+  };
+}
 
 async function fromCache(file: RemoteFile, report: Report): Promise<Downloaded | undefined> {
   if (!isKept(file)) return undefined;
@@ -65,8 +84,6 @@ async function fromNetwork(file: RemoteFile, platform: Platform, signal: AbortSi
   const downloaded = { bytes, sha256: await sha256(bytes) };
   checkHash(file, downloaded.sha256);
   distrusted.delete(file.url.href);
-  // Not waited for: a load takes no longer for it.
-  if (isKept(file) && downloaded.sha256 !== undefined) void keep(downloaded.sha256, bytes);
   return downloaded;
 }
 
@@ -100,21 +117,25 @@ async function readBody(
   let loaded = 0;
   report(0, total);
   try {
-    bytes = new Uint8Array(total ?? 1 << 20);
-    const reader = response.body?.getReader();
+    bytes = new Uint8Array(total || PIECE);
+    const reader = response.body && readerOf(response.body);
     while (reader) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read(loaded < bytes.length ? bytes.subarray(loaded) : new Uint8Array(PIECE));
+      // Memory that was read into came back as another object.
+      if (value && bytes.length === 0) bytes = new Uint8Array(value.buffer);
       if (done) break;
-      if (loaded + value.length > bytes.length) {
-        if (total !== undefined) {
-          await reader.cancel();
-          throw wrong(file, `is longer than the ${total} bytes it should have`);
-        }
-        const grown = new Uint8Array(Math.max(2 * bytes.length, loaded + value.length));
-        grown.set(bytes.subarray(0, loaded));
-        bytes = grown;
+      if (total !== undefined && loaded + value.length > total) {
+        await reader.cancel();
+        throw wrong(file, `is longer than the ${total} bytes it should have`);
       }
-      bytes.set(value, loaded);
+      if (value.buffer !== bytes.buffer) {
+        if (loaded + value.length > bytes.length) {
+          const grown = new Uint8Array(Math.max(2 * bytes.length, loaded + value.length));
+          grown.set(bytes.subarray(0, loaded));
+          bytes = grown;
+        }
+        bytes.set(value, loaded);
+      }
       loaded += value.length;
       report(loaded, total);
     }
@@ -126,6 +147,20 @@ async function readBody(
   }
   report(loaded, loaded);
   return bytes.subarray(0, loaded);
+}
+
+interface Reader {
+  read(space: Uint8Array<ArrayBuffer>): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>>;
+  cancel(): Promise<void>;
+}
+
+/** Reads into the memory that it is given, which leaves no pieces to be collected; in browsers that cannot, it gives the pieces. */
+function readerOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): Reader {
+  try {
+    return body.getReader({ mode: 'byob' }) as Reader;
+  } catch {
+    return body.getReader();
+  }
 }
 
 export function checkHash(file: RemoteFile, sha256: string | undefined): void {

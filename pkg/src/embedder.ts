@@ -1,4 +1,4 @@
-import type { Analysis, Findings } from './analysis.js';
+import type { Analysis, Findings, Step } from './analysis.js';
 import * as check from './argument.js';
 import { type Call, lengthOf } from './call.js';
 import type { EngineEmbedOptions, EngineHit } from './engine.js';
@@ -8,7 +8,7 @@ import type { Runner } from './runner.js';
 import { OwnTagger } from './tagger.js';
 import type {
   CallOptions, Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
-  ListOptions, MapOptions, ModelInfo, SelectOptions, Tagger, Vectors,
+  ListOptions, MapOptions, ModelInfo, SelectOptions, StepOptions, Tagger, Vectors,
 } from './types.js';
 
 // What an engine does in one go. A prompt that comes meanwhile waits for no more than this: some tens of milliseconds.
@@ -174,25 +174,19 @@ export class RunnerEmbedder implements Embedder {
     const total = calls.reduce((sum, call) => sum + lengthOf(call), 0);
     let done = 0;
     return this.#until(options, async (runner, end) => {
-      const answers = await runner.run(calls, end.signal, (call) => {
-        done += lengthOf(call);
-        try {
-          say?.({ done, total });
-        } catch (error) {
-          end.abort(error);
-        }
-      });
-      return answers as T[];
+      const tell = telling(say, end);
+      return (await runner.run(calls, end.signal, (call) => tell((done += lengthOf(call)), total))) as T[];
     });
   }
 
   async #analyse<T extends Analysis['method']>(
     rows: string[] | Vectors,
-    options: ListOptions,
+    options: StepOptions,
     analysis: (vectors: Vectors) => Extract<Analysis, { method: T }>,
   ): Promise<Findings[T]> {
+    const say = check.checkFunction(options.onStep, 'onStep');
     const vectors = Array.isArray(rows) ? await this.#embed(rows, options) : rows;
-    const found = await this.#until(options, (runner, end) => runner.analyse(analysis(vectors), end.signal));
+    const found = await this.#until(options, (runner, end) => runner.analyse(analysis(vectors), end.signal, telling(say, end)));
     return found as Findings[T];
   }
 
@@ -215,6 +209,17 @@ export class RunnerEmbedder implements Embedder {
       signal?.removeEventListener('abort', relay);
     }
   }
+}
+
+/** Tells the caller, whose call ends with what that throws. */
+function telling(say: ListOptions['onProgress'], end: AbortController): Step {
+  return (done, total) => {
+    try {
+      say?.({ done, total });
+    } catch (error) {
+      end.abort(error);
+    }
+  };
 }
 
 function count(rows: string[] | Vectors): number {

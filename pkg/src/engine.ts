@@ -51,11 +51,21 @@ export interface EngineClassifyOptions {
   level: 'task' | 'kind';
 }
 
+/** A file's bytes, for as long as an engine is made of them; empty once they were handed over. */
+export interface Lent {
+  bytes: Uint8Array<ArrayBuffer>;
+  sha256: string | undefined;
+}
+
 /** What an engine is made of. */
 export interface EngineFiles {
   module: WebAssembly.Module;
-  model: { bytes: Uint8Array<ArrayBuffer>; sha256: string | undefined };
-  taxonomy: { bytes: Uint8Array<ArrayBuffer> } | null;
+  model: Lent;
+  taxonomy: Lent | null;
+}
+
+export function bytesOf({ model, taxonomy }: EngineFiles): Uint8Array<ArrayBuffer>[] {
+  return [model, taxonomy].flatMap((file) => (file ? [file.bytes] : []));
 }
 
 let instance: Promise<unknown> | undefined;

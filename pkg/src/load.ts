@@ -1,13 +1,13 @@
 import { checkDevice, checkFunction, checkOptions, checkPool, checkSignal, describe, invalid } from './argument.js';
-import { type Asset, defaultModel, gpuWasm, models, wasm as shippedWasm } from './assets.js';
-import { checkHash, download, type Downloaded, type RemoteFile, sha256 } from './download.js';
-import type { EngineFiles } from './engine.js';
+import { type Asset, defaultModel, gpuWasm, models, relaxedWasm, wasm as shippedWasm } from './assets.js';
+import { Content, type Files, own } from './content.js';
+import { checkHash, download, type RemoteFile, sha256 } from './download.js';
 import { aborted, PieError } from './error.js';
 import type { Platform } from './platform.js';
 import type { Runner } from './runner.js';
 import type { Report } from './shared.js';
 import type { Device, FileSource, LoadOptions, LoadProgress } from './types.js';
-import { checkSupport, compile, compileFile, engineOf } from './wasm.js';
+import { checkSupport, compile, compileFile, engineOf, hasRelaxedSimd } from './wasm.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -21,7 +21,7 @@ export interface Wish {
 }
 
 /** Puts the files to work. */
-export type SetUp = (files: EngineFiles) => Promise<Runner>;
+export type SetUp = (files: Files) => Promise<Runner>;
 
 /** Fetches wasm, model and taxonomy side by side. `begin` prepares beside that what sets them up; the signal says that it never will. */
 export async function load(
@@ -41,7 +41,7 @@ export async function load(
   const { model, taxonomy } = chooseModel(options, platform);
   checkSupport();
   const wasm =
-    options.wasm === undefined ? fromAsset(shippedWasm)
+    options.wasm === undefined ? fromAsset(hasRelaxedSimd() ? relaxedWasm : shippedWasm)
     : options.wasm instanceof WebAssembly.Module ? options.wasm
     : toSource(options.wasm, 'wasm', platform);
   if (signal?.aborted) throw aborted(signal);
@@ -83,11 +83,11 @@ async function read(
   platform: Platform,
   signal: AbortSignal,
   progress: Progress,
-): Promise<Downloaded> {
+): Promise<Content> {
   if (isRemote(source)) return download(source, platform, signal, progress.of(source));
-  // The caller may do with its own what it likes, and a worker that dies is started anew from these.
+  // The caller may do with its own what it likes.
   const bytes = source.slice();
-  return { bytes, sha256: await sha256(bytes) };
+  return new Content(bytes, await sha256(bytes), own(bytes));
 }
 
 function chooseModel(options: LoadOptions, platform: Platform) {

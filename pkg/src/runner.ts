@@ -1,5 +1,6 @@
-import { type Analysis, analyse } from './analysis.js';
+import { type Analysis, analyse, type Step } from './analysis.js';
 import { type Call, Given, Host } from './call.js';
+import { lend } from './content.js';
 import { makeEngine } from './engine.js';
 import { PieError } from './error.js';
 import { load } from './load.js';
@@ -12,7 +13,7 @@ export interface Runner {
   /** The calls' answers, in their order; `answered` hears of each. An abort rejects with the signal's reason. */
   run(calls: Call[], signal: AbortSignal, answered: (call: Call) => void): Promise<unknown[]>;
   /** The analysis' answer, as what `Findings` says of its method. */
-  analyse(analysis: Analysis, signal: AbortSignal): Promise<unknown>;
+  analyse(analysis: Analysis, signal: AbortSignal, step: Step): Promise<unknown>;
   /** Frees what was made under this number. */
   forget(id: number): void;
   free(): void;
@@ -26,12 +27,12 @@ export function loadHere(options: LoadOptions | undefined, platform: Platform): 
       if (device === 'webgpu') throw error;
       onFallback?.(error);
     }
-    const engine = await makeEngine(files);
+    const engine = await lend(files, makeEngine);
     const host = new Host(engine);
     const given = new Given();
     return {
       info: { ...engine.info(), device: 'wasm' },
-      analyse: async (analysis) => analyse(analysis),
+      analyse: async (analysis, _, step) => analyse(analysis, step),
       forget: (id) => host.forget(id),
       free: () => host.free(),
       async run(calls, signal, answered) {

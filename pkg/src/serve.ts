@@ -1,3 +1,4 @@
+import type { Step } from './analysis.js';
 import { toCallError } from './call.js';
 
 /** What the page sends: a request, answered under its id, or what to forget. */
@@ -9,11 +10,11 @@ declare const self: {
 };
 
 /** What a worker does for the page: it answers requests, and forgets what was made under a number. */
-export function serve<Request>(answer: (request: Request) => unknown, forget: (id: number) => void): void {
+export function serve<Request>(answer: (request: Request, step: Step) => unknown, forget: (id: number) => void): void {
   self.onmessage = async ({ data }) => {
     if ('forget' in data) return forget(data.forget);
     try {
-      const given = await answer(data as Request);
+      const given = await answer(data as Request, (...step) => self.postMessage({ id: data.id, step }));
       self.postMessage({ id: data.id, answer: given }, buffers(given));
     } catch (error) {
       self.postMessage({ id: data.id, error: toCallError(error) });
@@ -23,8 +24,8 @@ export function serve<Request>(answer: (request: Request) => unknown, forget: (i
 }
 
 function buffers(answer: unknown): Transferable[] {
-  const { data } = Object(answer) as { data?: unknown };
-  return data instanceof Float32Array ? [data.buffer as ArrayBuffer] : [];
+  const { data, bytes = [] } = Object(answer) as { data?: unknown; bytes?: Uint8Array<ArrayBuffer>[] };
+  return [data, ...bytes].flatMap((view) => (ArrayBuffer.isView(view) ? [view.buffer as ArrayBuffer] : []));
 }
 
 /** Takes a lock that only the worker's end gives up: a page hears of that end in no other way. */

@@ -1,10 +1,11 @@
-import type { Analysis } from './analysis.js';
+import type { Analysis, Step } from './analysis.js';
 import { type Call, type CallError, Given, lengthOf } from './call.js';
+import { type Files, lend } from './content.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
-import type { GpuFiles, GpuRequest } from './gpu-worker.js';
+import type { GpuRequest, StartedGpu } from './gpu-worker.js';
 import type { ModelInfo } from './types.js';
-import type { Request } from './worker.js';
+import type { Request, Started } from './worker.js';
 
 // A worker that says nothing for so long, and a second more a text or vector, is given up.
 const PATIENCE_MS = 60_000;
@@ -15,11 +16,15 @@ const GPU_PATIENCE_MS = 180_000;
 interface Waiting {
   id: number;
   timer: ReturnType<typeof setTimeout>;
+  step: Step | undefined;
   resolve(answer: unknown): void;
   reject(error: PieError): void;
 }
 
-type Message = { lock: string | undefined } | { id: number; answer: unknown } | { id: number; error: CallError };
+/** What is asked, under its number. */
+type Ask = (id: number) => { id: number } & (Request | GpuRequest);
+
+type Message = { lock: string | undefined } | { id: number; answer: unknown } | { id: number; step: Parameters<Step> } | { id: number; error: CallError };
 
 /** One worker, which is asked one thing at a time. Once it is not `alive`, what it was asked has failed, and all else will. */
 export class Thread {
@@ -31,14 +36,15 @@ export class Thread {
   #asked = 0;
   #waiting: Waiting | undefined;
 
-  private constructor(worker: Worker) {
+  private constructor(script: string, worker: Worker) {
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
     // Not every browser has this one as a property.
     worker.addEventListener('messageerror', () => this.#die('what it said could not be read'));
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#die(event.message ?? 'its script could not be loaded or run; a policy needs "worker-src \'self\'"');
+      const served = 'it must be served beside the other files of dist/, and a policy needs "worker-src \'self\'"';
+      this.#die(event.message ?? `${script} of this package could not be loaded: ${served}`);
     };
     this.#ready = this.#wait(0, PATIENCE_MS);
     // Told by `start`; until then nobody may be listening.
@@ -46,16 +52,16 @@ export class Thread {
   }
 
   static create(): Thread {
-    return Thread.#of(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
+    return Thread.#of('worker.js', () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
   }
 
   static createWithGpu(): Thread {
-    return Thread.#of(() => new Worker(new URL('./gpu-worker.js', import.meta.url), { type: 'module' }));
+    return Thread.#of('gpu-worker.js', () => new Worker(new URL('./gpu-worker.js', import.meta.url), { type: 'module' }));
   }
 
-  static #of(create: () => Worker): Thread {
+  static #of(script: string, create: () => Worker): Thread {
     try {
-      return new Thread(create());
+      return new Thread(script, create());
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new PieError('worker_failed', `the worker could not be started: ${why}`, { cause: error });
@@ -63,17 +69,22 @@ export class Thread {
   }
 
   /** Gives the worker an engine, after which it can be called. */
-  async start(files: EngineFiles): Promise<ModelInfo> {
+  async start(files: Files): Promise<ModelInfo> {
     await this.#up();
-    const start = copy(files);
-    return (await this.#ask((id) => ({ id, start }), PATIENCE_MS, buffers(start))) as ModelInfo;
+    return lend(files, async (lent) => {
+      const { info } = await this.#handOver(lent, (id) => ({ id, start: lent }), PATIENCE_MS);
+      return info;
+    });
   }
 
   /** The same for a worker with the GPU, which says from how many texts on that is faster. */
-  async startGpu(files: GpuFiles): Promise<{ info: ModelInfo; from: number }> {
+  async startGpu(files: Files, gpu: WebAssembly.Module, measure: boolean): Promise<{ info: ModelInfo; from: number }> {
     await this.#up();
-    const startGpu = { ...files, ...copy(files) };
-    return (await this.#ask((id) => ({ id, startGpu }), GPU_PATIENCE_MS, buffers(startGpu))) as { info: ModelInfo; from: number };
+    return lend(files, async (lent) => {
+      const startGpu = { ...lent, gpu, measure };
+      const { info, from } = await this.#handOver<StartedGpu>(lent, (id) => ({ id, startGpu }), GPU_PATIENCE_MS);
+      return { info, from };
+    });
   }
 
   async call(call: Call): Promise<unknown> {
@@ -86,9 +97,10 @@ export class Thread {
   }
 
   /** Has an analysis done, for which the worker needs no engine. */
-  async analyse(module: WebAssembly.Module, analysis: Analysis): Promise<unknown> {
+  async analyse(module: WebAssembly.Module, analysis: Analysis, step: Step): Promise<unknown> {
     await this.#up();
-    return this.#ask((id) => ({ id, module, analysis }), PATIENCE_MS + analysis.vectors.dims[0] * PATIENCE_PER_TEXT_MS);
+    const patienceMs = PATIENCE_MS + analysis.vectors.dims[0] * PATIENCE_PER_TEXT_MS;
+    return this.#ask((id) => ({ id, module, analysis }), patienceMs, [], step);
   }
 
   forget(id: number): void {
@@ -105,24 +117,33 @@ export class Thread {
     if (lock) void navigator.locks.request(lock, { signal: this.#stopped.signal }, () => this.#die('it was ended')).catch(() => {});
   }
 
-  #ask(request: (id: number) => { id: number } & (Request | GpuRequest), patienceMs: number, transfer: Transferable[] = []): Promise<unknown> {
+  /** Hands the files' bytes over, and takes them back with the answer. */
+  async #handOver<T extends Started>(lent: EngineFiles, request: Ask, patienceMs: number): Promise<T> {
+    const files = [lent.model, lent.taxonomy].filter((file) => file !== null);
+    const started = (await this.#ask(request, patienceMs, files.map(({ bytes }) => bytes.buffer))) as T;
+    for (const [n, file] of files.entries()) file.bytes = started.bytes[n]!;
+    return started;
+  }
+
+  #ask(request: Ask, patienceMs: number, transfer: Transferable[] = [], step?: Step): Promise<unknown> {
     const id = ++this.#asked;
-    const answer = this.#wait(id, patienceMs);
+    const answer = this.#wait(id, patienceMs, step);
     if (this.alive) this.#worker.postMessage(request(id), transfer);
     return answer;
   }
 
-  #wait(id: number, patienceMs: number): Promise<unknown> {
+  #wait(id: number, patienceMs: number, step?: Step): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (!this.alive) return reject(new PieError('worker_failed', 'the worker is no more'));
       const timer = setTimeout(() => this.#die(`no answer for ${patienceMs / 1000} s`), patienceMs);
-      this.#waiting = { id, timer, resolve, reject };
+      this.#waiting = { id, timer, step, resolve, reject };
     });
   }
 
   #hear(message: Message): void {
     const waiting = this.#waiting;
     if (waiting?.id !== ('lock' in message ? 0 : message.id)) return;
+    if ('step' in message) return waiting.step?.(...message.step);
     this.#waiting = undefined;
     clearTimeout(waiting.timer);
     if ('error' in message) waiting.reject(new PieError(message.error.code, message.error.message));
@@ -140,10 +161,3 @@ export class Thread {
     this.#waiting = undefined;
   }
 }
-
-/** The files stay with the page for the next worker; it is a copy that goes over. */
-function copy({ module, model, taxonomy }: EngineFiles): EngineFiles {
-  return { module, model: { ...model, bytes: model.bytes.slice() }, taxonomy: taxonomy && { bytes: taxonomy.bytes.slice() } };
-}
-
-const buffers = ({ model, taxonomy }: EngineFiles) => [model, taxonomy].flatMap((file) => (file ? [file.bytes.buffer] : []));

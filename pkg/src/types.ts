@@ -147,7 +147,13 @@ export interface Index {
   dispose(): void;
 }
 
-export interface ClusterOptions extends ListOptions {
+export interface StepOptions extends ListOptions {
+  /** Told of the work on the vectors, after `onProgress` was of the texts: steps that are done, of at most `total`. */
+  onStep?: (progress: { done: number; total: number }) => void;
+}
+
+/** k-means tells of its steps; with a threshold there are none. */
+export interface ClusterOptions extends StepOptions {
   /** So many clusters, by k-means; fewer where texts are equal. Either this or `threshold`. */
   k?: number;
   /** As many clusters as it takes: each text has a cosine of at least this to its cluster's representative, 0 to 1. */
@@ -177,7 +183,7 @@ export interface DuplicatesOptions extends ListOptions {
   threshold: number;
 }
 
-export interface MapOptions extends ListOptions {
+export interface MapOptions extends StepOptions {
   /** The same map for the same seed. Default 0. */
   seed?: number;
 }

@@ -8,6 +8,22 @@ const SIMD_PROBE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
 ]);
 
+/*
+ * (func (export "right") (result i32)
+ *   (i32x4.all_true (i32x4.eq
+ *     (i32x4.relaxed_dot_i8x16_i7x16_add_s
+ *       (v128.const i8x16 -128 127 -1 3  100 -100 50 -50  1 2 3 4  -5 -6 -7 -8)
+ *       (v128.const i8x16 127 127 15 0  127 1 64 127  1 2 3 4  15 15 15 15)
+ *       (v128.const i32x4 1000 -7 0 5))
+ *     (v128.const i32x4 858 9443 30 -385))))
+ */
+const RELAXED_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 9, 1, 5, 114, 105, 103, 104, 116, 0, 0, 10, 84, 1, 82, 0,
+  253, 12, 128, 127, 255, 3, 100, 156, 50, 206, 1, 2, 3, 4, 251, 250, 249, 248, 253, 12, 127, 127, 15, 0, 127, 1, 64, 127, 1, 2,
+  3, 4, 15, 15, 15, 15, 253, 12, 232, 3, 0, 0, 249, 255, 255, 255, 0, 0, 0, 0, 5, 0, 0, 0, 253, 147, 2, 253, 12, 90, 3, 0, 0,
+  227, 36, 0, 0, 30, 0, 0, 0, 127, 254, 255, 255, 253, 55, 253, 163, 1, 11,
+]);
+
 // What each wasm of the package has and no other.
 const EXPORTS = { engine: 'engine_new', gpu: 'gpuengine_load' };
 type Kind = keyof typeof EXPORTS;
@@ -28,6 +44,16 @@ export function checkSupport(): void {
   }
 }
 
+/** Whether the engine with relaxed SIMD can be used: where there are such instructions, V8 of Node 20 for one has them wrong. */
+export function hasRelaxedSimd(): boolean {
+  try {
+    const { right } = new WebAssembly.Instance(new WebAssembly.Module(RELAXED_PROBE)).exports as { right: () => number };
+    return right() === 1;
+  } catch {
+    return false;
+  }
+}
+
 /** The module at an address. Verified as a whole first, so it is not compiled while it arrives. */
 export async function compileFile(
   file: RemoteFile,
@@ -43,8 +69,8 @@ export async function compileFile(
     return again;
   }
   const work = async (signal: AbortSignal, report: Report) => {
-    const { bytes } = await download(file, platform, signal, report);
-    const module = await compile(bytes, file, kind);
+    const content = await download(file, platform, signal, report);
+    const module = await content.lend(({ bytes }) => compile(bytes, file, kind));
     compiled.set(key, module);
     return module;
   };

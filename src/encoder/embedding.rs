@@ -25,9 +25,9 @@ impl Embedding {
         let words = finite(gguf, keys::TOKEN_EMBD, &[hidden, config.vocab_size])?;
         let positions = load_positions(gguf, config)?;
         Ok(Self {
-            words: words.data.to_vec(),
-            dtype: words.dtype,
             row_bytes: words.data.len() / config.vocab_size,
+            words: words.data.into_owned(),
+            dtype: words.dtype,
             positions,
             norm: Norm::from_gguf(gguf, keys::TOKEN_EMBD_NORM, hidden)?,
             eps: config.layer_norm_eps,

@@ -1,22 +1,16 @@
 //! A dense layer, `y = x Wᵀ + b`.
 
+use crate::config::Dtype;
 use crate::error::{Error, ErrorCode, Result};
-use crate::gguf::Gguf;
-use crate::kernels::{PackedF32, PackedI8, gemm_f32, gemm_i8, quantize_row};
+use crate::gguf::{Gguf, Tensor, integers};
+use crate::kernels::{BLOCK, PackedF32, PackedInt, Quantized, Width, gemm_f32, gemm_i8};
 
 use super::Arithmetic;
-use super::tensor::{load_f32, load_i8};
-
-/// Activations quantised for one product.
-#[derive(Default)]
-pub(super) struct Quantized {
-    values: Vec<i16>,
-    scales: Vec<f32>,
-}
+use super::tensor::{finite, floats, load_f32};
 
 enum Weights {
     F32(PackedF32),
-    I8(PackedI8),
+    Int(PackedInt),
 }
 
 pub(super) struct Linear {
@@ -29,30 +23,20 @@ impl Linear {
     /// Reads `{name}.weight` and `{name}.bias` for each name and stacks their outputs: one product serves query, key and value.
     pub(super) fn from_gguf(gguf: &Gguf<'_>, names: &[String], inputs: usize, outputs: usize, arithmetic: Arithmetic) -> Result<Self> {
         let mut bias = Vec::with_capacity(names.len() * outputs);
-        let (mut floats, mut bytes, mut scales) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tensors = Vec::with_capacity(names.len());
         for name in names {
-            let weight = format!("{name}.weight");
-            let quantized = match arithmetic {
-                Arithmetic::Integer => load_i8(gguf, &weight, &[inputs, outputs])?,
-                Arithmetic::F32 => None,
-            };
-            match quantized {
-                Some((values, block_scales)) => {
-                    bytes.extend(values);
-                    scales.extend(block_scales);
-                }
-                None => floats.extend(load_f32(gguf, &weight, &[inputs, outputs])?),
-            }
+            tensors.push(finite(gguf, &format!("{name}.weight"), &[inputs, outputs])?);
             bias.extend(load_f32(gguf, &format!("{name}.bias"), &[outputs])?);
         }
-        let columns = bias.len();
-        let weights = match (floats.len(), bytes.len()) {
-            (n, 0) if n == columns * inputs => Weights::F32(PackedF32::pack(&floats, columns, inputs)),
-            (0, n) if n == columns * inputs => Weights::I8(PackedI8::pack(&bytes, &scales, columns, inputs)),
-            _ => {
-                let message = format!("{} are stored in part as floats, in part quantised; they must be alike", names.join(", "));
-                return Err(Error::new(ErrorCode::ModelUnsupported, message));
-            }
+        let quantized = tensors.iter().filter(|tensor| matches!(tensor.dtype, Dtype::Q8_0 | Dtype::Q4_0)).count();
+        let weights = if arithmetic == Arithmetic::F32 || quantized == 0 {
+            let floats: Vec<f32> = tensors.iter().flat_map(floats).collect();
+            Weights::F32(PackedF32::pack(&floats, bias.len(), inputs))
+        } else if quantized == tensors.len() {
+            Weights::Int(pack(&tensors, bias.len(), inputs))
+        } else {
+            let message = format!("{} are stored in part as floats, in part quantised; they must be alike", names.join(", "));
+            return Err(Error::new(ErrorCode::ModelUnsupported, message));
         };
         Ok(Self { weights, bias, inputs })
     }
@@ -62,13 +46,23 @@ impl Linear {
         out.resize(x.len() / self.inputs * self.bias.len(), 0.0);
         match &self.weights {
             Weights::F32(weights) => gemm_f32(x, weights, &self.bias, out),
-            Weights::I8(weights) => {
-                quantized.values.resize(x.len(), 0);
-                quantized.scales.clear();
-                let rows = x.chunks_exact(self.inputs).zip(quantized.values.chunks_exact_mut(self.inputs));
-                quantized.scales.extend(rows.map(|(x, out)| quantize_row(x, out)));
-                gemm_i8(&quantized.values, &quantized.scales, weights, &self.bias, out);
+            Weights::Int(weights) => {
+                quantized.quantize(x);
+                gemm_i8(quantized, weights, &self.bias, out);
             }
         }
     }
+}
+
+/// Packs the rows of quantised tensors, one tensor behind the other; in 4 bits where all have 4.
+fn pack(tensors: &[Tensor<'_>], columns: usize, inputs: usize) -> PackedInt {
+    let width = if tensors.iter().all(|tensor| tensor.dtype == Dtype::Q4_0) { Width::Four } else { Width::Eight };
+    let mut packed = PackedInt::new(width, columns, inputs);
+    let (mut values, mut scales) = (vec![0; inputs], vec![0.0; inputs / BLOCK]);
+    let rows = tensors.iter().flat_map(|tensor| tensor.rows().map(|row| (tensor.dtype, row)));
+    for (column, (dtype, row)) in rows.enumerate() {
+        integers(dtype, row, &mut values, &mut scales);
+        packed.set_column(column, &values, &scales);
+    }
+    packed
 }

@@ -10,7 +10,7 @@ pub(crate) mod tensor;
 use crate::config::{EncoderConfig, Pooling};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, keys};
-use crate::kernels::AttentionScratch;
+use crate::kernels::{AttentionScratch, Quantized};
 
 use embedding::Embedding;
 use layer::Layer;
@@ -18,7 +18,7 @@ use layer::Layer;
 /// How quantised dense layers are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Arithmetic {
-    /// Integer products of 16-bit activations with the stored 8- or 4-bit weights.
+    /// Integer products of activations in 8 bits with the stored weights of 8 or 4.
     #[default]
     Integer,
     /// f32 products over the dequantised weights: the reference.
@@ -115,7 +115,7 @@ pub struct Scratch {
     projected: Vec<f32>,
     /// `[tokens, intermediate]`
     intermediate: Vec<f32>,
-    quantized: linear::Quantized,
+    quantized: Quantized,
     attention: AttentionScratch,
 }
 

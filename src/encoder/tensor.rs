@@ -1,12 +1,12 @@
 //! Tensors of a model file as numbers, each checked to be finite.
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::gguf::{Gguf, Tensor, dequantize, find_non_finite, int8_blocks};
+use crate::gguf::{Gguf, Tensor, dequantize, find_non_finite};
 
 /// The tensor of this name and shape, checked to be finite.
-pub(super) fn finite<'g, 'b>(gguf: &'g Gguf<'b>, name: &str, shape: &[usize]) -> Result<&'g Tensor<'b>> {
+pub(super) fn finite<'a>(gguf: &Gguf<'a>, name: &str, shape: &[usize]) -> Result<Tensor<'a>> {
     let tensor = gguf.tensor(name, shape)?;
-    match find_non_finite(tensor.dtype, tensor.data) {
+    match find_non_finite(tensor.dtype, &tensor.data) {
         None => Ok(tensor),
         Some((at, x)) => Err(Error::new(ErrorCode::ModelCorrupt, format!("tensor {name:?} holds {x} at number {at}"))),
     }
@@ -14,20 +14,16 @@ pub(super) fn finite<'g, 'b>(gguf: &'g Gguf<'b>, name: &str, shape: &[usize]) ->
 
 /// A tensor's numbers as f32, row-major.
 pub(crate) fn load_f32(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-    let tensor = finite(gguf, name, shape)?;
-    let mut values = vec![0.0; tensor.len()];
-    let row_len = tensor.row_len();
-    let row_bytes = row_len / tensor.dtype.block_len() * tensor.dtype.block_bytes();
-    for (row, data) in values.chunks_exact_mut(row_len).zip(tensor.data.chunks_exact(row_bytes)) {
-        dequantize(tensor.dtype, data, row);
-    }
-    Ok(values)
+    finite(gguf, name, shape).map(|tensor| floats(&tensor))
 }
 
-/// A quantised matrix as signed bytes and scales per 32, or `None` where it is stored as floats.
-pub(super) fn load_i8(gguf: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Option<(Vec<i8>, Vec<f32>)>> {
-    let tensor = finite(gguf, name, shape)?;
-    Ok(int8_blocks(tensor.dtype, tensor.data))
+/// The numbers of a tensor as f32, row-major.
+pub(super) fn floats(tensor: &Tensor<'_>) -> Vec<f32> {
+    let mut values = vec![0.0; tensor.len()];
+    for (row, data) in values.chunks_exact_mut(tensor.row_len()).zip(tensor.rows()) {
+        dequantize(tensor.dtype, data, row);
+    }
+    values
 }
 
 /// Weight and bias of a layer-norm.

@@ -82,29 +82,22 @@ pub fn find_non_finite(dtype: Dtype, data: &[u8]) -> Option<(usize, f32)> {
     }
 }
 
-/// Splits quantised `data` into signed bytes and one f32 scale per 32 of them; `None` for the float dtypes.
-pub fn int8_blocks(dtype: Dtype, data: &[u8]) -> Option<(Vec<i8>, Vec<f32>)> {
-    let block_bytes = match dtype {
-        Dtype::Q8_0 | Dtype::Q4_0 => dtype.block_bytes(),
-        Dtype::F32 | Dtype::F16 => return None,
-    };
-    let blocks = data.len() / block_bytes;
-    let mut values = vec![0_i8; blocks * BLOCK];
-    let mut scales = Vec::with_capacity(blocks);
-    for (values, data) in values.chunks_mut(UNPACKED * BLOCK).zip(data.chunks(UNPACKED * block_bytes)) {
-        unpack(dtype, data, values, &mut scales);
-    }
-    Some((values, scales))
-}
-
-/// Blocks that one call of [`unpack`] takes.
-const UNPACKED: usize = 64;
-
-/// A call of its own for the same reason as [`dequantize`].
+/// Splits a row of quantised `data` into signed bytes and one scale per 32 of them. A call for a row, for the same reason as
+/// [`dequantize`].
+///
+/// # Panics
+/// When the data is not quantised or a length does not fit.
 #[inline(never)]
-fn unpack(dtype: Dtype, data: &[u8], values: &mut [i8], scales: &mut Vec<f32>) {
-    for (values, block) in values.chunks_exact_mut(BLOCK).zip(data.chunks_exact(dtype.block_bytes())) {
-        scales.push(read_f16(block));
-        if dtype == Dtype::Q8_0 { unpack_q8_0(&block[2..], values) } else { unpack_q4_0(&block[2..], values) }
+pub fn integers(dtype: Dtype, data: &[u8], values: &mut [i8], scales: &mut [f32]) {
+    let unpack = match dtype {
+        Dtype::Q8_0 => unpack_q8_0,
+        Dtype::Q4_0 => unpack_q4_0,
+        Dtype::F32 | Dtype::F16 => panic!("integers: of {dtype}"),
+    };
+    let blocks = data.chunks_exact(dtype.block_bytes());
+    assert_eq!((values.len(), scales.len()), (blocks.len() * BLOCK, blocks.len()), "integers: lengths");
+    for ((values, scale), block) in values.chunks_exact_mut(BLOCK).zip(scales).zip(blocks) {
+        *scale = read_f16(block);
+        unpack(&block[2..], values);
     }
 }

@@ -11,10 +11,10 @@ mod read;
 #[cfg(feature = "convert")]
 mod write;
 
-pub use block::{dequantize, find_non_finite, int8_blocks};
+pub use block::{dequantize, find_non_finite, integers};
 #[cfg(feature = "convert")]
 pub use convert::{ConvertOptions, convert};
-pub use read::{Array, Gguf, Tensor, Value};
+pub use read::{Array, Gguf, Source, Tensor, Value};
 #[cfg(feature = "train")]
 pub(crate) use write::ggml_dtype;
 #[cfg(feature = "convert")]

@@ -1,7 +1,10 @@
-//! Reading GGUF (versions 2 and 3, little endian) without copying: every string and tensor borrows from the file's bytes.
+//! Reading GGUF (versions 2 and 3, little endian) without copying: every string and tensor borrows from the file's bytes. Of a file whose
+//! bytes lie elsewhere, only the header is taken into memory, and each tensor when somebody wants it.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -12,6 +15,53 @@ use crate::error::{Error, ErrorCode, Result};
 
 const MAGIC: &[u8; 4] = b"GGUF";
 const DEFAULT_ALIGNMENT: u64 = 32;
+/// What is read of a file at once when all of it is gone through.
+const CHUNK: usize = 1 << 18;
+
+/// A file whose bytes lie where they can only be copied from.
+pub trait Source {
+    /// Number of bytes.
+    fn size(&self) -> usize;
+
+    /// The bytes of a range, which lies within the file.
+    fn read(&self, range: Range<usize>) -> Vec<u8>;
+
+    /// All of them, piece by piece.
+    fn pieces(&self) -> impl Iterator<Item = Vec<u8>>
+    where
+        Self: Sized,
+    {
+        chunks(0..self.size()).map(|range| self.read(range))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Bytes<'a> {
+    Here(&'a [u8]),
+    Elsewhere(&'a dyn Source),
+}
+
+impl<'a> Bytes<'a> {
+    fn size(self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::Elsewhere(source) => source.size(),
+        }
+    }
+
+    fn read(self, range: Range<usize>) -> Cow<'a, [u8]> {
+        match self {
+            Self::Here(bytes) => Cow::Borrowed(&bytes[range]),
+            Self::Elsewhere(source) => Cow::Owned(source.read(range)),
+        }
+    }
+}
+
+impl fmt::Debug for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.size())
+    }
+}
 
 /// A metadata value.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,13 +98,19 @@ pub struct Tensor<'a> {
     pub name: &'a str,
     pub dimensions: Vec<usize>,
     pub dtype: Dtype,
-    pub data: &'a [u8],
+    /// Whole blocks; borrowed where the file is in memory.
+    pub data: Cow<'a, [u8]>,
 }
 
 impl Tensor<'_> {
     /// Elements of one row (the fastest dimension).
     pub fn row_len(&self) -> usize {
         self.dimensions.first().copied().unwrap_or(1)
+    }
+
+    /// The bytes of each row.
+    pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        self.data.chunks_exact(self.row_len() / self.dtype.block_len() * self.dtype.block_bytes())
     }
 
     /// Number of elements.
@@ -68,11 +124,21 @@ impl Tensor<'_> {
     }
 }
 
+/// Where a tensor lies.
+#[derive(Clone, Debug)]
+struct Place<'a> {
+    name: &'a str,
+    dimensions: Vec<usize>,
+    dtype: Dtype,
+    range: Range<usize>,
+}
+
 /// A parsed file.
 #[derive(Debug)]
 pub struct Gguf<'a> {
+    file: Bytes<'a>,
     metadata: Vec<(&'a str, Value<'a>)>,
-    tensors: Vec<Tensor<'a>>,
+    tensors: Vec<Place<'a>>,
     /// Where the value of `pie.checksum` stands in the file, and the value.
     checksum: Option<(usize, u64)>,
 }
@@ -84,37 +150,67 @@ impl<'a> Gguf<'a> {
     /// [`ErrorCode::ModelFormat`] for what is no well-formed GGUF file, [`ErrorCode::ModelUnsupported`] for a dtype that this
     /// crate does not read, [`ErrorCode::ModelCorrupt`] when the checksum differs.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let gguf = Self::parse_structure(bytes)?;
+        Self::parse_structure(bytes, Bytes::Here(bytes))?.verified()
+    }
+
+    /// [`parse`](Self::parse) for a file that lies elsewhere, of which `header` is the [`header`](Self::header).
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn open(header: &'a [u8], source: &'a dyn Source) -> Result<Self> {
+        Self::parse_structure(header, Bytes::Elsewhere(source))?.verified()
+    }
+
+    /// The beginning of a file, with all that stands before the tensors.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ModelFormat`] and [`ErrorCode::ModelUnsupported`] as [`parse`](Self::parse).
+    pub fn header(source: &dyn Source) -> Result<Vec<u8>> {
+        let mut len = CHUNK.min(source.size());
+        loop {
+            let header = source.read(0..len);
+            match Gguf::parse_structure(&header, Bytes::Elsewhere(source)) {
+                Ok(_) => return Ok(header),
+                Err(error) if len == source.size() => return Err(error),
+                // Its length is said nowhere: what is wrong may be only that not all of it is there.
+                Err(_) => len = source.size().min(2 * len),
+            }
+        }
+    }
+
+    fn verified(self) -> Result<Self> {
         // Files of other programs have none; ours always do, so that an altered key or type of the entry is noticed too.
-        if gguf.checksum.is_none() && gguf.metadata.iter().any(|(key, _)| key.starts_with(keys::PIE)) {
+        if self.checksum.is_none() && self.metadata.iter().any(|(key, _)| key.starts_with(keys::PIE)) {
             return Err(Error::new(
                 ErrorCode::ModelCorrupt,
                 format!("the file has {:?} metadata but no {:?}", keys::PIE, keys::PIE_CHECKSUM),
             ));
         }
-        if let Some((at, stored)) = gguf.checksum {
-            let computed = checksum(bytes, at);
+        if let Some((at, stored)) = self.checksum {
+            let computed = checksum(self.file, at);
             if computed != stored {
+                let size = self.file.size();
                 return Err(Error::new(
                     ErrorCode::ModelCorrupt,
-                    format!("checksum is {computed:016x}, the file says {stored:016x}: {} bytes, some of them altered", bytes.len()),
+                    format!("checksum is {computed:016x}, the file says {stored:016x}: {size} bytes, some of them altered"),
                 ));
             }
         }
-        Ok(gguf)
+        Ok(self)
     }
 
     /// Writes the checksum into a file that has a place for it.
     #[cfg(feature = "convert")]
     pub(super) fn seal(bytes: &'a mut [u8]) -> Result<()> {
-        let (at, _) = Gguf::parse_structure(bytes)?.checksum.ok_or_else(|| wrong_type(keys::PIE_CHECKSUM, "a u64", None))?;
-        let sum = checksum(bytes, at);
+        let (at, _) =
+            Gguf::parse_structure(bytes, Bytes::Here(bytes))?.checksum.ok_or_else(|| wrong_type(keys::PIE_CHECKSUM, "a u64", None))?;
+        let sum = checksum(Bytes::Here(bytes), at);
         bytes[at..at + 8].copy_from_slice(&sum.to_le_bytes());
         Ok(())
     }
 
-    fn parse_structure(bytes: &'a [u8]) -> Result<Self> {
-        let mut cursor = Cursor { bytes, at: 0 };
+    fn parse_structure(header: &'a [u8], file: Bytes<'a>) -> Result<Self> {
+        let mut cursor = Cursor { bytes: header, at: 0 };
         let magic = cursor.take(4)?;
         if magic != MAGIC {
             return Err(Error::new(ErrorCode::ModelFormat, format!("the file begins with {magic:02x?}, not with \"GGUF\"")));
@@ -156,7 +252,7 @@ impl<'a> Gguf<'a> {
             infos.push(Info { name, dimensions, kind: cursor.u32()?, offset: cursor.u64()? });
         }
 
-        let mut gguf = Self { metadata, tensors: Vec::with_capacity(infos.len()), checksum };
+        let mut gguf = Self { file, metadata, tensors: Vec::with_capacity(infos.len()), checksum };
         let alignment = match gguf.get("general.alignment") {
             Some(&Value::U32(n)) if n.is_power_of_two() => u64::from(n),
             Some(other) => return Err(Error::new(ErrorCode::ModelFormat, format!("general.alignment is {other:?}, no power of two"))),
@@ -164,23 +260,28 @@ impl<'a> Gguf<'a> {
         };
         let data_start = (cursor.at as u64).next_multiple_of(alignment);
         // Tensors that share bytes would let a small file ask for any amount of memory.
-        let mut unclaimed = (bytes.len() as u64).saturating_sub(data_start);
+        let mut unclaimed = (file.size() as u64).saturating_sub(data_start);
         for info in infos {
             let dtype = dtype_of(info.kind).ok_or_else(|| {
                 let known = "f32 (0), f16 (1), q4_0 (2) and q8_0 (8)";
                 Error::new(ErrorCode::ModelUnsupported, format!("tensor {:?} has GGML type {}; {known} are read", info.name, info.kind))
             })?;
-            let range = tensor_range(info.name, &info.dimensions, dtype, data_start, info.offset, bytes.len())?;
+            let range = tensor_range(info.name, &info.dimensions, dtype, data_start, info.offset, file.size())?;
             let len = range.len() as u64;
             unclaimed = unclaimed.checked_sub(len).ok_or_else(|| {
                 Error::new(
                     ErrorCode::ModelFormat,
-                    format!("the tensors up to {:?} take more than the file's {} bytes", info.name, bytes.len()),
+                    format!("the tensors up to {:?} take more than the file's {} bytes", info.name, file.size()),
                 )
             })?;
-            gguf.tensors.push(Tensor { name: info.name, dimensions: info.dimensions, dtype, data: &bytes[range] });
+            gguf.tensors.push(Place { name: info.name, dimensions: info.dimensions, dtype, range });
         }
         Ok(gguf)
+    }
+
+    /// Number of bytes of the file.
+    pub fn byte_len(&self) -> usize {
+        self.file.size()
     }
 
     /// The value of a metadata key.
@@ -194,25 +295,30 @@ impl<'a> Gguf<'a> {
     }
 
     /// All tensors, in the file's order.
-    pub fn tensors(&self) -> &[Tensor<'a>] {
-        &self.tensors
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'a>> {
+        self.tensors.iter().map(|place| self.read(place))
+    }
+
+    fn read(&self, place: &Place<'a>) -> Tensor<'a> {
+        let Place { name, dimensions, dtype, range } = place.clone();
+        Tensor { name, dimensions, dtype, data: self.file.read(range) }
     }
 
     /// The tensor of this name and shape (`expected` fastest dimension first, as GGML has it).
     ///
     /// # Errors
     /// [`ErrorCode::ModelFormat`] when it is missing or its shape differs.
-    pub fn tensor(&self, name: &str, expected: &[usize]) -> Result<&Tensor<'a>> {
-        let tensor = self
+    pub fn tensor(&self, name: &str, expected: &[usize]) -> Result<Tensor<'a>> {
+        let place = self
             .tensors
             .iter()
             .find(|t| t.name == name)
             .ok_or_else(|| Error::new(ErrorCode::ModelFormat, format!("tensor {name:?} is missing")))?;
-        if tensor.dimensions != expected {
-            let message = format!("tensor {name:?} has shape {:?}; the metadata asks for {expected:?}", tensor.dimensions);
+        if place.dimensions != expected {
+            let message = format!("tensor {name:?} has shape {:?}; the metadata asks for {expected:?}", place.dimensions);
             return Err(Error::new(ErrorCode::ModelFormat, message));
         }
-        Ok(tensor)
+        Ok(self.read(place))
     }
 
     /// A string value.
@@ -310,12 +416,18 @@ fn tensor_range(name: &str, dimensions: &[usize], dtype: Dtype, data_start: u64,
     }
 }
 
-/// XXH3-64 of `bytes` with the eight bytes at `at` taken as zero.
-fn checksum(bytes: &[u8], at: usize) -> u64 {
+fn chunks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(CHUNK).map(move |start| start..end.min(start + CHUNK))
+}
+
+/// XXH3-64 of a file with the eight bytes at `at` taken as zero.
+fn checksum(file: Bytes<'_>, at: usize) -> u64 {
+    let pieces = |range| chunks(range).map(move |chunk| file.read(chunk));
     let mut hash = Xxh3::new();
-    hash.update(&bytes[..at]);
-    hash.update(&[0; 8]);
-    hash.update(&bytes[at + 8..]);
+    for piece in pieces(0..at).chain([Cow::Borrowed(&[0; 8][..])]).chain(pieces(at + 8..file.size())) {
+        hash.update(&piece);
+    }
     hash.digest()
 }
 

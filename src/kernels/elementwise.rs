@@ -1,4 +1,4 @@
-//! What is done to rows: layer-norm, GELU, softmax, L2 normalisation, quantisation. Sums run in eight lanes, so that the compiler
+//! What is done to rows: layer-norm, GELU, softmax, L2 normalisation. Sums run in eight lanes, so that the compiler
 //! vectorises them and every machine adds in the same order.
 
 use super::PANEL;
@@ -139,20 +139,6 @@ pub fn l2_normalize(row: &mut [f32]) {
     }
 }
 
-/// Quantises one row to 16 bits by its largest magnitude and gives the scale: `x ≈ out · scale`.
-#[inline]
-pub fn quantize_row(row: &[f32], out: &mut [i16]) -> f32 {
-    // 1.5 · 2²³ rounds to an integer and leaves it, in two's complement, in the low 16 bits.
-    const ROUND: f32 = 12_582_912.0;
-    const LEVELS: f32 = 32_767.0;
-    let largest = max(row, 0.0, f32::abs);
-    let inverse = if largest > 0.0 { LEVELS / largest } else { 0.0 };
-    for (q, &x) in out.iter_mut().zip(row) {
-        *q = (x * inverse + ROUND).to_bits() as i16;
-    }
-    largest / LEVELS
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,18 +177,6 @@ mod tests {
                 assert!((variance - 1.0).abs() < 1e-4, "{n}: {variance}");
             }
         }
-    }
-
-    #[test]
-    fn quantize_row_round_trips() {
-        let row: Vec<f32> = (0..50).map(|i| (i as f32 * 0.7).sin() * 3.0).collect();
-        let mut out = vec![0; 50];
-        let scale = quantize_row(&row, &mut out);
-        for (x, q) in row.iter().zip(&out) {
-            assert!((x - f32::from(*q) * scale).abs() <= scale * 0.51);
-        }
-        assert_eq!(quantize_row(&[0.0; 3], &mut out[..3]), 0.0);
-        assert_eq!(out[..3], [0; 3]);
     }
 
     #[test]

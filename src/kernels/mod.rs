@@ -4,12 +4,14 @@
 //! property tests; this facade picks one, so that callers see no `cfg`. Everything but the quantised product is written so that the
 //! compiler vectorises it, and sums in an order that does not depend on the machine: wasm and native give the same bits.
 //!
-//! The quantised product multiplies signed 16-bit activations (one scale a row) with signed 8-bit weights (one scale per 32): that is
-//! what `i32x4.dot_i16x8_s`, `vpmaddwd` and `vpdpwssd` do in one instruction, and 16 bits leave no visible error of the activations.
+//! The quantised product multiplies activations of 8 bits with weights of 8 or 4, each with a scale per 32. Sums of integers are exact
+//! in any order and no instruction used here saturates, so only the sums of floats need one order.
 
+mod activations;
 mod attention;
 mod elementwise;
 mod gemm;
+mod gemm_i8;
 #[cfg(feature = "train")]
 mod memory;
 pub mod scalar;
@@ -18,12 +20,18 @@ pub mod scalar;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+mod relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 
+pub use activations::Quantized;
 pub use attention::{AttentionScratch, attention};
-pub use elementwise::{add_layer_norm, dot, exp, gelu, l2_normalize, layer_norm, quantize_row};
-pub use gemm::{PackedF32, PackedI8, gemm_f32, gemm_i8, gemm_i8_by};
+pub use elementwise::{add_layer_norm, dot, exp, gelu, l2_normalize, layer_norm};
+pub use gemm::{PackedF32, gemm_f32};
+pub use gemm_i8::{PackedInt, Width, gemm_i8, gemm_i8_by};
 #[cfg(feature = "train")]
 pub use memory::keep_freed_memory;
 
@@ -42,6 +50,10 @@ const TILE_ROWS: usize = 4;
 pub enum Simd {
     Avx512Vnni,
     Avx2,
+    /// Relaxed dot products of pairs.
+    RelaxedPairs,
+    /// Relaxed dot products of four.
+    RelaxedQuads,
     Simd128,
     Scalar,
 }
@@ -49,28 +61,25 @@ pub enum Simd {
 impl Simd {
     /// Those that this machine has, the fastest first; the last one it always has.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self::Avx512Vnni, Self::Avx2, Self::Simd128, Self::Scalar].into_iter().filter(|simd| simd.is_available())
-    }
-
-    fn is_available(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => avx512::available(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::available(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512Vnni | Self::Avx2 => false,
-            Self::Simd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
-            Self::Scalar => true,
-        }
+        #[cfg(target_arch = "x86_64")]
+        let simd = [(Self::Avx512Vnni, avx512::available()), (Self::Avx2, avx2::available())];
+        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+        let simd =
+            [(Self::RelaxedPairs, relaxed::prefers_pairs()), (Self::RelaxedQuads, true), (Self::RelaxedPairs, true), (Self::Simd128, true)];
+        #[cfg(all(target_arch = "wasm32", not(target_feature = "relaxed-simd")))]
+        let simd = [(Self::Simd128, cfg!(target_feature = "simd128"))];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "wasm32")))]
+        let simd: [(Self, bool); 0] = [];
+        simd.into_iter().filter_map(|(simd, available)| available.then_some(simd)).chain([Self::Scalar])
     }
 }
 
 /// The instructions that serve the quantised product here.
 pub fn simd_name() -> &'static str {
-    match gemm::best() {
+    match gemm_i8::best() {
         Simd::Avx512Vnni => "avx512vnni",
         Simd::Avx2 => "avx2",
+        Simd::RelaxedPairs | Simd::RelaxedQuads => "relaxed-simd",
         Simd::Simd128 => "simd128",
         Simd::Scalar => "scalar",
     }

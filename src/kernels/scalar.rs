@@ -15,21 +15,20 @@ pub fn matmul(x: &[f32], w: &[f32], bias: &[f32], k: usize, out: &mut [f32]) {
     }
 }
 
-/// The quantised product: integer dot products per block of 32, times the block's weight scale and the row's activation scale.
+/// The quantised product: integer dot products per block of 32, times the block's two scales.
 ///
-/// `x` is `[rows, k]` with `x_scales` `[rows]`; `w` is `[columns, k]` with `w_scales` `[columns, k / 32]`.
-pub fn matmul_i8(x: &[i16], x_scales: &[f32], w: &[i8], w_scales: &[f32], bias: &[f32], k: usize, out: &mut [f32]) {
-    let columns = bias.len();
-    for ((x, &x_scale), out) in x.chunks_exact(k).zip(x_scales).zip(out.chunks_exact_mut(columns)) {
+/// `x` is `[rows, k]` with `x_scales` `[rows, k / 32]`; `w` is `[columns, k]` with `w_scales` `[columns, k / 32]`.
+pub fn matmul_i8(x: &[i8], x_scales: &[f32], w: &[i8], w_scales: &[f32], bias: &[f32], k: usize, out: &mut [f32]) {
+    let (columns, blocks) = (bias.len(), k / BLOCK);
+    for ((x, x_scales), out) in x.chunks_exact(k).zip(x_scales.chunks_exact(blocks)).zip(out.chunks_exact_mut(columns)) {
         for (n, out) in out.iter_mut().enumerate() {
-            let w = &w[n * k..][..k];
-            let w_scales = &w_scales[n * (k / BLOCK)..][..k / BLOCK];
+            let (w, w_scales) = (&w[n * k..][..k], &w_scales[n * blocks..][..blocks]);
             let mut sum = 0.0_f32;
-            for ((x, w), &w_scale) in x.chunks_exact(BLOCK).zip(w.chunks_exact(BLOCK)).zip(w_scales) {
+            for ((x, w), (x_scale, w_scale)) in x.chunks_exact(BLOCK).zip(w.chunks_exact(BLOCK)).zip(x_scales.iter().zip(w_scales)) {
                 let dot: i32 = x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum();
-                sum += dot as f32 * w_scale;
+                sum += dot as f32 * (w_scale * x_scale);
             }
-            *out = sum * x_scale + bias[n];
+            *out = sum + bias[n];
         }
     }
 }

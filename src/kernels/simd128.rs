@@ -1,57 +1,44 @@
-//! The quantised product in wasm's 128-bit SIMD.
+//! The quantised product in wasm's 128-bit SIMD, which multiplies pairs of 16 bits.
 
-use std::arch::wasm32::{
-    f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_mul, i16x8_load_extend_i8x8, i32x4, i32x4_add, i32x4_dot_i16x8, v128, v128_load,
-    v128_load32_splat, v128_store,
-};
+use std::arch::wasm32::{i16x8_splat, i32x4_add, i32x4_dot_i16x8, i32x4_splat, u16x8_shr, v128_and};
 
-use super::gemm::{PackedI8, gemm_i8_with, store};
-use super::{BLOCK, PANEL_I8, TILE_ROWS};
+use super::gemm::store;
+use super::gemm_i8::{PackedInt, Panel, Rows, Width, gemm_i8_with};
+use super::wasm::{Sums, add};
+use super::{BLOCK, PANEL_I8, Quantized, TILE_ROWS, wasm};
 
-pub(super) fn gemm_i8(x: &[i16], x_scales: &[f32], w: &PackedI8, bias: &[f32], out: &mut [f32]) {
-    gemm_i8_with!(tile, x, x_scales, w, bias, out);
+pub(super) fn gemm_i8(x: &Quantized, w: &PackedInt, bias: &[f32], out: &mut [f32]) {
+    match w.width {
+        Width::Four => gemm_i8_with!(tile, true, x.wide, x, w, bias, out),
+        Width::Eight => gemm_i8_with!(tile, false, x.wide, x, w, bias, out),
+    }
 }
 
-/// Two registers hold a row's eight columns; a pair of activations is splat over them. A call of its own: a browser swaps its first,
-/// slow code of a function for the optimised one at a call, and never within a loop; the first text waits for that. (A call for all
-/// panels of four rows is compiled to worse code: 24 GMAC/s in Chromium 156, and 35 so.)
-#[inline(never)]
-fn tile<const ROWS: usize>(x: &[i16], k: usize, values: &[i8], scales: &[f32]) -> [[f32; PANEL_I8]; ROWS] {
-    assert!(x.len() >= ROWS * k && values.len() == k * PANEL_I8 && scales.len() == k / BLOCK * PANEL_I8);
-    let mut sums = [[f32x4(0.0, 0.0, 0.0, 0.0); 2]; ROWS];
-    for block in 0..k / BLOCK {
-        let mut dots: [[v128; 2]; ROWS] = [[i32x4(0, 0, 0, 0); 2]; ROWS];
-        for pair in block * (BLOCK / 2)..(block + 1) * (BLOCK / 2) {
-            // SAFETY: pair < k / 2, so both loads of eight bytes end within `values`, which the assertion says is k * 8 long.
-            let w = unsafe {
-                let at = values.as_ptr().add(pair * 2 * PANEL_I8);
-                [i16x8_load_extend_i8x8(at), i16x8_load_extend_i8x8(at.add(PANEL_I8))]
-            };
-            for (r, dots) in dots.iter_mut().enumerate() {
-                // SAFETY: r < ROWS and pair < k / 2, so the two numbers lie within `x`; wasm loads need no alignment.
-                let x = unsafe { v128_load32_splat(x.as_ptr().add(r * k + 2 * pair).cast()) };
-                dots[0] = i32x4_add(dots[0], i32x4_dot_i16x8(x, w[0]));
-                dots[1] = i32x4_add(dots[1], i32x4_dot_i16x8(x, w[1]));
-            }
-        }
-        // SAFETY: block < k / 32, so eight scales lie there.
-        let scale = unsafe {
-            let at = scales.as_ptr().add(block * PANEL_I8);
-            [v128_load(at.cast()), v128_load(at.add(PANEL_I8 / 2).cast())]
-        };
-        for (sums, dots) in sums.iter_mut().zip(dots) {
-            for half in 0..2 {
-                sums[half] = f32x4_add(sums[half], f32x4_mul(f32x4_convert_i32x4(dots[half]), scale[half]));
-            }
-        }
+/// Activations in 16 bits, each four in the order in which shifts and masks of 16 bits give the weights: every other byte.
+pub(super) fn widen(values: &[i8], wide: &mut Vec<i16>) {
+    wide.resize(values.len(), 0);
+    for ([a, b, c, d], wide) in values.as_chunks::<4>().0.iter().zip(wide.as_chunks_mut::<4>().0) {
+        *wide = [a, c, b, d].map(|value| i16::from(*value));
     }
-    sums.map(|[low, high]| {
-        let mut row = [0.0; PANEL_I8];
-        // SAFETY: a row holds two registers.
-        unsafe {
-            v128_store(row.as_mut_ptr().cast(), low);
-            v128_store(row.as_mut_ptr().add(PANEL_I8 / 2).cast(), high);
+}
+
+/// A call of its own: a browser swaps its first, slow code of a function for the optimised one at a call, and never within a loop; the
+/// first text waits for that. (A call for all panels of four rows is compiled to worse code: 24 GMAC/s in Chromium 156, and 35 so.)
+#[inline(never)]
+fn tile<const ROWS: usize, const FOUR: bool>(x: &Rows<'_, i16>, w: &Panel<'_>) -> [[f32; PANEL_I8]; ROWS] {
+    let (byte, half) = (i16x8_splat(0xff), i16x8_splat(0x0f));
+    let product = |sum, x, w| i32x4_add(sum, i32x4_dot_i16x8(x, w));
+    wasm::tile::<_, ROWS, FOUR>(x, w, |block, offsets| {
+        let mut dots: Sums<ROWS> = std::array::from_fn(|r| [i32x4_splat(offsets[r] * if FOUR { 1 } else { 16 }); 2]);
+        if FOUR {
+            add(&mut dots, block, 0, |w| v128_and(w, half), product);
+            add(&mut dots, block, 2, |w| v128_and(u16x8_shr(w, 8), half), product);
+            add(&mut dots, block, BLOCK / 2, |w| v128_and(u16x8_shr(w, 4), half), product);
+            add(&mut dots, block, BLOCK / 2 + 2, |w| u16x8_shr(w, 12), product);
+        } else {
+            add(&mut dots, block, 0, |w| v128_and(w, byte), product);
+            add(&mut dots, block, 2, |w| u16x8_shr(w, 8), product);
         }
-        row
+        dots
     })
 }

@@ -1,6 +1,6 @@
 //! Rows that belong together. Rows must be of length 1 ([`Vectors::normalized`]).
 
-use super::{KMeans, Representative, Vectors, near_duplicates, search};
+use super::{KMeans, Representative, Steps, Vectors, near_duplicates, search};
 use crate::error::Result;
 
 /// Every row of a pool in one cluster; clusters are numbered by their size, largest first.
@@ -32,8 +32,8 @@ impl Grouping {
 ///
 /// # Errors
 /// [`crate::ErrorCode::InvalidArgument`] when `n` is 0 or more than the pool has.
-pub fn cluster(pool: &Vectors, n: usize, seed: u64) -> Result<Grouping> {
-    let clusters = KMeans { seed, ..KMeans::new(n) }.fit(pool)?;
+pub fn cluster(pool: &Vectors, n: usize, seed: u64, step: Steps<'_>) -> Result<Grouping> {
+    let clusters = KMeans { seed, ..KMeans::new(n) }.fit_with(pool, step)?;
     let mut nearest: Vec<Option<usize>> = vec![None; n];
     for (row, &label) in clusters.labels.iter().enumerate() {
         if nearest[label].is_none_or(|best| clusters.distances[row] < clusters.distances[best]) {

@@ -1,7 +1,7 @@
 //! k-means as scikit-learn's `KMeans` does it: greedy k-means++ and Lloyd's iterations.
 
 use super::blocks::map_blocks;
-use super::{Random, Vectors};
+use super::{Random, Steps, Vectors};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::{PackedF32, gemm_f32};
 
@@ -49,15 +49,25 @@ impl KMeans {
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] when there are no clusters, no runs, or more clusters than rows.
     pub fn fit(&self, points: &Vectors) -> Result<Clusters> {
+        self.fit_with(points, &mut |_, _| {})
+    }
+
+    /// [`fit`](Self::fit) for who wants to hear of it: a centre or an iteration is a step, and the end comes early as a rule.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_with(&self, points: &Vectors, step: Steps<'_>) -> Result<Clusters> {
         if self.clusters == 0 || self.clusters > points.len() || self.runs == 0 {
             let message = format!("{} clusters of {} rows in {} runs", self.clusters, points.len(), self.runs);
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
         let space = Space::new(points);
         let mut random = Random::new(self.seed);
-        let mut best = self.run(&space, &mut random);
-        for _ in 1..self.runs {
-            let next = self.run(&space, &mut random);
+        let steps = self.clusters + self.max_iterations;
+        let mut run = |n: usize| self.run(&space, &mut random, &mut |done| step(n * steps + done, self.runs * steps));
+        let mut best = run(0);
+        for n in 1..self.runs {
+            let next = run(n);
             if next.inertia < best.inertia {
                 best = next;
             }
@@ -65,14 +75,15 @@ impl KMeans {
         Ok(best)
     }
 
-    fn run(&self, space: &Space, random: &mut Random) -> Clusters {
-        let mut centres = plus_plus(space, self.clusters, random);
+    fn run(&self, space: &Space, random: &mut Random, step: &mut dyn FnMut(usize)) -> Clusters {
+        let mut centres = plus_plus(space, self.clusters, random, step);
         let tolerance = self.tolerance * space.variance;
         let mut labels = Vec::new();
         let mut iterations = 0;
         let mut settled = false;
         while iterations < self.max_iterations && !settled {
             iterations += 1;
+            step(self.clusters + iterations);
             let (next, distances) = space.assign(&centres);
             // Strict convergence: no row changed its cluster, so the centres are the means already.
             settled = next == labels;
@@ -190,12 +201,13 @@ fn smallest(row: &[f64]) -> (usize, f64) {
 
 /// Greedy k-means++ (Arthur and Vassilvitskii 2007, section 5): each next centre is, of `2 + ⌊ln k⌋` rows drawn with probability
 /// proportional to the squared distance to the nearest centre so far, the one that leaves the lowest sum of these.
-fn plus_plus(space: &Space, k: usize, random: &mut Random) -> Vec<f32> {
+fn plus_plus(space: &Space, k: usize, random: &mut Random, step: &mut dyn FnMut(usize)) -> Vec<f32> {
     let rows = space.squares.len();
     let trials = 2 + (k as f64).ln() as usize;
     let mut centres = space.row(random.below(rows)).to_vec();
     let mut closest = space.by_row(&centres, |row| row[0]);
-    for _ in 1..k {
+    for found in 1..k {
+        step(found);
         let cumulative: Vec<f64> = closest
             .iter()
             .scan(0.0, |sum, &d| {

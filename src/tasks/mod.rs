@@ -43,3 +43,6 @@ pub use tagger::Tagger;
 pub use taxonomy::{Level, Taxonomy};
 pub use template::Template;
 pub use vectors::Vectors;
+
+/// Hears of long work: the steps that are done, and how many there are at most.
+pub type Steps<'a> = &'a mut dyn FnMut(usize, usize);

@@ -93,7 +93,7 @@ pub fn select(pool: &Vectors, method: Method, n: usize, quality: Option<&[f64]>,
 /// [`ErrorCode::InvalidArgument`] when `n` is 0 or more than the pool has.
 pub fn representatives(pool: &Vectors, n: usize, seed: u64) -> Result<Vec<Representative>> {
     within(n, pool)?;
-    Ok(cluster(pool, n, seed)?.clusters)
+    Ok(cluster(pool, n, seed, &mut |_, _| {})?.clusters)
 }
 
 fn within(n: usize, pool: &Vectors) -> Result<()> {

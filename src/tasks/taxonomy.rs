@@ -121,7 +121,7 @@ fn read_level(gguf: &Gguf<'_>, level: Level, hidden_size: usize) -> Result<Proto
     let labels = gguf.strings(&level.key("labels"))?;
     let tensor = gguf.tensor(&level.tensor(), &[hidden_size, labels.len()])?;
     let mut vectors = vec![0.0; tensor.len()];
-    dequantize(tensor.dtype, tensor.data, &mut vectors);
+    dequantize(tensor.dtype, &tensor.data, &mut vectors);
     if vectors.iter().any(|x| !x.is_finite()) {
         return Err(Error::new(ErrorCode::ModelCorrupt, format!("{} is not finite", level.tensor())));
     }

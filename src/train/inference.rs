@@ -33,7 +33,7 @@ impl Candle {
         let mut weights = BTreeMap::new();
         for tensor in gguf.tensors() {
             let mut values = vec![0.0; tensor.len()];
-            dequantize(tensor.dtype, tensor.data, &mut values);
+            dequantize(tensor.dtype, &tensor.data, &mut values);
             let shape = tensor.dimensions.iter().rev().copied().collect();
             weights.insert(checkpoint_name(tensor.name), Weight { shape, values });
         }

@@ -1,12 +1,14 @@
 //! The engine on the CPU: texts in, vectors and tasks out.
 
-use js_sys::{Array, Float32Array, Object, Reflect, Uint32Array};
+use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array, Uint32Array};
 use wasm_bindgen::prelude::*;
 
 use super::convert::{from_options, strings, to_js};
+use super::file::PageFile;
 use super::{js_error, whole};
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode};
+use crate::gguf::Source;
 use crate::tasks::{Level, Tagger, Taxonomy};
 
 /// A loaded model, and the taxonomy when there is one.
@@ -66,11 +68,12 @@ const DEFAULT_TOP_K: usize = 3;
 
 #[wasm_bindgen]
 impl Engine {
-    /// Takes a model file's bytes, and their sha256 where the caller has it already.
+    /// Reads a model file, whose sha256 is made here where the caller has not got it.
     #[wasm_bindgen(constructor)]
-    pub fn new(model: Vec<u8>, sha256: Option<String>) -> Result<Engine, JsValue> {
-        let embedder = Embedder::from_bytes(&model).map_err(js_error)?;
-        let sha256 = sha256.unwrap_or_else(|| crate::sha256_hex(&model));
+    pub fn new(model: Uint8Array, sha256: Option<String>) -> Result<Engine, JsValue> {
+        let model = PageFile(model);
+        let embedder = Embedder::from_source(&model).map_err(js_error)?;
+        let sha256 = sha256.unwrap_or_else(|| crate::digest::sha256_hex_of(model.pieces()));
         Ok(Self { embedder, sha256, taxonomy: None })
     }
 
@@ -162,7 +165,7 @@ impl Engine {
             prompt: info.prompt.to_string(),
             sha256: &self.sha256,
             bytes: info.bytes,
-            simd: crate::kernels::simd_name(),
+            simd: if cfg!(target_feature = "relaxed-simd") { "relaxed-simd" } else { crate::kernels::simd_name() },
             taxonomy: self.taxonomy.as_ref().map(|_| JsTaxonomyInfo { tasks: count(Level::Task), kinds: count(Level::Kind) }),
             version: env!("CARGO_PKG_VERSION"),
         })

@@ -1,9 +1,10 @@
 //! The encoder on the page's GPU. It is built into a file of its own, so that who stays on the CPU loads none of it: token ids come in
 //! from the engine, and vectors go back to it.
 
-use js_sys::Float32Array;
+use js_sys::{Float32Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
+use super::file::PageFile;
 use super::js_error;
 use crate::encoder::{Output, TokenBatch};
 use crate::error::{Error, ErrorCode};
@@ -21,10 +22,12 @@ pub struct GpuEngine {
 
 #[wasm_bindgen]
 impl GpuEngine {
-    /// Takes a model file's bytes.
-    pub async fn load(model: Vec<u8>) -> Result<GpuEngine, JsValue> {
+    /// Reads a model file.
+    pub async fn load(model: Uint8Array) -> Result<GpuEngine, JsValue> {
         let context = Context::new(Limits::Adapter).await.map_err(js_error)?;
-        let gguf = Gguf::parse(&model).map_err(js_error)?;
+        let model = PageFile(model);
+        let header = Gguf::header(&model).map_err(js_error)?;
+        let gguf = Gguf::open(&header, &model).map_err(js_error)?;
         let mut encoder = GpuEncoder::from_gguf(context, &gguf).map_err(js_error)?;
         encoder.limit_tokens(MAX_TOKENS);
         Ok(Self { encoder })

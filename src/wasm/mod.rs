@@ -5,6 +5,7 @@
 mod convert;
 #[cfg(feature = "engine")]
 mod engine;
+mod file;
 #[cfg(feature = "webgpu")]
 mod gpu;
 #[cfg(feature = "engine")]

@@ -1,5 +1,7 @@
 //! What is done with vectors and needs no model: free functions, for workers that hold none.
 
+use js_sys::Function;
+use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{from_options, to_js};
@@ -15,11 +17,21 @@ struct JsOptions {
     count: Option<f64>,
     method: Option<String>,
     seed: Option<f64>,
+    /// A function of the steps that are done and those there are; of `cluster` by k-means and `map`.
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    step: JsValue,
 }
 
 impl JsOptions {
     fn seed(&self) -> Result<u64> {
         Ok(whole("seed", self.seed)?.unwrap_or_default() as u64)
+    }
+
+    fn step(&self, done: usize, total: usize) {
+        if let Some(step) = self.step.dyn_ref::<Function>() {
+            // What it throws is its caller's to know.
+            let _ = step.call2(&JsValue::UNDEFINED, &(done as f64).into(), &(total as f64).into());
+        }
     }
 }
 
@@ -51,7 +63,7 @@ pub fn cluster(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::resu
     let group = || {
         let pool = vectors(data, dimensions)?;
         match (whole("k", options.k)?, options.threshold) {
-            (Some(k), None) => tasks::cluster(&pool, k, options.seed()?),
+            (Some(k), None) => tasks::cluster(&pool, k, options.seed()?, &mut |done, total| options.step(done, total)),
             (None, Some(threshold)) => tasks::cluster_within(&pool, threshold),
             _ => Err(missing("one of k and threshold")),
         }
@@ -89,7 +101,7 @@ pub fn duplicates(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::r
 #[wasm_bindgen]
 pub fn map(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::result::Result<JsValue, JsValue> {
     let options: JsOptions = from_options(options)?;
-    let place = || tasks::t_sne(&vectors(data, dimensions)?, options.seed()?);
+    let place = || tasks::t_sne(&vectors(data, dimensions)?, options.seed()?, &mut |done, total| options.step(done, total));
     to_js(&place().map_err(js_error)?)
 }
 

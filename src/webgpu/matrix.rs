@@ -18,7 +18,7 @@ pub(super) struct Stored {
 
 impl Stored {
     /// The rows of one tensor behind those of another; of tensors that are stored differently, the numbers as f32.
-    pub(super) fn from_tensors(tensors: &[&Tensor<'_>]) -> Result<Self> {
+    pub(super) fn from_tensors(tensors: &[Tensor<'_>]) -> Result<Self> {
         let same = tensors.windows(2).all(|pair| pair[0].dtype == pair[1].dtype);
         let mut stored = Self { dtype: if same { tensors[0].dtype } else { Dtype::F32 }, words: Vec::new(), scales: Vec::new() };
         for tensor in tensors {
@@ -37,7 +37,7 @@ impl Stored {
         match self.dtype {
             Dtype::F32 => {
                 let mut values = vec![0.0; tensor.len()];
-                dequantize(tensor.dtype, tensor.data, &mut values);
+                dequantize(tensor.dtype, &tensor.data, &mut values);
                 self.words.extend(values.into_iter().map(f32::to_bits));
             }
             Dtype::F16 => self.words.extend(tensor.data.as_chunks().0.iter().map(word)),

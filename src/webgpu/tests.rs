@@ -97,11 +97,11 @@ fn steps(len: usize, seed: u64) -> Vec<f32> {
 fn check_linear(context: &Context, dtype: Dtype, finish: Finish, rows: usize, tile: Tile, seed: u64) {
     let (inputs, outputs) = (96, 160);
     let (data, weights) = matrix(dtype, outputs, inputs, seed);
-    let tensor = Tensor { name: "w", dimensions: vec![inputs, outputs], dtype, data: &data };
+    let tensor = Tensor { name: "w", dimensions: vec![inputs, outputs], dtype, data: (&data).into() };
     let packed = [Tile::SMALL_PACKED, Tile::LARGE_PACKED].contains(&tile);
     let x = if packed { steps(rows * inputs, seed ^ 1) } else { random(rows * inputs, seed ^ 1) };
     let (bias, residual) = (random(outputs, seed ^ 2), random(rows * outputs, seed ^ 3));
-    let linear = Linear::new(context, &Stored::from_tensors(&[&tensor]).unwrap(), &bias, inputs, finish, Products::F32);
+    let linear = Linear::new(context, &Stored::from_tensors(&[tensor]).unwrap(), &bias, inputs, finish, Products::F32);
     let padded = rows.next_multiple_of(super::linear::ROWS);
     let padded_x: Vec<f32> = x.iter().copied().chain(std::iter::repeat_n(f32::NAN, (padded - rows) * inputs)).collect();
     let y = output(context, padded * outputs);
@@ -240,6 +240,6 @@ fn large_tiles() {
 #[test]
 fn weights_that_are_no_numbers_are_refused() {
     let data = [f32::NAN; 32].map(f32::to_le_bytes).concat();
-    let tensor = Tensor { name: "w", dimensions: vec![32, 1], dtype: Dtype::F32, data: &data };
-    assert_eq!(Stored::from_tensors(&[&tensor]).err().unwrap().code(), crate::ErrorCode::ModelCorrupt);
+    let tensor = Tensor { name: "w", dimensions: vec![32, 1], dtype: Dtype::F32, data: (&data).into() };
+    assert_eq!(Stored::from_tensors(&[tensor]).err().unwrap().code(), crate::ErrorCode::ModelCorrupt);
 }

@@ -39,7 +39,7 @@ test('label: most labels are a person’s, and a split has no task on both sides
 });
 
 test('uses: what is chosen, found and told beats chance', () => {
-  const [select, retrieve, compress, correlate] = blocks('uses.md');
+  const [select, retrieve, compress, correlate, report] = blocks('uses.md');
   run(select);
   const { selection, random } = JSON.parse(text('select.json'));
   assert.ok(rows('chosen.jsonl').length === 40 && selection.tasks > random.tasks && selection.coverage > random.coverage);
@@ -70,4 +70,7 @@ test('uses: what is chosen, found and told beats chance', () => {
     }
   }
   isPicture('correlate.svg');
+
+  run(report);
+  assert.match(text('report.html'), /^<!DOCTYPE html>[^]*<dd>360<\/dd><dt>rows with a text[^]*Kinds of task[^]*<\/html>$/);
 });

@@ -388,6 +388,7 @@ export const suite = {
     for (const options of [
       undefined, {}, { k: 2, threshold: 0.5 }, { k: 0 }, { k: 8 }, { k: '2' }, { k: 1.5 }, { threshold: 1.1 }, { threshold: '1' }, { threshold: NaN },
       { k: 2, seed: -1 }, { k: 2, seed: 0.5 }, { k: 2, signal: 7 }, { k: 2, onProgress: 7 },
+      { k: 2, onStep: 7 },
     ]) {
       equal(await code(pie.cluster(texts, options)), 'invalid_argument', JSON.stringify(options));
     }
@@ -458,6 +459,24 @@ export const suite = {
     equal(index.size, 2);
     index.dispose();
     equal((await pie.cluster(texts, { k: 3 })).clusters.length, 3);
+  },
+
+  async 'work on vectors tells its steps'({ pie, code }) {
+    const vectors = await pie.embed(Array.from({ length: 12 }, (_, n) => `${TEXTS[n % TEXTS.length]} ${n}`));
+    const told = async (work) => {
+      const steps = [];
+      await work((step) => steps.push(step));
+      return steps;
+    };
+    const clusters = await told((onStep) => pie.cluster(vectors, { k: 3, onStep }));
+    ok(clusters.length >= 3, `${clusters.length} steps`);
+    ok(clusters.every(({ done, total }, n) => done <= total && done >= (clusters[n - 1]?.done ?? 0)), JSON.stringify(clusters));
+    const map = await told((onStep) => pie.map(vectors, { onStep }));
+    equal(map.map(({ done }) => done).join(), Array.from({ length: 100 }, (_, n) => n + 1).join());
+    ok(map.every(({ total }) => total === 100), 'total');
+    const own = new Error('enough');
+    equal(await pie.map(vectors, { onStep: () => { throw own; } }).catch((error) => error), own);
+    equal(await code(pie.map(vectors, { onStep: 'loud' })), 'invalid_argument');
   },
 
   async 'long work on vectors can be ended, and says how far the texts are'({ pie, PieEmbedder, code }) {
@@ -548,7 +567,7 @@ export const suite = {
     const info = pie.info();
     equal(info.bytes, model.length, 'bytes');
     ok(/^[0-9a-f]{64}$/.test(info.sha256), `sha256 ${info.sha256}`);
-    equal(info.simd, 'simd128', 'simd');
+    ok(['simd128', 'relaxed-simd'].includes(info.simd), `simd ${info.simd}`);
     ok(info.taxonomy.tasks > 100, `${info.taxonomy.tasks} tasks`);
     for (const key of ['hiddenSize', 'numHiddenLayers', 'numAttentionHeads', 'intermediateSize', 'vocabSize', 'maxTokens']) {
       ok(Number.isInteger(info[key]) && info[key] > 0, `${key} is ${info[key]}`);

@@ -14,6 +14,17 @@ export function launch(flags = []) {
   return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
+// Leaves the memory of the wasm that a thread sets up in its `memory`.
+const REMEMBER = `{
+  const { instantiate } = WebAssembly;
+  WebAssembly.instantiate = async (...given) => {
+    const instance = await instantiate(...given);
+    globalThis.memory = instance.exports.memory;
+    return instance;
+  };
+}
+`;
+
 /** Starts both before a file's tests and ends them after; `here.page()` opens a fresh page with its own cache. */
 export function withBrowser(flags) {
   const here = {};
@@ -59,6 +70,16 @@ export function withBrowser(flags) {
     await page.goto(`${host}style.css`);
     await page.evaluate(async (entry) => Object.assign(globalThis, await import(`/pkg/${entry}`)), entry);
     return page;
+  };
+
+  /** Before an engine is loaded in the page: what tells how many bytes its memory has, in its worker where it has one. */
+  here.wasmBytes = async (page) => {
+    await page.evaluate(REMEMBER);
+    await page.route('**/pkg/worker.js', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: REMEMBER + await response.text() });
+    });
+    return () => (page.workers()[0] ?? page).evaluate(() => globalThis.memory?.buffer.byteLength ?? 0);
   };
 
   /** An empty page of the server's origin, under a policy of its own. */

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { withBrowser } from './browser.mjs';
 import { readModel, shipped } from './files.mjs';
 
-const FILES = '**/pkg/{models,wasm}/*.{gguf,taxonomy,wasm}';
+const FILES = '**/pkg/{models,wasm,wasm-relaxed}/*.{gguf,taxonomy,wasm}';
 const MODEL = `**/pkg/models/${shipped.file}`;
 
 describe('the cache', () => {
@@ -126,6 +126,31 @@ describe('the cache', () => {
     const insecure = await here.blank({ host: here.address.replace('127.0.0.1', 'insecure.test') });
     assert.equal(await insecure.evaluate(() => typeof caches), 'undefined');
     await works(insecure);
+  });
+
+  test('a worker is replaced from the cache, or from what the page holds where there is none; or the call fails', async () => {
+    const open = async (prepare) => {
+      const page = await here.blank();
+      if (prepare) await page.evaluate(prepare);
+      await page.evaluate(async () => (globalThis.pie = await PieEmbedder.load()));
+      return page;
+    };
+    const embedAnew = async (page) => {
+      await page.workers()[0]?.evaluate(() => self.close());
+      return page.evaluate(() => pie.embed('a').then(({ length }) => length, ({ code }) => code));
+    };
+    const withCache = await open();
+    await kept(withCache, 3);
+    await withCache.route(FILES, (route) => route.abort());
+    assert.deepEqual([await embedAnew(withCache), await embedAnew(withCache)], [384, 384]);
+    await withCache.evaluate(() => caches.delete('pie-embed-wasm'));
+    assert.equal(await embedAnew(withCache), 'network');
+    await withCache.unroute(FILES);
+    assert.equal(await embedAnew(withCache), 384);
+
+    const without = await open(() => delete globalThis.caches);
+    await without.route(FILES, (route) => route.abort());
+    assert.deepEqual([await embedAnew(without), await embedAnew(without)], [384, 384]);
   });
 
   test('two tabs that load at once leave one set of files', async () => {

@@ -9,6 +9,7 @@ describe('soak', () => {
   const here = withBrowser();
 
   async function measured(page) {
+    const wasmBytes = await here.wasmBytes(page);
     const session = await page.context().newCDPSession(page);
     await session.send('Performance.enable');
     return async () => {
@@ -16,8 +17,7 @@ describe('soak', () => {
       const { metrics } = await session.send('Performance.getMetrics');
       return {
         heap: metrics.find(({ name }) => name === 'JSHeapUsedSize').value,
-        // The glue gives the instance's exports to whoever asks again, on the thread where it is set up.
-        wasm: await (page.workers()[0] ?? page).evaluate(async () => (await (await import('/pkg/wasm/pie_embed_wasm.js')).default()).memory.buffer.byteLength),
+        wasm: await wasmBytes(),
       };
     };
   }
@@ -30,8 +30,8 @@ describe('soak', () => {
   for (const entry of ['index.js', 'local.js']) {
     test(`${EMBEDDINGS} embeddings leave memory as it was (${entry})`, { timeout: 600_000 }, async () => {
       const page = await here.blank({ entry });
-      await page.evaluate(async () => (globalThis.pie = await PieEmbedder.load()));
       const memory = await measured(page);
+      await page.evaluate(async () => (globalThis.pie = await PieEmbedder.load()));
       const embed = (count) => page.evaluate(async (count) => {
         const words = 'Write a list of ideas for the garden of my aunt in spring and explain each of them'.split(' ');
         // The longest text the model takes comes once a round, so that its buffers are in the first figure too.

@@ -128,6 +128,24 @@ fn faulty_lines_keep_their_row_and_the_status_says_so() {
     }
 }
 
+/// As a filter of an engine that takes any other status for a lost process: the parts of an input give the parts of its output.
+#[test]
+fn as_a_filter_it_keeps_the_order_and_may_allow_faulty_lines() {
+    let session = Session::new();
+    let lines = ["{\"text\":\"Write a poem\"}\n", "{broken\n", "{\"text\":\"Sum the list\"}\n", "{\"text\":\"Write a poem\"}\n"];
+    for command in ["tag", "embed"] {
+        let filter = |part: &[&str]| {
+            // The first line says what the format is; a part may begin with any.
+            let output = session.run(&[command, "--format", "jsonl", "--allow-faulty"], part.concat().as_bytes());
+            assert!(output.status.success(), "{}", stderr(&output));
+            output.stdout
+        };
+        let whole = filter(&lines);
+        assert_eq!(whole.iter().filter(|byte| **byte == b'\n').count(), 4);
+        assert_eq!([filter(&lines[..1]), filter(&lines[1..3]), filter(&[]), filter(&lines[3..])].concat(), whole, "{command}");
+    }
+}
+
 /// Whatever is wrong with the first line, JSON lines are told from text by how they begin.
 #[test]
 fn a_faulty_first_line_does_not_hide_the_format() {

@@ -113,7 +113,7 @@ fn quantised_minilm_equals_its_dequantised_weights() {
              dequantised to full weights mean {cost_mean:.4}, worst {cost_worst:.4}",
             ffn_dtype.unwrap_or(dtype)
         );
-        assert!(mean >= 0.99999 && worst >= 0.9999, "{dtype}: mean {mean}, worst {worst}");
+        assert!(mean >= 0.9995 && worst >= 0.998, "{dtype}: mean {mean}, worst {worst}");
     }
 }
 
@@ -123,7 +123,7 @@ fn quantised_tiny_equals_its_dequantised_weights() {
         let bytes = tiny(dtype, Pooling::Mean);
         let (integer, reference) = (embed(&bytes, Arithmetic::Integer), embed(&bytes, Arithmetic::F32));
         let (mean, worst) = compare(&integer.data, &reference.data, integer.dimensions);
-        assert!(mean >= 0.99999 && worst >= 0.9999, "{dtype}: mean {mean}, worst {worst}");
+        assert!(mean >= 0.9995 && worst >= 0.998, "{dtype}: mean {mean}, worst {worst}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Property tests of this machine's kernels.
 
+use pie_embed_wasm::kernels::Width;
 use proptest::prelude::*;
 
 #[path = "../shared/kernels.rs"]
@@ -12,8 +13,10 @@ proptest! {
     }
 
     #[test]
-    fn gemm_i8(rows in 1_usize..14, columns in 1_usize..40, blocks in 1_usize..6, seed in 1_u64..u64::MAX, extreme in any::<bool>()) {
-        shared::gemm_i8_equals_the_oracle(rows, columns, blocks, seed, extreme);
+    fn gemm_i8(rows in 1_usize..14, columns in 1_usize..70, blocks in 1_usize..6, seed in 1_u64..u64::MAX, extreme in any::<bool>()) {
+        for width in [Width::Four, Width::Eight] {
+            shared::gemm_i8_equals_the_oracle(width, rows, columns, blocks, seed, extreme);
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod label;
 mod model_file;
 mod phrasebook;
 mod prune_cli;
+mod report_cli;
 mod taxonomy;
 mod train_data;
 mod train_layers;

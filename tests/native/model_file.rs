@@ -1,18 +1,45 @@
 //! Model files: what is written is read back, and whatever is not a model is refused with a typed error, never a panic.
 
+use std::cell::Cell;
+use std::ops::Range;
+
 use pie_embed_wasm::checkpoint::Checkpoint;
 use pie_embed_wasm::config::{Dtype, Pooling};
-use pie_embed_wasm::gguf::{Gguf, Value, keys};
-use pie_embed_wasm::{EmbedOptions, Embedder, ErrorCode, Prompt, Vocabulary};
+use pie_embed_wasm::gguf::{Gguf, Source, Value, keys};
+use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Vocabulary};
 use proptest::prelude::*;
 
 use crate::common::{TINY, fixtures, options, tiny};
 
-fn code(bytes: &[u8]) -> ErrorCode {
-    match Embedder::from_bytes(bytes) {
-        Ok(_) => panic!("was loaded"),
-        Err(e) => e.code(),
+/// A file that lies elsewhere, with the most that was ever read of it at once.
+struct Elsewhere<'a> {
+    bytes: &'a [u8],
+    most: Cell<usize>,
+}
+
+impl<'a> Elsewhere<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, most: Cell::new(0) }
     }
+}
+
+impl Source for Elsewhere<'_> {
+    fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn read(&self, range: Range<usize>) -> Vec<u8> {
+        self.most.set(self.most.get().max(range.len()));
+        self.bytes[range].to_vec()
+    }
+}
+
+/// What the file is refused with, in memory as elsewhere.
+fn code(bytes: &[u8]) -> ErrorCode {
+    let code = |loaded: Result<Embedder, Error>| loaded.err().expect("was loaded").code();
+    let here = code(Embedder::from_bytes(bytes));
+    assert_eq!(code(Embedder::from_source(&Elsewhere::new(bytes))), here);
+    here
 }
 
 /// The file with the checksum of what it holds now, so that changes reach the checks behind it.
@@ -48,6 +75,22 @@ fn metadata_and_vocabulary_are_read_back() {
     assert_eq!(*embedder.config(), TINY.config);
     assert_eq!((embedder.pooling(), embedder.info().max_tokens), (Pooling::Cls, 64));
     assert_eq!((embedder.info().prompt.clone(), embedder.info().license.as_str()), (Prompt::pie(), "Apache-2.0"));
+}
+
+#[test]
+fn a_file_elsewhere_is_read_a_tensor_at_a_time_and_gives_the_same() {
+    let mut long = options(Dtype::F32, Pooling::Mean);
+    // A header that is found to be longer than what is taken at first.
+    long.provenance = "x".repeat(300_000);
+    for options in [options(Dtype::F32, Pooling::Mean), options(Dtype::Q8_0, Pooling::Cls), long] {
+        let bytes = pie_embed_wasm::gguf::convert(&TINY, &options).unwrap();
+        let file = Elsewhere::new(&bytes);
+        let (here, elsewhere) = (Embedder::from_bytes(&bytes).unwrap(), Embedder::from_source(&file).unwrap());
+        assert_eq!(here.info(), elsewhere.info());
+        let embed = |embedder: &Embedder| embedder.embed(&["Write a poem", "Sort"], &EmbedOptions::default()).unwrap();
+        assert_eq!(embed(&here), embed(&elsewhere));
+        assert!(file.most.get() < bytes.len() || bytes.len() < 1 << 18, "{} of {} bytes at once", file.most.get(), bytes.len());
+    }
 }
 
 /// llama.cpp refuses tensors that it does not know.
@@ -100,7 +143,7 @@ fn absurd_dimensions_are_refused_before_anything_is_allocated() {
 fn tensors_that_share_bytes_are_refused() {
     let good = tiny(Dtype::Q8_0, Pooling::Mean);
     let gguf = Gguf::parse(&good).unwrap();
-    let start = gguf.tensors()[0].data.as_ptr() as usize;
+    let start = gguf.tensors().next().unwrap().data.as_ptr() as usize;
     let mut bytes = good.clone();
     for tensor in gguf.tensors() {
         // name, rank, dimensions, type, offset
@@ -110,7 +153,7 @@ fn tensors_that_share_bytes_are_refused() {
         bytes[at..at + 8].copy_from_slice(&0_u64.to_le_bytes());
     }
     // The data that nothing points at any more is cut off, but for the largest tensor's.
-    let largest = gguf.tensors().iter().map(|t| t.data.len()).max().unwrap();
+    let largest = gguf.tensors().map(|t| t.data.len()).max().unwrap();
     bytes.truncate(start - good.as_ptr() as usize + largest);
     let refused = Embedder::from_bytes(&resealed(bytes)).err().unwrap();
     assert!(refused.code() == ErrorCode::ModelFormat && refused.to_string().contains("take more than"), "{refused}");
@@ -130,7 +173,7 @@ fn weights_that_are_no_numbers_are_refused() {
         let good = tiny(dtype, Pooling::Mean);
         let gguf = Gguf::parse(&good).unwrap();
         for name in ["token_embd.weight", "blk.1.ffn_down.weight", "blk.0.attn_q.bias", "token_embd_norm.weight"] {
-            let tensor = gguf.tensors().iter().find(|t| t.name == name).unwrap();
+            let tensor = gguf.tensors().find(|t| t.name == name).unwrap();
             let at = tensor.data.as_ptr() as usize - good.as_ptr() as usize;
             let mut bytes = good.clone();
             // Infinity as f32; as f16, which is what scales are, a NaN.

@@ -97,8 +97,8 @@ fn what_has_no_answer_is_refused() {
         (Anchors::pick(&none, 1).unwrap_err(), ErrorCode::InvalidArgument),
         (Anchors::pick(&two, 0).unwrap_err(), ErrorCode::InvalidArgument),
         (estimate(&[], &[1.0]).unwrap_err(), ErrorCode::InvalidArgument),
-        (cluster(&two, 0, 0).unwrap_err(), ErrorCode::InvalidArgument),
-        (cluster(&two, 3, 0).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster(&two, 0, 0, &mut |_, _| {}).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster(&two, 3, 0, &mut |_, _| {}).unwrap_err(), ErrorCode::InvalidArgument),
         (cluster_within(&two, -0.1).unwrap_err(), ErrorCode::InvalidArgument),
         (two.clone().put(0, &[1.0]).unwrap_err(), ErrorCode::InvalidDimensions),
         (two.clone().put(3, &[1.0, 0.0]).unwrap_err(), ErrorCode::InvalidArgument),
@@ -171,7 +171,9 @@ fn a_map_keeps_neighbours() {
     let data = (0..200).flat_map(|row| (0..16).map(move |column| (row % 4 == column) as u8)).map(|bundle| f32::from(bundle) * 2.0);
     let data = data.map(|x| x + random.unit() as f32 - 0.5).collect();
     let pool = Vectors::new(data, 16).unwrap().normalized();
-    let places = t_sne(&pool, 1).unwrap();
+    let mut steps = Vec::new();
+    let places = t_sne(&pool, 1, &mut |done, total| steps.push((done, total))).unwrap();
+    assert_eq!(steps, (1..=100).map(|step| (step, 100)).collect::<Vec<_>>());
     for (row, place) in places.iter().enumerate() {
         let distance = |other: usize| (place[0] - places[other][0]).hypot(place[1] - places[other][1]);
         let nearest = (0..places.len()).filter(|&other| other != row).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
@@ -179,8 +181,8 @@ fn a_map_keeps_neighbours() {
     }
     // More equal rows than neighbours are looked at.
     let equal = Vectors::new([1.0, 0.0].repeat(150), 2).unwrap();
-    assert!(t_sne(&equal, 1).unwrap().iter().flatten().all(|x| x.is_finite()));
-    assert_eq!(t_sne(&pool.pick(&[0, 1, 2]), 1).unwrap_err().code(), ErrorCode::InvalidArgument);
+    assert!(t_sne(&equal, 1, &mut |_, _| {}).unwrap().iter().flatten().all(|x| x.is_finite()));
+    assert_eq!(t_sne(&pool.pick(&[0, 1, 2]), 1, &mut |_, _| {}).unwrap_err().code(), ErrorCode::InvalidArgument);
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
@@ -308,7 +310,9 @@ proptest! {
     #[test]
     fn k_means_clusters_are_numbered_by_size(pool in pools(), n in 1..10_usize, seed in 0..10_u64) {
         let n = n.min(pool.len());
-        let found = cluster(&pool, n, seed).unwrap();
+        let mut steps = Vec::new();
+        let found = cluster(&pool, n, seed, &mut |done, total| steps.push((done, total))).unwrap();
+        prop_assert!(steps.is_sorted() && steps.iter().all(|&(done, total)| done <= total && total == steps[0].1), "{steps:?}");
         let fit = KMeans { seed, ..KMeans::new(n) }.fit(&pool).unwrap();
         // The fit's clusters, under other numbers.
         for row in 0..pool.len() {

@@ -11,28 +11,28 @@ use tempfile::TempDir;
 
 use crate::common::tiny;
 
-struct Bench {
+pub struct Bench {
     dir: TempDir,
     /// Where the program finds the user's cache folder.
     cache: TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let bench = Self { dir: TempDir::new().unwrap(), cache: TempDir::new().unwrap() };
         bench.write("tiny.gguf", tiny(Dtype::F32, Pooling::Mean));
         bench
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn run(&self, line: &str) -> Output {
+    pub fn run(&self, line: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pie"));
         command
             .args(line.split_whitespace())
@@ -43,7 +43,7 @@ impl Bench {
             .unwrap()
     }
 
-    fn ok(&self, line: &str) -> String {
+    pub fn ok(&self, line: &str) -> String {
         let output = self.run(line);
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -59,7 +59,7 @@ impl Bench {
     }
 
     /// Each line ends with this status and says this, and leaves nothing behind.
-    fn refuses(&self, cases: &[(&str, i32, &str)]) {
+    pub fn refuses(&self, cases: &[(&str, i32, &str)]) {
         let left = || fs::read_dir(&self.dir).unwrap().count();
         let before = left();
         for (line, status, said) in cases {
@@ -72,7 +72,7 @@ impl Bench {
     }
 }
 
-fn example(name: &str) -> String {
+pub fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/uses").join(name);
     path.to_str().unwrap().to_owned()
 }

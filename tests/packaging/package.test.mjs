@@ -46,13 +46,13 @@ describe('the package', () => {
     const paths = packed.files.map(({ path }) => path);
     for (const path of [
       'package.json', 'README.md', 'RECIPES.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
-      'dist/local.js', 'dist/local.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/wasm/pie_embed_wasm.js', 'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/models/manifest.json',
-      'dist/gpu-worker.js', 'dist/wasm-gpu/pie_embed_wasm_gpu.js', 'dist/wasm-gpu/pie_embed_wasm_gpu_bg.wasm',
+      'dist/local.js', 'dist/local.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/gpu-worker.js', 'dist/models/manifest.json',
+      'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/wasm-relaxed/pie_embed_wasm_bg.wasm', 'dist/wasm-gpu/pie_embed_wasm_gpu_bg.wasm',
       'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
     ]) {
       assert.ok(paths.includes(path), `${path} is missing`);
     }
-    const strays = paths.filter((path) => !/^(package\.json|(README|RECIPES)\.md|LICENSE[^/]*|dist\/(models\/|wasm\/|wasm-gpu\/)?[\w.-]+)$/.test(path));
+    const strays = paths.filter((path) => !/^(package\.json|(README|RECIPES)\.md|LICENSE[^/]*|dist\/((models\/)?[\w.-]+|wasm(-relaxed|-gpu)?\/\w+\.wasm))$/.test(path));
     assert.deepEqual(strays, []);
     assert.deepEqual(paths.filter((path) => /(^|\/)\.|\.ts$/.test(path) && !path.endsWith('.d.ts')), []);
     assert.equal(packed.files.find(({ path }) => path === `dist/models/${shipped.file}`).size, shipped.bytes);
@@ -82,9 +82,11 @@ pie.dispose();
     assert.equal(stderr, '');
   });
 
-  for (const [name, args] of [['deno', ['run', '--allow-read', '--allow-net=127.0.0.1']], ['bun', ['run']]]) {
-    const command = fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url));
-    const skip = existsSync(command) ? false : `${name} has no build for this machine: npm left it out`;
+  for (const [name, command, args] of [
+    ['deno', process.env.DENO_PATH, ['run', '--allow-read', '--allow-net=127.0.0.1']],
+    ['bun', fileURLToPath(new URL('../node_modules/.bin/bun', import.meta.url)), ['run']],
+  ]) {
+    const skip = command && existsSync(command) ? false : `${name} is not installed: ./build.sh test has it where there is a build for the machine`;
     test(`${name} tags an instruction`, { skip }, async () => {
       const root = await project(`in-${name}`, {
         'tag.js': `import { PieEmbedder } from 'pie-embed-wasm';

@@ -1,7 +1,7 @@
 //! The kernels of whatever this is compiled for against the oracle: native tests call these by proptest, wasm tests over a grid.
 
 use pie_embed_wasm::kernels::{
-    AttentionScratch, BLOCK, PackedF32, PackedI8, Simd, attention, gemm_f32, gemm_i8, gemm_i8_by, quantize_row, scalar,
+    AttentionScratch, BLOCK, PackedF32, PackedInt, Quantized, Simd, Width, attention, gemm_f32, gemm_i8, gemm_i8_by, scalar,
 };
 
 mod random;
@@ -18,28 +18,36 @@ pub fn gemm_f32_equals_the_oracle(rows: usize, columns: usize, k: usize, seed: u
 }
 
 /// `extreme` takes the largest magnitudes, where integer sums would overflow first.
-pub fn gemm_i8_equals_the_oracle(rows: usize, columns: usize, blocks: usize, seed: u64, extreme: bool) {
+pub fn gemm_i8_equals_the_oracle(width: Width, rows: usize, columns: usize, blocks: usize, seed: u64, extreme: bool) {
     let k = blocks * BLOCK;
-    let x = random(rows * k, seed);
-    let mut quantized = vec![0; rows * k];
-    let scales: Vec<f32> = x.chunks_exact(k).zip(quantized.chunks_exact_mut(k)).map(|(x, q)| quantize_row(x, q)).collect();
-    let w: Vec<i8> = random(columns * k, seed ^ 1).iter().map(|x| if extreme { -128 } else { (x * 127.0) as i8 }).collect();
+    let mut x = random(rows * k, seed);
+    let largest = if width == Width::Four { 8.0 } else { 128.0 };
+    let mut w: Vec<i8> = random(columns * k, seed ^ 1).iter().map(|x| (x * largest).floor() as i8).collect();
     if extreme {
-        quantized.fill(i16::MIN + 1);
+        x.iter_mut().for_each(|x| *x = x.signum());
+        w.iter_mut().for_each(|w| *w = if *w < 0 { -largest } else { largest - 1.0 } as i8);
+        // Whole blocks of one sign too.
+        x[..k / 2].fill(1.0);
+        w[..k / 2].fill(-largest as i8);
     }
+    let mut quantized = Quantized::default();
+    quantized.quantize(&x);
     let (w_scales, bias) = (random(columns * blocks, seed ^ 2), random(columns, seed ^ 3));
-    let packed = PackedI8::pack(&w, &w_scales, columns, k);
+    let mut packed = PackedInt::new(width, columns, k);
+    for (column, (w, scales)) in w.chunks_exact(k).zip(w_scales.chunks_exact(blocks)).enumerate() {
+        packed.set_column(column, w, scales);
+    }
     let mut oracle = vec![0.0; rows * columns];
-    scalar::matmul_i8(&quantized, &scales, &w, &w_scales, &bias, k, &mut oracle);
+    scalar::matmul_i8(quantized.values(), quantized.scales(), &w, &w_scales, &bias, k, &mut oracle);
     // Integer sums are exact and the float sums have one order: every back end gives the same bits.
     for simd in Simd::available() {
         let mut out = vec![f32::NAN; rows * columns];
-        gemm_i8_by(simd, &quantized, &scales, &packed, &bias, &mut out);
-        assert_eq!(out, oracle, "{simd:?}: {rows} x {columns} x {k}");
+        gemm_i8_by(simd, &quantized, &packed, &bias, &mut out);
+        assert_eq!(out, oracle, "{simd:?}, {width:?}: {rows} x {columns} x {k}");
     }
     let mut out = vec![f32::NAN; rows * columns];
-    gemm_i8(&quantized, &scales, &packed, &bias, &mut out);
-    assert_eq!(out, oracle, "{rows} x {columns} x {k}");
+    gemm_i8(&quantized, &packed, &bias, &mut out);
+    assert_eq!(out, oracle, "{width:?}: {rows} x {columns} x {k}");
 }
 
 /// One scratch for sequences of several lengths, as the encoder uses it.

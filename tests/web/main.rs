@@ -16,7 +16,12 @@ const GOLDENS: &str = include_str!("../fixtures/tiny/goldens.json");
 
 #[wasm_bindgen_test]
 fn the_build_has_the_kernels_it_was_made_for() {
-    assert_eq!(kernels::simd_name(), if cfg!(target_feature = "simd128") { "simd128" } else { "scalar" });
+    let name = match (cfg!(target_feature = "relaxed-simd"), cfg!(target_feature = "simd128")) {
+        (true, _) => "relaxed-simd",
+        (false, true) => "simd128",
+        (false, false) => "scalar",
+    };
+    assert_eq!(kernels::simd_name(), name);
 }
 
 #[wasm_bindgen_test]
@@ -24,7 +29,9 @@ fn kernels_equal_the_oracle() {
     for seed in 1..400_u64 {
         let of = |n: u64, modulus: u64| ((seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> n) % modulus) as usize + 1;
         shared::gemm_f32_equals_the_oracle(of(3, 13), of(11, 39), of(19, 69), seed);
-        shared::gemm_i8_equals_the_oracle(of(3, 13), of(11, 39), of(19, 5), seed, seed.is_multiple_of(2));
+        for width in [kernels::Width::Four, kernels::Width::Eight] {
+            shared::gemm_i8_equals_the_oracle(width, of(3, 13), of(11, 39), of(19, 5), seed, seed.is_multiple_of(2));
+        }
         shared::attention_equals_the_definition(&[of(5, 39), of(9, 39)], of(13, 3), of(17, 39), seed);
     }
 }

@@ -52,7 +52,11 @@ async function drawMap() {
   }
   note.textContent = 'Drawing the map…';
   try {
-    asked.points = await asked.embedder.map(asked.vectors);
+    asked.points = await asked.embedder.map(asked.vectors, {
+      onStep({ done, total }) {
+        if (asked === list) note.textContent = `Drawing the map… ${Math.round((100 * done) / total)} %`;
+      },
+    });
     if (asked !== list) return;
     note.textContent = '';
     render();

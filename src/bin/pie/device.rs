@@ -70,7 +70,7 @@ struct Answer {
 
 /// Measures both once, keeps the answer in the user's cache folder, and routes by it.
 fn route(cpu: Cpu, gpu: Gpu, gguf: &Gguf<'_>) -> Result<Box<dyn Backend>> {
-    let shape = gguf.tensors().iter().map(|tensor| tensor.data.len()).sum::<usize>();
+    let shape = gguf.tensors().map(|tensor| tensor.data.len()).sum::<usize>();
     let key = format!("{} {} {shape}", gpu.device(), env!("CARGO_PKG_VERSION"));
     let file = cache_file();
     let mut answers: Vec<Answer> =

@@ -15,7 +15,7 @@ pub const CHUNK: usize = 1024;
 /// Embed texts: a NumPy file [n, dim] of float32, or JSON lines
 ///
 /// One output row an input line, in order. A line without text (blank, broken JSON, no UTF-8) keeps its row: zeros, with an `error` in
-/// JSON lines; the exit status is then 1.
+/// JSON lines; the exit status is then 1, unless --allow-faulty says otherwise.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -98,7 +98,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     input.progress().finish();
     sink.finish(dimensions)?;
-    faults.finish()
+    args.input.finish(faults)
 }
 
 impl Sink {

@@ -319,7 +319,7 @@ fn write_report(folder: &Path, tests: &[Test], names: &[&str], outcomes: &[Vec<O
         let maps = row
             .iter()
             .filter_map(|outcome| outcome.vectors.as_ref())
-            .map(|vectors| t_sne(&vectors.clone().normalized(), seed))
+            .map(|vectors| t_sne(&vectors.clone().normalized(), seed, &mut |_, _| {}))
             .collect::<Result<Vec<_>>>()?;
         let panels: Vec<map::Panel<'_>> = names.iter().zip(&maps).map(|(title, points)| map::Panel { title, points }).collect();
         let stem = test.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

@@ -106,7 +106,7 @@ impl Index {
         let dimensions = model.embedder.config().hidden_size;
         let tensor = gguf.tensor(VECTORS, &[dimensions, texts.len()])?;
         let mut vectors = vec![0.0; tensor.len()];
-        dequantize(tensor.dtype, tensor.data, &mut vectors);
+        dequantize(tensor.dtype, &tensor.data, &mut vectors);
         Ok(Self { texts, rows, vectors: Vectors::new(vectors, dimensions)?, prompt: gguf.string(PROMPT)?.parse()? })
     }
 }

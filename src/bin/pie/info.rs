@@ -25,18 +25,15 @@ pub fn run(args: &Args) -> Result<()> {
     let mut out = Stdout::lock();
     let text = if args.json {
         let metadata: serde_json::Map<String, _> = gguf.metadata().iter().map(|(key, value)| ((*key).to_owned(), to_json(value))).collect();
-        let tensors: Vec<_> = gguf
-            .tensors()
-            .iter()
-            .map(|t| json!({"name": t.name, "dtype": t.dtype, "dimensions": t.dimensions, "bytes": t.data.len()}))
-            .collect();
+        let tensors: Vec<_> =
+            gguf.tensors().map(|t| json!({"name": t.name, "dtype": t.dtype, "dimensions": t.dimensions, "bytes": t.data.len()})).collect();
         let object = json!({"file": args.file, "bytes": bytes.len(), "sha256": sha256, "metadata": metadata, "tensors": tensors});
         serde_json::to_string_pretty(&object).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?
     } else {
         let mut lines = vec![format!("{}: {} bytes, sha256 {sha256}", args.file.display(), bytes.len()), String::new()];
         lines.extend(gguf.metadata().iter().map(|(key, value)| format!("{key:<42} {}", to_text(value))));
         lines.push(String::new());
-        let tensors = gguf.tensors().iter();
+        let tensors = gguf.tensors();
         lines.extend(tensors.map(|t| {
             format!("{:<42} {:>5} {:<16} {:>10} bytes", t.name, t.dtype.to_string(), format!("{:?}", t.dimensions), t.data.len())
         }));

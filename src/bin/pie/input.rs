@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::Value;
 
+use crate::output::say;
 use crate::progress::Progress;
 use crate::reader::{Content, Fields, Format, Reader, TEXT_COLUMNS};
 
@@ -24,6 +25,9 @@ pub struct InputArgs {
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
     pub column: Option<String>,
+    /// Exit status 0 also where lines could not be read: each has its `error` in its place, and they are counted on stderr
+    #[arg(long)]
+    pub allow_faulty: bool,
 }
 
 /// Where a row's text stands: in the column that is named, or in the first of the usual ones that the row has.
@@ -97,6 +101,17 @@ impl InputArgs {
         column.check(&reader)?;
         Ok(Input { reader, column })
     }
+
+    /// At the end: an error when any row was faulty, unless that is allowed.
+    pub fn finish(&self, faults: Faults) -> Result<()> {
+        match faults.finish() {
+            Err(e) if self.allow_faulty => {
+                say(&format!("pie: {e}"));
+                Ok(())
+            }
+            done => done,
+        }
+    }
 }
 
 impl Input {
@@ -152,6 +167,11 @@ impl Faults {
         if self.faulty <= SHOWN_ERRORS {
             print(&format!("pie: line {line}: {error}"));
         }
+    }
+
+    /// How many rows were faulty.
+    pub const fn faulty(&self) -> u64 {
+        self.faulty
     }
 
     /// An error when any row was faulty.

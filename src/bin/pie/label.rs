@@ -126,7 +126,7 @@ fn label(args: &Args) -> Result<()> {
         say(&format!("{} of {} labels left out with {} instructions", rare.clone().count(), counts.len(), rare.sum::<usize>()));
     }
     sink.finish()?;
-    faults.finish()
+    args.input.finish(faults)
 }
 
 /// Instructions by label.

@@ -31,6 +31,7 @@ mod progress;
 mod prune;
 mod reader;
 mod reliability;
+mod report;
 mod retrieve;
 mod select;
 mod storage;
@@ -66,6 +67,7 @@ enum Command {
     Label(label::Args),
     Phrasebook(phrasebook::Args),
     Prune(prune::Args),
+    Report(report::Args),
     Retrieve(retrieve::Args),
     Select(select::Args),
     Train(Box<train::Args>),
@@ -90,6 +92,7 @@ fn main() -> ExitCode {
         Command::Label(args) => label::run(&args),
         Command::Phrasebook(args) => phrasebook::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Retrieve(args) => retrieve::run(&args),
         Command::Select(args) => select::run(&args),
         Command::Train(args) => train::run(*args),

@@ -129,16 +129,21 @@ impl Model {
 
     /// The task of each vector by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.
     pub fn tasks(&self, vectors: &Vectors) -> Result<Option<Vec<String>>> {
-        let taxonomy = match self.taxonomy(None) {
-            Ok(taxonomy) => taxonomy,
-            Err(e) if e.code() == ErrorCode::NoTaxonomy => {
-                say(&format!("note: no tasks are counted: {e}"));
-                return Ok(None);
-            }
-            Err(e) => return Err(e),
-        };
+        let Some(taxonomy) = self.own_taxonomy()? else { return Ok(None) };
         let first = |row| taxonomy.classify(row, Level::Task, 1).map(|tags| tags.into_iter().map(|tag| tag.label).collect());
         vectors.rows().map(first).collect::<Result<Vec<String>>>().map(Some)
+    }
+
+    /// The model's taxonomy; `None`, said on stderr, where it has none.
+    pub fn own_taxonomy(&self) -> Result<Option<Taxonomy>> {
+        match self.taxonomy(None) {
+            Ok(taxonomy) => Ok(Some(taxonomy)),
+            Err(e) if e.code() == ErrorCode::NoTaxonomy => {
+                say(&format!("note: no tasks are counted: {e}"));
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// The model's taxonomy, or the one in `file`.

@@ -65,6 +65,11 @@ impl Table {
         self.faults.finish().map_err(|e| e.context(self.path.display()))
     }
 
+    /// How many rows were faulty.
+    pub const fn faulty(&self) -> u64 {
+        self.faults.faulty()
+    }
+
     /// The texts.
     pub fn texts(&self) -> Vec<&str> {
         self.records.iter().map(|record| record.text.as_str()).collect()

@@ -109,7 +109,7 @@ pub fn run(args: Args) -> Result<()> {
         faults.note(&rows, &crate::progress::Progress::rows());
         tag(&rows)?;
     }
-    faults.finish()
+    args.input.finish(faults)
 }
 
 impl JsonRow<'_> {

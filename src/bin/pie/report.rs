@@ -1,0 +1,223 @@
+//! `pie report`: what a data set asks for, as one HTML page.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use pie_embed_wasm::tasks::{Hit, Level, MIN_ROWS, Method, Random, Tag, Taxonomy, UNKNOWN, Vectors, coverage, search, select, t_sne};
+use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use rayon::prelude::*;
+
+use crate::cache::{CacheArgs, text_hash};
+use crate::model::ModelArgs;
+use crate::output::{refuse_existing, write_file};
+use crate::progress::Progress;
+use crate::table::{Record, Table};
+
+mod page;
+
+/// Texts of which neighbours, map and coverage are shown; of more, so many are drawn. The page stays near 1 MB and the time grows with the
+/// data set, not with its square.
+const SAMPLE: usize = 4096;
+/// Rows of the coverage curve.
+const CHOSEN: usize = 40;
+/// Random choices that it is compared with.
+const DRAWS: usize = 20;
+
+/// Show what a data set asks for: one HTML page that needs no network
+///
+/// Tasks and kinds by count, a map, repeated and nearly repeated rows, how few rows cover all, and the most typical and most unusual
+/// ones. Counts are of all rows; of more than 4,096 different texts the rest is taken from so many, drawn by the seed, and the page says
+/// so.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// The data set: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
+    #[arg(long, value_name = "FILE|-")]
+    input: PathBuf,
+    /// The column with the text [default: instruction or text]
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// Texts with a cosine of at least this are near-duplicates
+    #[arg(long, value_name = "COSINE", default_value_t = 0.98)]
+    near_duplicate: f32,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// pie, short, none, or a template with {instruction} [default: the model's]
+    #[arg(long)]
+    prompt: Option<Prompt>,
+    /// The page
+    #[arg(long, short, value_name = "FILE.html")]
+    output: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// The different texts of a data set, in the order in which they first come.
+struct Pool {
+    texts: Vec<String>,
+    /// Of each text the line on which it first stands, and how many rows have it.
+    lines: Vec<u64>,
+    counts: Vec<usize>,
+}
+
+/// A label, and how many rows have it.
+struct Counted {
+    name: String,
+    known: bool,
+    rows: usize,
+}
+
+/// How often each label of a level was given.
+struct Tally {
+    /// Most often first; what is unknown stands last.
+    labels: Vec<Counted>,
+    /// Of each text the place of its label among these.
+    of: Vec<usize>,
+}
+
+/// What is shown of some of the texts.
+struct Sample {
+    /// Their numbers, ascending.
+    texts: Vec<usize>,
+    /// Of each the nearest other text of the data set; none where there is no other.
+    nearest: Vec<Option<Hit>>,
+    /// None where there are too few for a map.
+    places: Option<Vec<[f32; 2]>>,
+    coverage: Coverage,
+}
+
+/// How well few texts stand for the sample.
+struct Coverage {
+    /// The texts that stand for the most, and how many each is the nearest of.
+    chosen: Vec<(usize, usize)>,
+    /// The mean cosine of the sample to the nearest of the first 1, 2, … chosen, and of as many random ones.
+    curve: Vec<f64>,
+    random: Vec<f64>,
+}
+
+/// What the page shows.
+struct Report<'a> {
+    name: String,
+    model: &'a str,
+    faulty: u64,
+    pool: &'a Pool,
+    kinds: Option<Tally>,
+    tasks: Option<Tally>,
+    sample: Sample,
+    near_duplicate: f32,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    refuse_existing([&args.output], args.force)?;
+    if !(0.0..=1.0).contains(&args.near_duplicate) {
+        let message = format!("--near-duplicate is {}; it must lie in 0..=1", args.near_duplicate);
+        return Err(Error::new(ErrorCode::InvalidArgument, message));
+    }
+    let mut table = Table::read(&args.input, args.column.as_deref())?;
+    let pool = Pool::new(std::mem::take(&mut table.records));
+    let model = args.model.load()?;
+    let texts: Vec<&str> = pool.texts.iter().map(String::as_str).collect();
+    let vectors = model.encode(&texts, args.prompt.clone(), &args.cache, "texts encoded")?;
+    let waiting = Progress::waiting("naming the tasks");
+    let taxonomy = model.own_taxonomy()?;
+    let tally = |level| taxonomy.as_ref().map(|taxonomy| Tally::new(taxonomy, level, &vectors, &pool.counts)).transpose();
+    let kinds = if taxonomy.as_ref().is_some_and(Taxonomy::has_kinds) { tally(Level::Kind)? } else { None };
+    let tasks = tally(Level::Task)?;
+    let report = Report {
+        name: if args.input == Path::new("-") { "stdin".into() } else { args.input.file_name().unwrap_or_default().to_string_lossy() }
+            .into_owned(),
+        model: &model.embedder.info().name,
+        faulty: table.faulty(),
+        kinds,
+        tasks,
+        sample: Sample::new(&vectors, args.seed, &waiting)?,
+        pool: &pool,
+        near_duplicate: args.near_duplicate,
+    };
+    waiting.finish();
+    write_file(&args.output, page::render(&report)?.as_bytes())?;
+    let rows: usize = pool.counts.iter().sum();
+    println!("{}: {rows} rows, {} different texts", args.output.display(), pool.texts.len());
+    table.finish()
+}
+
+impl Pool {
+    fn new(records: Vec<Record>) -> Self {
+        let mut pool = Self { texts: Vec::new(), lines: Vec::new(), counts: Vec::new() };
+        let mut places = HashMap::with_capacity(records.len());
+        for record in records {
+            let place = *places.entry(text_hash(&record.text)).or_insert(pool.texts.len());
+            if place == pool.texts.len() {
+                pool.texts.push(record.text);
+                pool.lines.push(record.line);
+                pool.counts.push(0);
+            }
+            pool.counts[place] += 1;
+        }
+        pool
+    }
+}
+
+impl Tally {
+    fn new(taxonomy: &Taxonomy, level: Level, vectors: &Vectors, counts: &[usize]) -> Result<Self> {
+        let rows = vectors.data().par_chunks_exact(vectors.dimensions());
+        let best = rows.map(|row| taxonomy.classify(row, level, 1)).collect::<Result<Vec<Vec<Tag>>>>()?;
+        let (mut labels, mut places, mut of) = (Vec::new(), HashMap::new(), Vec::with_capacity(best.len()));
+        for (tag, count) in best.into_iter().flatten().zip(counts) {
+            let known = tag.label != UNKNOWN;
+            let place = *places.entry(tag.label).or_insert(labels.len());
+            if place == labels.len() {
+                labels.push(Counted { name: tag.name, known, rows: 0 });
+            }
+            labels[place].rows += count;
+            of.push(place);
+        }
+        let mut order: Vec<usize> = (0..labels.len()).collect();
+        order.sort_by_key(|&place| (!labels[place].known, std::cmp::Reverse(labels[place].rows), labels[place].name.clone()));
+        let mut numbers = vec![0; labels.len()];
+        order.iter().enumerate().for_each(|(number, &place)| numbers[place] = number);
+        of.iter_mut().for_each(|place| *place = numbers[*place]);
+        let mut labels: Vec<(usize, Counted)> = numbers.into_iter().zip(labels).collect();
+        labels.sort_by_key(|(number, _)| *number);
+        Ok(Self { labels: labels.into_iter().map(|(_, label)| label).collect(), of })
+    }
+}
+
+impl Sample {
+    fn new(vectors: &Vectors, seed: u64, progress: &Progress) -> Result<Self> {
+        let mut random = Random::new(seed);
+        let mut draw = |rows: usize, n: usize| {
+            let mut order: Vec<usize> = (0..rows).collect();
+            random.shuffle(&mut order);
+            order.truncate(n);
+            order
+        };
+        let mut texts = if vectors.len() > SAMPLE { draw(vectors.len(), SAMPLE) } else { (0..vectors.len()).collect() };
+        texts.sort_unstable();
+        let rows = vectors.pick(&texts);
+        progress.message("finding the nearest texts");
+        let found = search(vectors, &rows, 2)?;
+        let nearest = texts.iter().zip(found).map(|(&text, hits)| hits.into_iter().find(|hit| hit.row != text)).collect();
+
+        progress.message("choosing texts that stand for all");
+        let chosen = select(&rows, Method::FacilityLocation, CHOSEN.min(rows.len()), None, seed)?;
+        let sizes: Vec<usize> = (1..=chosen.len()).collect();
+        let curve = coverage(&rows, &rows.pick(&chosen), &sizes)?;
+        let mut mean = vec![0.0; sizes.len()];
+        for _ in 0..DRAWS {
+            let drawn = coverage(&rows, &rows.pick(&draw(rows.len(), chosen.len())), &sizes)?;
+            mean.iter_mut().zip(drawn).for_each(|(mean, drawn)| *mean += drawn / DRAWS as f64);
+        }
+        let mut served = vec![0; chosen.len()];
+        search(&rows.pick(&chosen), &rows, 1)?.iter().flatten().for_each(|hit| served[hit.row] += 1);
+        let chosen = chosen.iter().map(|&row| texts[row]).zip(served).collect();
+
+        progress.message("drawing the map");
+        let places = if rows.len() < MIN_ROWS { None } else { Some(t_sne(&rows, seed)?) };
+        Ok(Self { texts, nearest, places, coverage: Coverage { chosen, curve, random: mean } })
+    }
+}
