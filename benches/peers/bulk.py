@@ -40,7 +40,7 @@ def instructions(count, folder):
 
 def pie(model, file, folder, threads):
     vectors = folder / "vectors.npy"
-    command = [PIE, "embed", "--model", model, "--input", file, "--output", vectors]
+    command = [PIE, "embed", "--model", model, "--input", file, "--output", vectors, "--no-cache", "--force"]
     environment = dict(os.environ, RAYON_NUM_THREADS=str(threads))
 
     def run(texts):

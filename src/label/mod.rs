@@ -17,7 +17,7 @@ use crate::error::Result;
 pub use candidate::{Candidate, Source, candidates};
 pub use lemma::Lemmatizer;
 pub use picker::{Example, Picker};
-pub use synonym::{WordNet, merge_synonyms};
+pub use synonym::{WordNet, merge_like, merge_synonyms};
 pub use tagger::{Tagger, Word};
 pub use validate::{Agreement, Gold, Grouping, cross_validate, read_gold};
 

@@ -1,6 +1,7 @@
-//! Labels of one meaning, merged as the benchmark merges them: `create|song##make|song`.
+//! Labels of one meaning, merged as the benchmark merges them: `create|song##make|song`. By WordNet, or by the words that labels of
+//! another data set join.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -91,6 +92,57 @@ pub fn merge_synonyms(counts: &BTreeMap<String, usize>, wordnet: &WordNet) -> Ha
     names
 }
 
+/// What each of `labels` is called when those are joined whose words the labels `like` join: `create|song##make|song` says that `create`
+/// and `make` mean the same of any noun but `knowledge`, `none` and `math`, which are no nouns of the text. Labels that stay alone are
+/// not listed.
+pub fn merge_like(labels: &BTreeSet<&str>, like: &[String]) -> HashMap<String, String> {
+    let (verbs, nouns) = same_words(like);
+    let labels: Vec<&str> = labels.iter().copied().collect();
+    let mut alike: BTreeMap<(bool, &str), Vec<(usize, &str)>> = BTreeMap::new();
+    for (id, label) in labels.iter().enumerate() {
+        let Some((verb, noun)) = label.split_once('|') else { continue };
+        alike.entry((true, verb)).or_default().push((id, noun));
+        if !matches!(noun, "knowledge" | "none" | "math") {
+            alike.entry((false, noun)).or_default().push((id, verb));
+        }
+    }
+    let mut group: Vec<usize> = (0..labels.len()).collect();
+    for ((same_verb, _), others) in alike {
+        let same = if same_verb { &nouns } else { &verbs };
+        for (at, &(a, word)) in others.iter().enumerate() {
+            for &(b, _) in others[at + 1..].iter().filter(|(_, other)| same.contains(&(word, other))) {
+                let (from, to) = (group[b], group[a]);
+                group.iter_mut().filter(|id| **id == from).for_each(|id| *id = to);
+            }
+        }
+    }
+    let mut members: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for (label, id) in labels.into_iter().zip(group) {
+        members.entry(id).or_default().push(label);
+    }
+    let joined = members.into_values().filter(|group| group.len() > 1);
+    joined.flat_map(|group| group.iter().map(|label| ((*label).to_owned(), group.join("##"))).collect::<Vec<_>>()).collect()
+}
+
+/// The pairs of verbs, and of nouns, in which labels that are joined differ.
+fn same_words(joined: &[String]) -> (HashSet<(&str, &str)>, HashSet<(&str, &str)>) {
+    let (mut verbs, mut nouns) = (HashSet::new(), HashSet::new());
+    for label in joined {
+        let parts: Vec<(&str, &str)> = label.split("##").filter_map(|part| part.split_once('|')).collect();
+        for &(verb, noun) in &parts {
+            for &(other_verb, other_noun) in &parts {
+                if noun == other_noun {
+                    verbs.insert((verb, other_verb));
+                }
+                if verb == other_verb {
+                    nouns.insert((noun, other_noun));
+                }
+            }
+        }
+    }
+    (verbs, nouns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +159,18 @@ mod tests {
         let names = merge_synonyms(&counts, &wordnet);
         let name = "create|song##make|song##create|tune";
         assert_eq!((names.len(), &*names["make|song"], &*names["create|tune"]), (3, name, name));
+    }
+
+    #[test]
+    fn labels_are_joined_by_the_words_that_others_join() {
+        let labels =
+            ["create|song", "make|song", "make|poem", "create|knowledge", "make|knowledge", "write|bio", "write|biography", "none"];
+        let like = ["create|story##make|story".to_owned(), "edit|bio##edit|biography".to_owned(), "find|song".to_owned()];
+        let names = merge_like(&labels.into(), &like);
+        let expected = [("create|song", "create|song##make|song"), ("make|song", "create|song##make|song")];
+        let expected =
+            expected.into_iter().chain([("write|bio", "write|bio##write|biography"), ("write|biography", "write|bio##write|biography")]);
+        assert_eq!(names, expected.map(|(label, name)| (label.to_owned(), name.to_owned())).collect());
     }
 
     #[test]

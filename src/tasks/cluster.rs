@@ -3,6 +3,11 @@
 use super::{KMeans, Representative, Steps, Vectors, near_duplicates, search};
 use crate::error::Result;
 
+/// Rows over which an iteration of k-means takes too long: a million, a thousand clusters and Lloyd's iterations are hours.
+const LARGE: usize = 1 << 16;
+/// Rows of a mini-batch.
+const BATCH: usize = 1 << 12;
+
 /// Every row of a pool in one cluster; clusters are numbered by their size, largest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grouping {
@@ -28,12 +33,13 @@ impl Grouping {
     }
 }
 
-/// `n` clusters by k-means, each with the row nearest its centre; fewer where rows are equal.
+/// `n` clusters by k-means, of pools of more than 65,536 rows by mini-batches, each with the row nearest its centre; fewer where rows are equal.
 ///
 /// # Errors
 /// [`crate::ErrorCode::InvalidArgument`] when `n` is 0 or more than the pool has.
 pub fn cluster(pool: &Vectors, n: usize, seed: u64, step: Steps<'_>) -> Result<Grouping> {
-    let clusters = KMeans { seed, ..KMeans::new(n) }.fit_with(pool, step)?;
+    let batch = (pool.len() > LARGE).then_some(BATCH);
+    let clusters = KMeans { seed, batch, ..KMeans::new(n) }.fit_with(pool, step)?;
     let mut nearest: Vec<Option<usize>> = vec![None; n];
     for (row, &label) in clusters.labels.iter().enumerate() {
         if nearest[label].is_none_or(|best| clusters.distances[row] < clusters.distances[best]) {

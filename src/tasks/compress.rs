@@ -6,9 +6,10 @@
 //! more than the vectors can make good.
 
 use super::blocks::map_blocks;
+use super::products::Factor;
 use super::{Random, Vectors};
 use crate::error::{Error, ErrorCode, Result};
-use crate::kernels::{PackedF32, dot, gemm_f32};
+use crate::kernels::dot;
 
 /// Prior covariance of two rows' results: `LEVEL + SMOOTH · cosine⁴`, and `CHANCE` more of a row with itself.
 ///
@@ -54,25 +55,15 @@ fn covariance(cosine: f32) -> f64 {
 /// Of each row, the mean over all rows of its covariance with them.
 fn mean_covariance(vectors: &Vectors) -> Result<Vec<f64>> {
     let rows = vectors.len();
-    let drawn = if rows > AVERAGED {
-        let mut order: Vec<usize> = (0..rows).collect();
-        Random::new(0).shuffle(&mut order);
-        order.truncate(AVERAGED);
-        Some(vectors.pick(&order))
-    } else {
-        None
-    };
+    let drawn = (rows > AVERAGED).then(|| vectors.pick(&Random::new(0).draw(AVERAGED, rows)));
     let others = drawn.as_ref().unwrap_or(vectors);
     let dimensions = vectors.dimensions();
     let mut sums = vec![0.0; rows];
     for tile in others.data().chunks(TILE * dimensions) {
-        let columns = tile.len() / dimensions;
-        let packed = PackedF32::pack(tile, columns, dimensions);
-        let zeros = vec![0.0; columns];
+        let factor = Factor::new(tile, dimensions);
         let parts = map_blocks(rows, |range| {
-            let mut cosines = vec![0.0; range.len() * columns];
-            gemm_f32(&vectors.data()[range.start * dimensions..range.end * dimensions], &packed, &zeros, &mut cosines);
-            cosines.chunks_exact(columns).map(|row| row.iter().map(|&cosine| covariance(cosine)).sum::<f64>()).collect::<Vec<f64>>()
+            let cosines = factor.products(&vectors.data()[range.start * dimensions..range.end * dimensions]);
+            cosines.chunks_exact(factor.len()).map(|row| row.iter().map(|&cosine| covariance(cosine)).sum::<f64>()).collect::<Vec<f64>>()
         });
         sums.iter_mut().zip(parts.iter().flatten()).for_each(|(sum, part)| *sum += part);
     }

@@ -1,12 +1,16 @@
 //! How two data sets relate, by their vectors and by their tasks.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use kodama::{Method, linkage};
 
-use super::blocks::map_blocks;
+use super::blocks::map_blocks_of;
 use super::{Vectors, search};
 use crate::error::{Error, ErrorCode, Result};
+
+/// Columns that are sorted at a time: those of a cache line.
+const COLUMNS: usize = 16;
 
 /// Each row divided by the sum of its components, as the paper's code does before it takes [`wasserstein`] and the cosines of
 /// [`mean_of_max`]. A cosine knows no length: all that the division does to it is to turn rows round whose sum is negative.
@@ -27,47 +31,40 @@ pub fn divided_by_sum(vectors: &Vectors) -> Result<Vectors> {
     Vectors::new(data, vectors.dimensions())
 }
 
-/// The columns of a data set, each sorted: what [`wasserstein`] compares.
-pub struct Columns {
-    data: Vec<f32>,
-    rows: usize,
-}
-
-impl Columns {
-    /// Sorts the columns.
-    ///
-    /// # Errors
-    /// [`ErrorCode::NoTexts`] of no rows.
-    pub fn new(vectors: &Vectors) -> Result<Self> {
-        if vectors.is_empty() {
-            return Err(Error::new(ErrorCode::NoTexts, "a data set without rows has no distribution"));
-        }
-        let (rows, dimensions) = (vectors.len(), vectors.dimensions());
-        let sorted = map_blocks(dimensions, |columns| {
-            let mut data = Vec::with_capacity(columns.len() * rows);
-            for column in columns {
-                let start = data.len();
-                data.extend(vectors.data().iter().skip(column).step_by(dimensions));
-                data[start..].sort_unstable_by(f32::total_cmp);
-            }
-            data
-        });
-        Ok(Self { data: sorted.concat(), rows })
-    }
-}
-
-/// The mean over dimensions of the Wasserstein-1 distance between the values of one data set and of the other.
+/// Between each two of some data sets, `[sets, sets]`: the mean over dimensions of the Wasserstein-1 distance between the values of the
+/// one and of the other.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidDimensions`] when the dimensions differ.
-pub fn wasserstein(a: &Columns, b: &Columns) -> Result<f64> {
-    let (dimensions, other) = (a.data.len() / a.rows, b.data.len() / b.rows);
-    if dimensions != other {
-        let message = format!("data sets of {dimensions} and of {other} dimensions cannot be compared");
-        return Err(Error::new(ErrorCode::InvalidDimensions, message));
+/// [`ErrorCode::InvalidDimensions`] when the dimensions differ, [`ErrorCode::NoTexts`] when a data set is empty.
+pub fn wasserstein(sets: &[&Vectors]) -> Result<Vec<f64>> {
+    let n = sets.len();
+    let Some(first) = sets.first() else { return Ok(Vec::new()) };
+    for set in sets {
+        first.same_dimensions(set)?;
+        if set.is_empty() {
+            return Err(Error::new(ErrorCode::NoTexts, "a data set without rows has no distribution"));
+        }
     }
-    let columns = a.data.chunks_exact(a.rows).zip(b.data.chunks_exact(b.rows));
-    Ok(columns.map(|(a, b)| wasserstein_1(a, b)).sum::<f64>() / dimensions as f64)
+    let pairs = || (0..n).flat_map(|a| (0..n).map(move |b| (a, b)));
+    // Few columns at a time, so that no sorted copy of all is held.
+    let parts = map_blocks_of(COLUMNS, first.dimensions(), |range| {
+        let sorted: Vec<Vec<Vec<f32>>> = sets.iter().map(|set| sorted_columns(set, range.clone())).collect();
+        let distance = |a: usize, b: usize| sorted[a].iter().zip(&sorted[b]).map(|(a, b)| wasserstein_1(a, b)).sum::<f64>();
+        // Symmetric; what is above the diagonal is that below it.
+        pairs().map(|(a, b)| if a < b { distance(a, b) } else { 0.0 }).collect::<Vec<f64>>()
+    });
+    let mean = |a: usize, b: usize| parts.iter().map(|part| part[a.min(b) * n + a.max(b)]).sum::<f64>() / first.dimensions() as f64;
+    Ok(pairs().map(|(a, b)| mean(a, b)).collect())
+}
+
+/// These columns of a data set, each sorted.
+fn sorted_columns(set: &Vectors, range: Range<usize>) -> Vec<Vec<f32>> {
+    let mut columns = vec![Vec::with_capacity(set.len()); range.len()];
+    for row in set.rows() {
+        columns.iter_mut().zip(&row[range.clone()]).for_each(|(column, &x)| column.push(x));
+    }
+    columns.iter_mut().for_each(|column| column.sort_unstable_by(f32::total_cmp));
+    columns
 }
 
 /// `∫ |F_a − F_b|` of two sorted samples, as SciPy's `wasserstein_distance`.

@@ -1,9 +1,10 @@
 //! What is double in a set of rows, and how well some of them stand for the others. Rows must be of length 1.
 
 use super::blocks::map_blocks;
+use super::products::Factor;
 use super::{Vectors, search};
 use crate::error::{Error, ErrorCode, Result};
-use crate::kernels::{PackedF32, dot, gemm_f32};
+use crate::kernels::dot;
 
 /// Rows whose products with one walk over the others are computed together.
 const TILE: usize = 64;
@@ -20,28 +21,23 @@ pub fn near_duplicates(pool: &Vectors, order: &[usize], threshold: f32) -> Resul
         return Err(Error::new(ErrorCode::InvalidArgument, format!("the threshold is {threshold}; it must lie in 0..=1")));
     }
     let threshold = threshold - ROUNDING;
-    let dimensions = pool.dimensions();
     let mut repeats = vec![None; pool.len()];
-    let (mut kept, mut kept_rows) = (Vec::<f32>::new(), Vec::new());
+    let mut kept = Vec::new();
     for tile in order.chunks(TILE) {
-        let packed = PackedF32::pack(pool.pick(tile).data(), tile.len(), dimensions);
-        let zeros = vec![0.0; tile.len()];
-        let before = kept_rows.len();
+        let rows = pool.pick(tile);
+        let factor = Factor::new(rows.data(), pool.dimensions());
+        let before = kept.len();
         let blocks = map_blocks(before, |rows| {
-            let mut cosines = vec![0.0; rows.len() * tile.len()];
-            gemm_f32(&kept[rows.start * dimensions..rows.end * dimensions], &packed, &zeros, &mut cosines);
+            let cosines = factor.products(pool.pick(&kept[rows.clone()]).data());
             let first = |column: usize| rows.clone().zip(cosines.iter().skip(column).step_by(tile.len())).find(|(_, c)| **c >= threshold);
             (0..tile.len()).map(|column| first(column).map(|(at, _)| at)).collect::<Vec<_>>()
         });
         for (column, &row) in tile.iter().enumerate() {
             let earlier = blocks.iter().find_map(|block| block[column]);
-            let here = || (before..kept_rows.len()).find(|&at| dot(pool.row(kept_rows[at]), pool.row(row)) >= threshold);
+            let here = || (before..kept.len()).find(|&at| dot(pool.row(kept[at]), pool.row(row)) >= threshold);
             match earlier.or_else(here) {
-                Some(at) => repeats[row] = Some(kept_rows[at]),
-                None => {
-                    kept_rows.push(row);
-                    kept.extend_from_slice(pool.row(row));
-                }
+                Some(at) => repeats[row] = Some(kept[at]),
+                None => kept.push(row),
             }
         }
     }
@@ -61,16 +57,7 @@ pub fn coverage(rows: &Vectors, chosen: &Vectors, sizes: &[usize]) -> Result<Vec
     let mut done = 0;
     for &size in sizes {
         for tile in chosen.data()[done * dimensions..size.clamp(done, chosen.len()) * dimensions].chunks(TILE * dimensions) {
-            let columns = tile.len() / dimensions;
-            let packed = PackedF32::pack(tile, columns, dimensions);
-            let zeros = vec![0.0; columns];
-            let blocks = map_blocks(rows.len(), |range| {
-                let mut cosines = vec![0.0; range.len() * columns];
-                gemm_f32(&rows.data()[range.start * dimensions..range.end * dimensions], &packed, &zeros, &mut cosines);
-                let rows = cosines.chunks_exact(columns).zip(&best[range]);
-                rows.map(|(cosines, &best)| cosines.iter().copied().fold(best, f32::max)).collect::<Vec<f32>>()
-            });
-            best = blocks.concat();
+            best = Factor::new(tile, dimensions).raise(&best, rows);
         }
         done = size.clamp(done, chosen.len());
         means.push(mean(best.iter().map(|&c| f64::from(c))));

@@ -4,8 +4,9 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use super::blocks::map_blocks;
+use super::products::Factor;
 use super::{Random, Vectors};
-use crate::kernels::{PANEL, PackedF32, gemm_f32};
+use crate::kernels::PANEL;
 
 /// Candidates of the first pass that one walk over the pool serves.
 const CANDIDATES: usize = 64;
@@ -59,12 +60,11 @@ impl Service<'_> {
     /// What `work` makes, block by block, of each served row's number and what each candidate is worth to it.
     fn map<T: Send>(&self, candidates: &[usize], work: impl Fn(&mut dyn Iterator<Item = (usize, &[f64])>) -> T + Sync) -> Vec<T> {
         let dimensions = self.pool.dimensions();
-        let packed = PackedF32::pack(self.pool.pick(candidates).data(), candidates.len(), dimensions);
-        let zeros = vec![0.0; candidates.len()];
+        let rows = self.pool.pick(candidates);
+        let factor = Factor::new(rows.data(), dimensions);
         let quality: Vec<f64> = candidates.iter().map(|&row| self.quality.map_or(1.0, |quality| quality[row])).collect();
         map_blocks(self.served.len(), |rows| {
-            let mut cosines = vec![0.0; rows.len() * candidates.len()];
-            gemm_f32(&self.served.data()[rows.start * dimensions..rows.end * dimensions], &packed, &zeros, &mut cosines);
+            let cosines = factor.products(&self.served.data()[rows.start * dimensions..rows.end * dimensions]);
             let worth: Vec<f64> = cosines.iter().zip(quality.iter().cycle()).map(|(&c, q)| q * f64::from(c.max(0.0))).collect();
             work(&mut rows.zip(worth.chunks_exact(candidates.len())))
         })
@@ -93,12 +93,7 @@ impl Service<'_> {
 /// `n` rows, each the one that adds the most to `Σ_i max_j quality_j · max(0, cosine_ij)`, `i` over the pool or a part drawn from it.
 pub(super) fn facility_location(pool: &Vectors, quality: Option<&[f64]>, n: usize, seed: u64) -> Vec<usize> {
     let all: Vec<usize> = (0..pool.len()).collect();
-    let drawn = (pool.len() > SERVED).then(|| {
-        let mut order = all.clone();
-        Random::new(seed).shuffle(&mut order);
-        order.truncate(SERVED);
-        pool.pick(&order)
-    });
+    let drawn = (pool.len() > SERVED).then(|| pool.pick(&Random::new(seed).draw(SERVED, pool.len())));
     let served = drawn.as_ref().unwrap_or(pool);
     let mut service = Service { pool, served, quality, best: vec![0.0; served.len()] };
     let bounds = |service: &Service<'_>, rows: &[usize], chosen: usize| -> Vec<Bound> {

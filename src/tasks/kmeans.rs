@@ -1,9 +1,16 @@
-//! k-means as scikit-learn's `KMeans` does it: greedy k-means++ and Lloyd's iterations.
+//! k-means as scikit-learn's `KMeans` does it, greedy k-means++ and Lloyd's iterations, or as its `MiniBatchKMeans` does.
+
+use std::borrow::Cow;
 
 use super::blocks::map_blocks;
+use super::products::Factor;
 use super::{Random, Steps, Vectors};
 use crate::error::{Error, ErrorCode, Result};
-use crate::kernels::{PackedF32, gemm_f32};
+
+/// Centres whose products with a block of rows are computed together: they stay in the second-level cache.
+const TILE: usize = 64;
+/// Steps in which the mean inertia of mini-batches does not fall, and the last ones are over.
+const PATIENCE: usize = 10;
 
 /// What to fit; the defaults are scikit-learn's.
 ///
@@ -23,6 +30,9 @@ pub struct KMeans {
     pub max_iterations: usize,
     /// Iterations end when the centres' squared moves sum to at most this times the mean variance of a dimension.
     pub tolerance: f64,
+    /// Rows that are drawn anew for each iteration (Sculley 2010), for pools over which one iteration takes long; all by default. The
+    /// first centres are then found among three times as many, or three a cluster.
+    pub batch: Option<usize>,
     pub seed: u64,
 }
 
@@ -39,9 +49,9 @@ pub struct Clusters {
 }
 
 impl KMeans {
-    /// `n` clusters, one run, at most 300 iterations, tolerance 1e-4, seed 0.
+    /// `n` clusters, one run, at most 300 iterations over all rows, tolerance 1e-4, seed 0.
     pub const fn new(n: usize) -> Self {
-        Self { clusters: n, runs: 1, max_iterations: 300, tolerance: 1e-4, seed: 0 }
+        Self { clusters: n, runs: 1, max_iterations: 300, tolerance: 1e-4, batch: None, seed: 0 }
     }
 
     /// Finds clusters; the same seed gives the same ones everywhere.
@@ -57,14 +67,21 @@ impl KMeans {
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn fit_with(&self, points: &Vectors, step: Steps<'_>) -> Result<Clusters> {
-        if self.clusters == 0 || self.clusters > points.len() || self.runs == 0 {
-            let message = format!("{} clusters of {} rows in {} runs", self.clusters, points.len(), self.runs);
+        if self.clusters == 0 || self.clusters > points.len() || self.runs == 0 || self.batch == Some(0) {
+            let batch = self.batch.map_or_else(String::new, |batch| format!(", {batch} rows an iteration"));
+            let message = format!("{} clusters of {} rows in {} runs{batch}", self.clusters, points.len(), self.runs);
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
-        let space = Space::new(points);
+        let space = if self.batch.is_some() { Space::as_is(points) } else { Space::centred(points) };
         let mut random = Random::new(self.seed);
         let steps = self.clusters + self.max_iterations;
-        let mut run = |n: usize| self.run(&space, &mut random, &mut |done| step(n * steps + done, self.runs * steps));
+        let mut run = |n: usize| {
+            let step = &mut |done| step(n * steps + done, self.runs * steps);
+            match self.batch {
+                Some(batch) => self.run_batches(&space, batch, &mut random, step),
+                None => self.run(&space, &mut random, step),
+            }
+        };
         let mut best = run(0);
         for n in 1..self.runs {
             let next = run(n);
@@ -75,7 +92,7 @@ impl KMeans {
         Ok(best)
     }
 
-    fn run(&self, space: &Space, random: &mut Random, step: &mut dyn FnMut(usize)) -> Clusters {
+    fn run(&self, space: &Space<'_>, random: &mut Random, step: &mut dyn FnMut(usize)) -> Clusters {
         let mut centres = plus_plus(space, self.clusters, random, step);
         let tolerance = self.tolerance * space.variance;
         let mut labels = Vec::new();
@@ -93,15 +110,35 @@ impl KMeans {
                 settled = moved <= tolerance;
             }
         }
-        // The labels that belong to the last centres.
-        let (labels, distances) = space.assign(&centres);
-        Clusters { labels, inertia: distances.iter().sum(), distances, iterations }
+        space.clusters(&centres, iterations)
+    }
+
+    fn run_batches(&self, space: &Space<'_>, batch: usize, random: &mut Random, step: &mut dyn FnMut(usize)) -> Clusters {
+        let rows = space.squares.len();
+        let sample = space.pick(&random.draw(3 * batch.max(self.clusters), rows));
+        let mut centres = plus_plus(&sample, self.clusters, random, step);
+        let mut weights = vec![0.0; self.clusters];
+        // Of the inertia, a mean that forgets: one epoch weighs as much as all before it.
+        let memory = (2.0 * batch as f64 / (rows as f64 + 1.0)).min(1.0);
+        let (mut mean, mut least, mut waited) = (None, f64::INFINITY, 0);
+        let mut iterations = 0;
+        while iterations < self.max_iterations && waited < PATIENCE {
+            iterations += 1;
+            step(self.clusters + iterations);
+            let drawn: Vec<usize> = (0..batch).map(|_| random.below(rows)).collect();
+            let inertia = space.pick(&drawn).step(&mut weights, &mut centres) / batch as f64;
+            let now = mean.map_or(inertia, |mean| mean * (1.0 - memory) + inertia * memory);
+            mean = Some(now);
+            waited = if now < least { 0 } else { waited + 1 };
+            least = least.min(now);
+        }
+        space.clusters(&centres, iterations)
     }
 }
 
-/// The rows, moved so that their mean is zero: squared distances by `‖x‖² − 2 x·c + ‖c‖²` then lose the fewest digits.
-struct Space {
-    data: Vec<f32>,
+/// The rows between which distances are taken, by `‖x‖² − 2 x·c + ‖c‖²`.
+struct Space<'a> {
+    data: Cow<'a, [f32]>,
     dimensions: usize,
     /// Of each row.
     squares: Vec<f64>,
@@ -109,8 +146,15 @@ struct Space {
     variance: f64,
 }
 
-impl Space {
-    fn new(points: &Vectors) -> Self {
+impl<'a> Space<'a> {
+    /// The rows as they are: a large pool has no room for a copy.
+    fn as_is(points: &'a Vectors) -> Self {
+        let (data, dimensions) = (Cow::Borrowed(points.data()), points.dimensions());
+        Self { squares: squares(&data, dimensions), data, dimensions, variance: 0.0 }
+    }
+
+    /// The rows moved so that their mean is zero: distances then lose the fewest digits.
+    fn centred(points: &Vectors) -> Self {
         let dimensions = points.dimensions();
         let mut mean = vec![0.0_f64; dimensions];
         for row in points.rows() {
@@ -120,37 +164,83 @@ impl Space {
         let data: Vec<f32> = points.rows().flat_map(|row| row.iter().zip(&mean).map(|(&x, mean)| (f64::from(x) - mean) as f32)).collect();
         let squares = squares(&data, dimensions);
         let variance = squares.iter().sum::<f64>() / data.len() as f64;
-        Self { data, dimensions, squares, variance }
+        Self { data: Cow::Owned(data), dimensions, squares, variance }
+    }
+
+    fn pick(&self, rows: &[usize]) -> Space<'static> {
+        let data: Vec<f32> = rows.iter().flat_map(|&row| self.row(row)).copied().collect();
+        let squares = rows.iter().map(|&row| self.squares[row]).collect();
+        Space { data: Cow::Owned(data), dimensions: self.dimensions, squares, variance: self.variance }
     }
 
     fn row(&self, n: usize) -> &[f32] {
         &self.data[n * self.dimensions..(n + 1) * self.dimensions]
     }
 
-    /// What `of` makes of each row's squared distances to the centres.
-    fn by_row<T: Send>(&self, centres: &[f32], of: impl Fn(&[f64]) -> T + Sync) -> Vec<T> {
+    /// The squared distances of each row to the centres, `[rows, centres]`.
+    fn distances(&self, centres: &[f32]) -> Vec<f64> {
         let norms = squares(centres, self.dimensions);
-        let packed = PackedF32::pack(centres, norms.len(), self.dimensions);
-        let zeros = vec![0.0; norms.len()];
+        let factor = Factor::new(centres, self.dimensions);
         let blocks = map_blocks(self.squares.len(), |rows| {
-            let mut products = vec![0.0; rows.len() * norms.len()];
-            gemm_f32(&self.data[rows.start * self.dimensions..rows.end * self.dimensions], &packed, &zeros, &mut products);
-            let mut distances = vec![0.0; norms.len()];
+            let products = factor.products(&self.data[rows.start * self.dimensions..rows.end * self.dimensions]);
             let rows = products.chunks_exact(norms.len()).zip(&self.squares[rows]);
-            rows.map(|(products, x)| {
-                for ((distance, &xc), c) in distances.iter_mut().zip(products).zip(&norms) {
-                    *distance = (x - 2.0 * f64::from(xc) + c).max(0.0);
-                }
-                of(&distances)
-            })
-            .collect::<Vec<T>>()
+            rows.flat_map(|(products, x)| products.iter().zip(&norms).map(move |(&xc, c)| distance(*x, xc, *c))).collect::<Vec<f64>>()
         });
-        blocks.into_iter().flatten().collect()
+        blocks.concat()
     }
 
     /// The nearest centre of each row, and its squared distance.
     fn assign(&self, centres: &[f32]) -> (Vec<usize>, Vec<f64>) {
-        self.by_row(centres, smallest).into_iter().unzip()
+        let norms = squares(centres, self.dimensions);
+        let tiles: Vec<Factor<'_>> = centres.chunks(TILE * self.dimensions).map(|tile| Factor::new(tile, self.dimensions)).collect();
+        let blocks = map_blocks(self.squares.len(), |rows| {
+            let mut nearest = vec![(0, f64::INFINITY); rows.len()];
+            for (first, (factor, norms)) in (0..).step_by(TILE).zip(tiles.iter().zip(norms.chunks(TILE))) {
+                let products = factor.products(&self.data[rows.start * self.dimensions..rows.end * self.dimensions]);
+                let each = nearest.iter_mut().zip(products.chunks_exact(norms.len())).zip(&self.squares[rows.clone()]);
+                for ((nearest, products), x) in each {
+                    for (at, (&xc, c)) in products.iter().zip(norms).enumerate() {
+                        let distance = distance(*x, xc, *c);
+                        if distance < nearest.1 {
+                            *nearest = (first + at, distance);
+                        }
+                    }
+                }
+            }
+            nearest
+        });
+        blocks.into_iter().flatten().unzip()
+    }
+
+    /// The clusters of these centres.
+    fn clusters(&self, centres: &[f32], iterations: usize) -> Clusters {
+        let (labels, distances) = self.assign(centres);
+        Clusters { labels, inertia: distances.iter().sum(), distances, iterations }
+    }
+
+    /// Moves each centre to the mean of all rows that it ever had, `weights` of them before; gives the inertia before.
+    fn step(&self, weights: &mut [f64], centres: &mut [f32]) -> f64 {
+        let (labels, distances) = self.assign(centres);
+        let sums = self.sums(&labels, weights.len());
+        let mut sizes = vec![0.0; weights.len()];
+        labels.iter().for_each(|&label| sizes[label] += 1.0);
+        let parts = centres.chunks_exact_mut(self.dimensions).zip(sums.chunks_exact(self.dimensions)).zip(weights.iter_mut().zip(&sizes));
+        for ((centre, sum), (weight, size)) in parts.filter(|(_, (_, size))| **size > 0.0) {
+            let whole = *weight + size;
+            centre.iter_mut().zip(sum).for_each(|(centre, sum)| *centre = ((f64::from(*centre) * *weight + sum) / whole) as f32);
+            *weight = whole;
+        }
+        distances.iter().sum()
+    }
+
+    /// The sums of the rows of `k` clusters.
+    fn sums(&self, labels: &[usize], k: usize) -> Vec<f64> {
+        let mut sums = vec![0.0_f64; k * self.dimensions];
+        for (row, &label) in labels.iter().enumerate() {
+            let sum = &mut sums[label * self.dimensions..][..self.dimensions];
+            sum.iter_mut().zip(self.row(row)).for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+        sums
     }
 
     /// Moves each centre to the mean of its rows; gives the sum of the squared moves. A centre without rows takes the row that is
@@ -172,11 +262,7 @@ impl Space {
                 }
             }
         }
-        let mut sums = vec![0.0_f64; centres.len()];
-        for (row, &label) in labels.iter().enumerate() {
-            let sum = &mut sums[label * self.dimensions..][..self.dimensions];
-            sum.iter_mut().zip(self.row(row)).for_each(|(sum, &x)| *sum += f64::from(x));
-        }
+        let sums = self.sums(&labels, k);
         let mut moved = 0.0;
         let parts = centres.chunks_exact_mut(self.dimensions).zip(sums.chunks_exact(self.dimensions)).zip(&sizes);
         for ((centre, sum), &size) in parts.filter(|(_, size)| **size > 0) {
@@ -194,18 +280,18 @@ fn squares(data: &[f32], dimensions: usize) -> Vec<f64> {
     data.chunks_exact(dimensions).map(|row| row.iter().map(|&x| f64::from(x) * f64::from(x)).sum()).collect()
 }
 
-fn smallest(row: &[f64]) -> (usize, f64) {
-    let first = (0, f64::INFINITY);
-    row.iter().enumerate().fold(first, |best, (at, &value)| if value < best.1 { (at, value) } else { best })
+/// `‖x − c‖²` of the squares of both and their product.
+fn distance(x: f64, xc: f32, c: f64) -> f64 {
+    (x - 2.0 * f64::from(xc) + c).max(0.0)
 }
 
 /// Greedy k-means++ (Arthur and Vassilvitskii 2007, section 5): each next centre is, of `2 + ⌊ln k⌋` rows drawn with probability
 /// proportional to the squared distance to the nearest centre so far, the one that leaves the lowest sum of these.
-fn plus_plus(space: &Space, k: usize, random: &mut Random, step: &mut dyn FnMut(usize)) -> Vec<f32> {
+fn plus_plus(space: &Space<'_>, k: usize, random: &mut Random, step: &mut dyn FnMut(usize)) -> Vec<f32> {
     let rows = space.squares.len();
     let trials = 2 + (k as f64).ln() as usize;
     let mut centres = space.row(random.below(rows)).to_vec();
-    let mut closest = space.by_row(&centres, |row| row[0]);
+    let mut closest = space.distances(&centres);
     for found in 1..k {
         step(found);
         let cumulative: Vec<f64> = closest
@@ -223,9 +309,10 @@ fn plus_plus(space: &Space, k: usize, random: &mut Random, step: &mut dyn FnMut(
             })
             .collect();
         let drawn: Vec<f32> = candidates.iter().flat_map(|&row| space.row(row)).copied().collect();
-        let distances = space.by_row(&drawn, <[f64]>::to_vec);
-        let left =
-            |candidate: usize| -> Vec<f64> { distances.iter().zip(&closest).map(|(row, &closest)| row[candidate].min(closest)).collect() };
+        let distances = space.distances(&drawn);
+        let left = |candidate: usize| -> Vec<f64> {
+            distances.iter().skip(candidate).step_by(trials).zip(&closest).map(|(distance, &closest)| distance.min(closest)).collect()
+        };
         let mut best = left(0);
         let mut best_sum: f64 = best.iter().sum();
         let mut chosen = 0;

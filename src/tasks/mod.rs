@@ -15,6 +15,7 @@ mod kmeans;
 mod labelled;
 mod map;
 mod name;
+mod products;
 mod prototypes;
 mod random;
 mod search;
@@ -28,7 +29,7 @@ mod vectors;
 pub use build::{Bin, BuildOptions, BuildReport, Source, build};
 pub use cluster::{Grouping, cluster, cluster_within};
 pub use compress::{Anchor, Anchors, estimate, random_anchors};
-pub use correlate::{Columns, divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
+pub use correlate::{divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
 pub use coverage::{Spread, coverage, near_duplicates, spread};
 pub use kmeans::{Clusters, KMeans};
 #[cfg(feature = "convert")]

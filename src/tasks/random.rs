@@ -42,4 +42,12 @@ impl Random {
             items.swap(last, self.below(last + 1));
         }
     }
+
+    /// `n` of `0..of`, each once, in a random order; all where there are no more.
+    pub fn draw(&mut self, n: usize, of: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..of).collect();
+        self.shuffle(&mut order);
+        order.truncate(n);
+        order
+    }
 }

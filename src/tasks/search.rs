@@ -6,8 +6,9 @@ use std::cmp::Ordering;
 
 use super::Vectors;
 use super::blocks::map_blocks;
+use super::products::Factor;
 use crate::error::{Error, ErrorCode, Result};
-use crate::kernels::{PackedF32, dot, gemm_f32};
+use crate::kernels::dot;
 
 /// Queries that one pass over the pool serves: their packed rows stay in the second-level cache.
 const QUERIES: usize = 64;
@@ -53,16 +54,14 @@ pub fn search(pool: &Vectors, queries: &Vectors, k: usize) -> Result<Vec<Vec<Hit
     let dimensions = pool.dimensions();
     let mut found = Vec::with_capacity(queries.len());
     for tile in queries.data().chunks(QUERIES * dimensions) {
-        let columns = tile.len() / dimensions;
-        let packed = PackedF32::pack(tile, columns, dimensions);
-        let zeros = vec![0.0; columns];
+        let factor = Factor::new(tile, dimensions);
+        let columns = factor.len();
         let mut best: Vec<Vec<Hit>> = vec![Vec::new(); columns];
         for start in (0..pool.len()).step_by(SPAN) {
             let span = SPAN.min(pool.len() - start);
             let blocks = map_blocks(span, |rows| {
                 let rows = start + rows.start..start + rows.end;
-                let mut cosines = vec![0.0; rows.len() * columns];
-                gemm_f32(&pool.data()[rows.start * dimensions..rows.end * dimensions], &packed, &zeros, &mut cosines);
+                let cosines = factor.products(&pool.data()[rows.start * dimensions..rows.end * dimensions]);
                 let hits = |query: usize| {
                     let column = cosines.iter().skip(query).step_by(columns);
                     let mut hits: Vec<Hit> = rows.clone().zip(column).map(|(row, &cosine)| Hit { row, cosine }).collect();
@@ -76,7 +75,11 @@ pub fn search(pool: &Vectors, queries: &Vectors, k: usize) -> Result<Vec<Vec<Hit
             }
             best.iter_mut().for_each(|best| keep(best, k));
         }
-        best.iter_mut().for_each(|best| best.sort_by(better));
+        for (best, query) in best.iter_mut().zip(tile.chunks_exact(dimensions)) {
+            // The last bit of a product depends on how many were computed beside it; what a query gets does not.
+            best.iter_mut().for_each(|hit| hit.cosine = dot(pool.row(hit.row), query));
+            best.sort_by(better);
+        }
         found.append(&mut best);
     }
     Ok(found)

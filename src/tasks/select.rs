@@ -4,9 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::facility::facility_location;
+use super::products::Factor;
 use super::{Random, Vectors, cluster};
 use crate::error::{Error, ErrorCode, Result};
-use crate::kernels::dot;
+
+/// Chosen rows whose products with one walk over the pool are computed together.
+const TILE: usize = 64;
 
 /// How rows are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,11 +112,12 @@ fn farthest_first(pool: &Vectors, mut chosen: Vec<usize>, n: usize) -> Vec<usize
     let mut nearest = vec![f32::NEG_INFINITY; pool.len()];
     let mut seen = 0;
     while chosen.len() < n {
-        for &new in &chosen[seen..] {
-            let row = pool.row(new);
-            nearest.iter_mut().zip(pool.rows()).for_each(|(nearest, other)| *nearest = nearest.max(dot(row, other)));
+        for tile in chosen[seen..].chunks(TILE) {
+            let rows = pool.pick(tile);
+            let factor = Factor::new(rows.data(), pool.dimensions());
+            nearest = factor.raise(&nearest, pool);
             // Never again, also where every other row equals a chosen one.
-            nearest[new] = f32::INFINITY;
+            tile.iter().for_each(|&row| nearest[row] = f32::INFINITY);
         }
         seen = chosen.len();
         let farthest = (0..pool.len()).min_by(|&a, &b| nearest[a].total_cmp(&nearest[b]));

@@ -71,6 +71,18 @@ impl Vectors {
         Self { data: rows.iter().flat_map(|&row| self.row(row)).copied().collect(), dimensions: self.dimensions }
     }
 
+    /// Keeps the rows of these numbers, ascending, where they are: a large pool has no room for another.
+    #[must_use]
+    pub fn keep(mut self, rows: &[usize]) -> Self {
+        let (len, mut kept) = (self.len(), 0);
+        for &row in rows.iter().filter(|row| **row < len) {
+            self.data.copy_within(row * self.dimensions..(row + 1) * self.dimensions, kept * self.dimensions);
+            kept += 1;
+        }
+        self.truncate(kept);
+        self
+    }
+
     /// Writes row `n`, or adds it when it is the next one.
     ///
     /// # Errors

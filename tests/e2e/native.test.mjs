@@ -18,7 +18,7 @@ describe('wasm equals native', { skip }, () => {
     try {
       const input = join(folder, 'instructions.jsonl');
       await writeFile(input, texts.map((text) => `${JSON.stringify({ text })}\n`).join(''));
-      const rows = lines(run('embed', '--input', input, '--output', '-'));
+      const rows = lines(run('embed', '--input', input, '--output', '-', '--no-cache'));
       assert.equal(rows.length, texts.length);
       const { data, dims: [, width] } = await embedder.embed(texts);
       for (const [index, { embedding }] of rows.entries()) {

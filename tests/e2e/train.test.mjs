@@ -78,7 +78,7 @@ describe('from training to the page', { skip }, () => {
     }, [address, texts]);
     assert.deepEqual([theirs.info.sha256, theirs.info.vocabSize], [entry.sha256, 460]);
 
-    const embedded = await succeed('embed', '--model', file, '--input', corpus);
+    const embedded = await succeed('embed', '--model', file, '--input', corpus, '--no-cache');
     const ours = embedded.stdout.trim().split('\n').map((line) => JSON.parse(line).embedding);
     assert.deepEqual(theirs.dims, [texts.length, ours[0].length]);
     const width = theirs.dims[1];
@@ -86,7 +86,7 @@ describe('from training to the page', { skip }, () => {
       // The command line prints as many digits as bring each number back.
       assert.deepEqual(theirs.data.slice(row * width, (row + 1) * width), vector.map(Math.fround), texts[row].slice(0, 60));
     }
-    const base = await succeed('embed', '--model', fixture('tiny/model-q8.gguf'), '--input', corpus);
+    const base = await succeed('embed', '--model', fixture('tiny/model-q8.gguf'), '--input', corpus, '--no-cache');
     const before = JSON.parse(base.stdout.slice(0, base.stdout.indexOf('\n'))).embedding;
     const cosine = before.reduce((sum, value, column) => sum + value * ours[0][column], 0);
     assert.ok(cosine < 0.99, `training moved the first vector to a cosine of only ${cosine}`);

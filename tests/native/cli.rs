@@ -5,6 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use arrow_ipc::reader::StreamReader;
+use arrow_json::LineDelimitedWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use pie_embed_wasm::config::{Dtype, Pooling};
 use pie_embed_wasm::{EmbedOptions, Embedder};
 use serde_json::Value;
@@ -15,12 +18,14 @@ use crate::taxonomy::labelled;
 
 struct Session {
     dir: TempDir,
+    /// Where the program finds the user's cache folder.
+    cache: TempDir,
 }
 
 impl Session {
     /// A folder with a model and its taxonomy.
     fn new() -> Self {
-        let session = Self { dir: tempfile::tempdir().unwrap() };
+        let session = Self { dir: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap() };
         session.write("model.gguf", &tiny(Dtype::Q8_0, Pooling::Mean));
         let rows: Vec<String> = labelled().iter().map(|row| serde_json::to_string(row).unwrap()).collect();
         session.write("labelled.jsonl", rows.join("\n").as_bytes());
@@ -37,9 +42,14 @@ impl Session {
         fs::write(self.path(name), bytes).unwrap();
     }
 
-    fn run(&self, args: &[&str], stdin: &[u8]) -> Output {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pie"));
-        command.args(args).current_dir(&self.dir).env("PIE_MODEL", self.path("model.gguf"));
+        command.args(args).current_dir(&self.dir).env("PIE_MODEL", self.path("model.gguf")).env("XDG_CACHE_HOME", self.cache.path());
+        command
+    }
+
+    fn run(&self, args: &[&str], stdin: &[u8]) -> Output {
+        let mut command = self.command(args);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut pipe = child.stdin.take().unwrap();
         let input = stdin.to_vec();
@@ -165,13 +175,35 @@ fn a_faulty_first_line_does_not_hide_the_format() {
 fn pipes_are_not_replaced_and_links_are_followed() {
     let session = Session::new();
     assert!(Command::new("mkfifo").arg(session.path("pipe.npy")).status().unwrap().success());
-    let output = session.run(&["embed", "-o", "pipe.npy"], b"a\n");
+    let output = session.run(&["embed", "-o", "pipe.npy", "--force"], b"a\n");
     assert!(output.status.code() == Some(1) && stderr(&output).contains("no regular file"), "{}", stderr(&output));
     session.write("real.npy", b"");
     std::os::unix::fs::symlink("real.npy", session.path("link.npy")).unwrap();
-    assert!(session.run(&["embed", "-o", "link.npy"], b"a\n").status.success());
+    let output = session.run(&["embed", "-o", "link.npy"], b"a\n");
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("link.npy exists: --force"), "{}", stderr(&output));
+    assert!(session.run(&["embed", "-o", "link.npy", "--force"], b"a\n").status.success());
     assert_eq!(read_npy(&session.path("real.npy")).0, 1);
     assert!(fs::symlink_metadata(session.path("link.npy")).unwrap().is_symlink());
+}
+
+#[test]
+fn tags_leave_as_columns() {
+    let session = Session::new();
+    let input = b"Write a poem\n\nList three rivers\n";
+    let expected = json_lines(&session.run(&["tag"], input));
+    let output = session.run(&["tag", "--arrow"], input);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(session.run(&["tag", "-o", "tags.parquet"], input).status.code(), Some(1));
+    let parquet = ParquetRecordBatchReader::try_new(fs::File::open(session.path("tags.parquet")).unwrap(), 100).unwrap();
+    let arrow = StreamReader::try_new(&output.stdout[..], None).unwrap();
+    for batches in [arrow.collect::<Result<Vec<_>, _>>().unwrap(), parquet.collect::<Result<Vec<_>, _>>().unwrap()] {
+        let mut writer = LineDelimitedWriter::new(Vec::new());
+        writer.write_batches(&batches.iter().collect::<Vec<_>>()).unwrap();
+        writer.finish().unwrap();
+        let rows = writer.into_inner();
+        let rows: Vec<Value> = rows.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        assert_eq!(rows, expected);
+    }
 }
 
 #[test]
@@ -210,9 +242,11 @@ fn bad_calls_say_what_is_wrong_and_leave_nothing() {
         (&["embed", "--dimensions", "65"], "the model has 64"),
         (&["embed", "--prompt", "no slot"], "invalid_prompt"),
         (&["embed", "--max-tokens", "2"], "invalid_argument"),
-        (&["embed", "--output", "out.txt"], ".npy or .jsonl"),
+        (&["embed", "--output", "out.txt"], "name a .npy, .jsonl, .parquet or .arrow file"),
         (&["embed", "--output", "no/such/folder/out.npy"], "no/such/folder"),
-        (&["embed", "--output", "."], "name a .npy"),
+        (&["embed", "--output", ".", "--force"], "name a .npy"),
+        (&["embed", "--output", "."], ". exists: --force"),
+        (&["tag", "--output", "out.npy"], "name a .jsonl, .parquet or .arrow file"),
         (&["info", "labelled.jsonl"], "model_format"),
         (&["convert", "--base", ".", "-o", "x.gguf"], "config.json"),
         (&["taxonomy", "--data", "model.gguf", "-o", "x.taxonomy"], "line 1"),
@@ -294,8 +328,7 @@ fn long_inputs_stream() {
 #[test]
 fn an_interrupt_leaves_no_half_written_file() {
     let session = Session::new();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pie"));
-    command.args(["embed", "--output", "out.npy"]).current_dir(&session.dir).env("PIE_MODEL", session.path("model.gguf"));
+    let mut command = session.command(&["embed", "--output", "out.npy"]);
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // It waits for stdin with the unfinished file beside its place.
     while session.left().is_empty() {
@@ -313,8 +346,7 @@ fn a_closed_stdout_is_no_error() {
     let session = Session::new();
     let input: String = (0..5000).map(|n| format!("Write {n}\n")).collect();
     session.write("in.txt", input.as_bytes());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pie"));
-    command.args(["tag", "--input", "in.txt"]).current_dir(&session.dir).env("PIE_MODEL", session.path("model.gguf"));
+    let mut command = session.command(&["tag", "--input", "in.txt"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();

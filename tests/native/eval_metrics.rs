@@ -2,8 +2,8 @@
 
 use pie_embed_wasm::ErrorCode;
 use pie_embed_wasm::ieb::{
-    KMeans, Random, Vectors, adjusted_rand_index, binary_ceiling, clustering_scores, few_shot_accuracy, fidelity, homogeneity, nearest,
-    nearest_neighbour_accuracy, purity, r_precision, silhouette, spearman,
+    Clusters, KMeans, Random, Vectors, adjusted_rand_index, binary_ceiling, clustering_scores, few_shot_accuracy, fidelity, homogeneity,
+    nearest, nearest_neighbour_accuracy, purity, r_precision, silhouette, spearman,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -93,6 +93,8 @@ struct Blobs {
     #[serde(rename = "k-means++")]
     plus_plus: Fits,
     random: Fits,
+    #[serde(rename = "mini-batch")]
+    mini_batch: Fits,
     groups: Vec<usize>,
     points: Vec<Vec<f32>>,
 }
@@ -113,13 +115,24 @@ struct Figure {
 fn k_means_is_on_a_par_with_scikit_learn() {
     let blobs: Blobs = load("kmeans.json");
     let points = Vectors::new(blobs.points.concat(), blobs.points[0].len()).unwrap();
-    let fits: Vec<_> = (0..blobs.seeds).map(|seed| KMeans { seed, ..KMeans::new(blobs.clusters) }.fit(&points).unwrap()).collect();
     let n = blobs.seeds as f64;
-    let inertia = fits.iter().map(|fit| fit.inertia).sum::<f64>() / n;
-    let ari = fits.iter().map(|fit| adjusted_rand_index(&blobs.groups, &fit.labels)).sum::<f64>() / n;
     // Three standard errors of the difference of two means of as many runs.
     let slack = |figure: &Figure| 3.0 * figure.deviation * (2.0 / n).sqrt();
+    let fits = |batch: Option<usize>| {
+        let fit = |seed| KMeans { seed, batch, ..KMeans::new(blobs.clusters) }.fit(&points).unwrap();
+        let fits: Vec<Clusters> = (0..blobs.seeds).map(fit).collect();
+        let inertia = fits.iter().map(|fit| fit.inertia).sum::<f64>() / n;
+        let ari = fits.iter().map(|fit| adjusted_rand_index(&blobs.groups, &fit.labels)).sum::<f64>() / n;
+        (fits, inertia, ari)
+    };
     let golden = &blobs.plus_plus;
+    // Between what scikit-learn's mini-batches come to and what all rows do.
+    let (_, inertia, ari) = fits(Some(60));
+    let (batches, all) = (&blobs.mini_batch.inertia, &golden.inertia);
+    assert!(inertia < batches.mean && inertia > all.mean - slack(all), "{inertia}, scikit-learn {} and {}", batches.mean, all.mean);
+    assert!(ari > blobs.mini_batch.adjusted_rand_score.mean, "{ari}");
+
+    let (fits, inertia, ari) = fits(None);
     assert!((inertia - golden.inertia.mean).abs() < slack(&golden.inertia), "{inertia}, scikit-learn {}", golden.inertia.mean);
     assert!((ari - golden.adjusted_rand_score.mean).abs() < slack(&golden.adjusted_rand_score), "{ari}");
     // The test can tell: random initialisation is beyond that.
@@ -149,12 +162,14 @@ fn k_means_takes_odd_inputs() {
     let points = Vectors::new(vec![1.0, 2.0, 3.0], 1).unwrap();
     assert_eq!(KMeans::new(4).fit(&points).unwrap_err().code(), ErrorCode::InvalidArgument);
     assert_eq!(KMeans::new(0).fit(&points).unwrap_err().code(), ErrorCode::InvalidArgument);
+    assert_eq!(KMeans { batch: Some(0), ..KMeans::new(1) }.fit(&points).unwrap_err().code(), ErrorCode::InvalidArgument);
     let all = KMeans::new(3).fit(&points).unwrap();
     assert!(all.inertia < 1e-12);
     assert_eq!(adjusted_rand_index(&all.labels, &[0, 1, 2]), 1.0);
     // More clusters than distinct points.
     let same = Vectors::new(vec![0.5; 12], 2).unwrap();
     assert_eq!(KMeans::new(4).fit(&same).unwrap().inertia, 0.0);
+    assert_eq!(KMeans { batch: Some(3), ..KMeans::new(4) }.fit(&same).unwrap().inertia, 0.0);
 }
 
 fn unit(degrees: &[f32]) -> Vectors {

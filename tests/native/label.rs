@@ -248,3 +248,19 @@ fn splits_share_neither_task_nor_instruction() {
         assert!(!pie(&dir, args).status.success(), "{args:?}");
     }
 }
+
+#[test]
+fn labels_are_joined_as_another_data_set_joins_its_own() {
+    let dir = TempDir::new().unwrap();
+    let row = |text: &str, category: &str| format!("{{\"instruction\":\"{text}\",\"category\":\"{category}\",\"conf\":0.5}}\n");
+    let data = row("Make a song", "make|song") + &row("Create a song", "create|song") + &row("Make a plan", "make|plan");
+    fs::write(dir.path().join("data.jsonl"), data).unwrap();
+    fs::write(dir.path().join("like.jsonl"), row("Create a tale", "create|tale##make|tale")).unwrap();
+    let merge = ["ieb", "merge", "data.jsonl", "--like", "like.jsonl", "-o", "joined.jsonl"];
+    let output = pie(&dir, &merge);
+    assert!(stderr(&output).contains("2 of 3 labels joined, 2 tasks"), "{}", stderr(&output));
+    let joined = json_lines(&dir.path().join("joined.jsonl"));
+    let songs: Vec<&Value> = joined.iter().filter(|row| row["category"] == "create|song##make|song").collect();
+    assert_eq!((joined.len(), songs.len(), songs[0]["conf"].as_f64()), (3, 2, Some(0.5)));
+    assert!(stderr(&pie(&dir, &merge)).contains("joined.jsonl exists: --force"));
+}

@@ -3,6 +3,7 @@
 
 mod allocation;
 mod cli;
+mod columns;
 mod common;
 mod disk;
 mod eval_cli;

@@ -2,7 +2,7 @@
 
 use pie_embed_wasm::ErrorCode;
 use pie_embed_wasm::tasks::{
-    Anchors, Columns, Grouping, Hit, KMeans, Method, Random, Vectors, cluster, cluster_within, coverage, diverse, divided_by_sum, estimate,
+    Anchors, Grouping, Hit, KMeans, Method, Random, Vectors, cluster, cluster_within, coverage, diverse, divided_by_sum, estimate,
     mean_of_max, near_duplicates, overlap, random_anchors, representatives, search, select, similar_order, spread, t_sne, wasserstein,
 };
 use proptest::prelude::*;
@@ -33,11 +33,11 @@ fn close(ours: f64, golden: f64) -> bool {
 }
 
 fn check(sets: &[Vectors], golden: &Compared) {
-    let columns: Vec<Columns> = sets.iter().map(|set| Columns::new(set).unwrap()).collect();
+    let distances = wasserstein(&sets.iter().collect::<Vec<_>>()).unwrap();
     let sets: Vec<Vectors> = sets.iter().map(|set| set.clone().normalized()).collect();
     for a in 0..sets.len() {
         for b in 0..sets.len() {
-            let ours = (wasserstein(&columns[a], &columns[b]).unwrap(), mean_of_max(&sets[a], &sets[b]).unwrap());
+            let ours = (distances[a * sets.len() + b], mean_of_max(&sets[a], &sets[b]).unwrap());
             let golden = (golden.wasserstein[a][b], golden.mean_of_max[a][b]);
             assert!(close(ours.0, golden.0) && close(ours.1, golden.1), "{a}, {b}: {ours:?}, golden {golden:?}");
         }
@@ -106,9 +106,9 @@ fn what_has_no_answer_is_refused() {
         (near_duplicates(&two, &[0, 1], 1.5).unwrap_err(), ErrorCode::InvalidArgument),
         (near_duplicates(&two, &[0, 1], f32::NAN).unwrap_err(), ErrorCode::InvalidArgument),
         (diverse(&two, &[], 1, 1.1).unwrap_err(), ErrorCode::InvalidArgument),
-        (Columns::new(&none).err().unwrap(), ErrorCode::NoTexts),
+        (wasserstein(&[&two, &none]).unwrap_err(), ErrorCode::NoTexts),
         (mean_of_max(&two, &none).unwrap_err(), ErrorCode::NoTexts),
-        (wasserstein(&Columns::new(&two).unwrap(), &Columns::new(&other).unwrap()).unwrap_err(), ErrorCode::InvalidDimensions),
+        (wasserstein(&[&two, &other]).unwrap_err(), ErrorCode::InvalidDimensions),
         (divided_by_sum(&Vectors::new(vec![1.0, -1.0], 2).unwrap()).unwrap_err(), ErrorCode::InvalidArgument),
         (similar_order(&[0.0; 3], 2).unwrap_err(), ErrorCode::InvalidArgument),
     ] {
@@ -147,6 +147,40 @@ fn large_pools_are_searched_whole() {
         let better = pool.rows().filter(|row| dot(row, queries.row(query)) > f64::from(worst) + 1e-6).count();
         assert!(better <= 6, "{better} rows stand above the last of query {query}");
     }
+}
+
+/// What a query finds, to the bit, does not depend on those beside it.
+#[test]
+fn queries_do_not_see_each_other() {
+    let mut random = Random::new(4);
+    let data = (0..3000 * 24).map(|_| random.unit() as f32 - 0.5).collect();
+    let pool = Vectors::new(data, 24).unwrap().normalized();
+    let together = search(&pool, &pool.pick(&[5, 900, 17, 2000, 8, 77, 1, 2, 3, 4]), 9).unwrap();
+    let pair = search(&pool, &pool.pick(&[5, 900]), 9).unwrap();
+    assert_eq!(together[..2], pair);
+    assert_eq!(search(&pool, &pool.pick(&[900]), 9).unwrap(), pair[1..]);
+}
+
+/// A pool that is clustered by mini-batches: as many rows as wanted, one of each group, and nearly what all rows together come to.
+#[test]
+fn a_large_pool_is_clustered_by_mini_batches() {
+    let mut random = Random::new(6);
+    let rows = 70_000;
+    let data = (0..rows).flat_map(|row| (0..16).map(move |column| f32::from(u8::from(row % 16 == column))));
+    let data = data.map(|x| x + 0.4 * (random.unit() as f32 - 0.5)).collect();
+    let pool = Vectors::new(data, 16).unwrap().normalized();
+    let found = cluster(&pool, 16, 2).unwrap();
+    assert_eq!(found.clusters.iter().map(|cluster| cluster.size).sum::<usize>(), rows);
+    let mut groups: Vec<usize> = found.clusters.iter().map(|cluster| cluster.row % 16).collect();
+    groups.sort_unstable();
+    assert_eq!(groups, (0..16).collect::<Vec<_>>());
+    assert!((0..rows).all(|row| found.labels[row] == found.labels[row % 16]));
+    let chosen = select(&pool, Method::KMeans, 40, None, 2).unwrap();
+    assert_eq!(chosen, select(&pool, Method::KMeans, 40, None, 2).unwrap());
+    let mut distinct = chosen.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 40);
 }
 
 /// Of a large pool the sum runs over a part: what is chosen serves the whole as well as an exact choice out of a half does.

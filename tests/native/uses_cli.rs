@@ -1,7 +1,7 @@
 //! `pie select`, `correlate`, `compress`, `index` and `retrieve` as a user has them, on the tiny model and the instructions of `examples/uses`.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use crate::common::tiny;
 
 pub struct Bench {
-    dir: TempDir,
+    pub dir: TempDir,
     /// Where the program finds the user's cache folder.
-    cache: TempDir,
+    pub cache: TempDir,
 }
 
 impl Bench {
@@ -32,15 +32,15 @@ impl Bench {
         self.dir.path().join(name)
     }
 
-    pub fn run(&self, line: &str) -> Output {
+    pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pie"));
+        command.args(line.split_whitespace()).current_dir(&self.dir);
+        command.env("PIE_MODEL", self.path("tiny.gguf")).env("XDG_CACHE_HOME", self.cache.path());
         command
-            .args(line.split_whitespace())
-            .current_dir(&self.dir)
-            .env("PIE_MODEL", self.path("tiny.gguf"))
-            .env("XDG_CACHE_HOME", self.cache.path())
-            .output()
-            .unwrap()
+    }
+
+    pub fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
     }
 
     pub fn ok(&self, line: &str) -> String {
@@ -49,12 +49,12 @@ impl Bench {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn rows(&self, name: &str) -> Vec<Value> {
+    pub fn rows(&self, name: &str) -> Vec<Value> {
         // A path that is absolute stays what it is.
         fs::read_to_string(self.path(name)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn json(&self, name: &str) -> Value {
+    pub fn json(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
     }
 
@@ -165,7 +165,7 @@ fn select_says_what_is_wrong() {
         ("select --input pool.jsonl -n 0 -o x.jsonl", 1, "--count is 0; the pool has 3 rows [invalid_argument]"),
         ("select --input pool.jsonl -n 4 -o x.jsonl", 1, "--count is 4; the pool has 3 rows"),
         ("select --input pool.jsonl -n 1 -o there.jsonl", 1, "there.jsonl exists: --force"),
-        ("select --input pool.jsonl -n 1 -o x.txt --label text", 1, "name a .jsonl or .csv file"),
+        ("select --input pool.jsonl -n 1 -o x.txt --label text", 1, "name a .jsonl, .csv or .parquet file"),
         ("select --input pool.jsonl -n 1 -o x.jsonl --column y", 1, "no row has a text [data]"),
         ("select --input pool.jsonl -n 1 -o x.jsonl --label y", 1, "no column \"y\"; there are \"label\", \"q\", \"text\""),
         ("select --input pool.jsonl -n 1 -o x.jsonl", 1, "line 2: \"label\" is missing, not a text"),
@@ -201,6 +201,13 @@ fn correlate_compares_every_pair() {
     let svg = fs::read(bench.path("m.svg")).unwrap();
     assert!(is_svg(&svg) && String::from_utf8(svg).unwrap().matches("tasks in common").count() == 1);
 
+    // The mean over a part of the rows is near that over all, and the same again.
+    bench.ok(&format!("correlate {data} --sample 20 -o s.json"));
+    bench.ok(&format!("correlate {data} --sample 20 -o s.json --force"));
+    let sampled = bench.json("s.json");
+    assert_eq!(sampled["wasserstein"], report["wasserstein"]);
+    assert!((sampled["cosine"][0][1].as_f64().unwrap() - at("cosine", 0, 1)).abs() < 0.1 && sampled["cosine"] != report["cosine"]);
+
     bench.ok(&format!("correlate {data} --paper -o m.csv"));
     let csv = fs::read_to_string(bench.path("m.csv")).unwrap();
     assert!(csv.starts_with("cosine,first,overlap,second,wasserstein\n") && csv.lines().count() == 10, "{csv}");
@@ -218,7 +225,9 @@ fn correlate_says_what_is_wrong() {
         ("correlate a.txt a.txt", 1, "two data sets are called \"a\": say NAME=FILE"),
         ("correlate a.txt empty.txt", 1, "empty.txt: no row has a text"),
         ("correlate a.txt b.txt --label task", 1, "a.txt: there is no column \"task\"; there are \"instruction\""),
-        ("correlate a.txt b.txt -o x.png", 1, "name a .jsonl or .csv file"),
+        ("correlate a.txt b.txt --sample 0", 1, "--sample is 0"),
+        ("correlate a.txt b.txt --vectors a.npy", 1, "--vectors names 1 files for 2 data sets"),
+        ("correlate a.txt b.txt -o x.png", 1, "name a .jsonl, .csv or .parquet file"),
         ("correlate a.txt b.txt -o a.txt", 1, "a.txt exists: --force"),
     ]);
     // Without a label column and without a taxonomy there are no tasks; the rest is there.
@@ -341,9 +350,13 @@ fn retrieve_renders_few_shot_prompts() {
 
     let whole = fs::read(bench.path("pool.index")).unwrap();
     bench.write("half.index", &whole[..whole.len() / 2]);
-    let mut changed = whole.clone();
-    *changed.last_mut().unwrap() ^= 1;
-    bench.write("changed.index", changed);
+    let text = whole.windows(4).position(|bytes| bytes == b"poem").unwrap();
+    for (name, at) in [("changed.index", text), ("longer.index", whole.len() - 1)] {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        bench.write(name, changed);
+    }
+    bench.ok("embed --input pool.csv -o other.arrow");
     bench.write("other.gguf", tiny(Dtype::Q8_0, Pooling::Mean));
     bench.refuses(&[
         ("retrieve --index pool.index", 2, "<TEXT"),
@@ -353,8 +366,10 @@ fn retrieve_renders_few_shot_prompts() {
         ("retrieve --index pool.index --template bad.txt a", 1, "bad.txt: template: there is no {{#demonstrations}}"),
         ("retrieve --index pool.index --model ./other.gguf a", 1, "it was made by the model with sha256"),
         ("retrieve --index half.index a", 1, "half.index: no index"),
-        ("retrieve --index changed.index a", 1, "changed.index: no index"),
-        ("retrieve --index tiny.gguf a", 1, "tiny.gguf: no index: architecture is \"bert\""),
+        ("retrieve --index changed.index a", 1, "changed.index: no index: row 0 is not what was written"),
+        ("retrieve --index longer.index a", 1, "longer.index: no index"),
+        ("retrieve --index tiny.gguf a", 1, "tiny.gguf: no index: columns cannot be read"),
+        ("retrieve --index other.arrow a", 1, "other.arrow: no index: it does not say \"pie.model_sha256\""),
         ("retrieve --index missing.index a", 1, "[io]"),
         ("retrieve --index pool.index --input pool.csv --label y", 1, "no column \"y\""),
         ("index --input pool.csv -o pool.index", 1, "pool.index exists: --force"),
@@ -434,7 +449,7 @@ fn vectors_are_kept_between_runs() {
 
     // What a kill leaves: half a record at the end, and one that is not what was written.
     let whole = fs::read(&usual).unwrap();
-    let record = 16 + 64 * 4 + 8;
+    let record = 16 + 64 * 4 + 1 + 8;
     let header = whole.len() - 360 * record;
     run(&index, "--no-cache --prompt none");
     fs::write(&usual, &whole[..header + 100 * record + 7]).unwrap();
@@ -457,29 +472,54 @@ fn vectors_are_kept_between_runs() {
     bench.refuses(&[(&format!("{compress} --force --cache file"), 1, "[io]")]);
 }
 
-/// Killed in mid-run, the next run goes on where the first stopped.
+/// Killed in mid-run, the next run goes on where the first stopped, and another model does not.
 #[test]
 fn a_killed_run_is_resumed() {
     let bench = Bench::new();
     let line = |n: usize| format!("{{\"text\":\"Write {n} lines about {}\"}}\n", n * 7919 % 1000);
     bench.write("pool.jsonl", (0..20_000).map(line).collect::<String>());
-    let args = ["index", "--input", "pool.jsonl", "-o", "pool.index", "--cache", "kept"];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pie"))
-        .args(args)
-        .current_dir(&bench.dir)
-        .env("PIE_MODEL", bench.path("tiny.gguf"))
-        .spawn()
-        .unwrap();
-    let begun = || fs::read_dir(bench.path("kept")).is_ok_and(|mut files| files.any(|f| f.unwrap().metadata().unwrap().len() > 100_000));
-    while !begun() && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
+    for (command, output) in [("index --input pool.jsonl -o", "pool.index"), ("embed --input pool.jsonl -o", "pool.npy")] {
+        let kept = format!("kept-{output}");
+        let line = format!("{command} {output} --cache {kept}");
+        let mut child = bench.command(&line).spawn().unwrap();
+        let begun = || fs::read_dir(bench.path(&kept)).is_ok_and(|mut files| files.any(|f| f.unwrap().metadata().unwrap().len() > 100_000));
+        while !begun() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let again = bench.run(&format!("{line} --force"));
+        let stderr = String::from_utf8_lossy(&again.stderr);
+        assert!(again.status.success() && stderr.contains(&format!(" of 20000 vectors come from {kept}")), "{stderr}");
+        let resumed = fs::read(bench.path(output)).unwrap();
+        bench.ok(&format!("{command} {output} --no-cache --force"));
+        assert!(fs::read(bench.path(output)).unwrap() == resumed, "{output}");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let output = bench.run(&format!("{} --force", args.join(" ")));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && stderr.contains(" of 20000 vectors come from kept"), "{stderr}");
-    let resumed = fs::read(bench.path("pool.index")).unwrap();
-    bench.ok("index --input pool.jsonl -o pool.index --no-cache --force");
-    assert!(fs::read(bench.path("pool.index")).unwrap() == resumed);
+    bench.write("other.gguf", tiny(Dtype::Q8_0, Pooling::Mean));
+    let output = bench.run("embed --input pool.jsonl -o other.npy --cache kept-pool.npy --model ./other.gguf");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_dir(bench.path("kept-pool.npy")).unwrap().count(), 2);
+}
+
+/// A stream is kept only where a folder is named, and what was truncated is known again.
+#[test]
+fn streams_are_kept_on_demand() {
+    let bench = Bench::new();
+    bench.write("in.txt", format!("Write a poem\n{}\nWrite a poem\n", "word ".repeat(200)));
+    let run = |line: &str| {
+        let output = bench.command(line).stdin(File::open(bench.path("in.txt")).unwrap()).output().unwrap();
+        assert!(output.status.success(), "{line}");
+        (output.stdout, String::from_utf8(output.stderr).unwrap())
+    };
+    let (rows, said) = run("embed");
+    assert_eq!((said.as_str(), fs::read_dir(&bench.cache).unwrap().count()), ("", 0));
+    assert_eq!(run("embed --cache kept"), (rows.clone(), String::new()));
+    let (again, said) = run("embed --cache kept");
+    assert!(again == rows && said.starts_with("note: 3 of 3 vectors come from kept/"), "{said}");
+    assert_eq!(String::from_utf8(rows).unwrap().matches("\"truncated\":true").count(), 1);
+    // Fewer tokens or dimensions are other vectors.
+    assert_eq!(run("embed --cache kept --max-tokens 20").1, "");
+    assert_eq!(run("embed --cache kept --dimensions 20").1, "");
+    assert_eq!(run("embed --input in.txt").1, "");
+    assert!(run("embed --input in.txt").1.starts_with("note: 3 of 3"));
 }

@@ -1,26 +1,31 @@
 //! Vectors that were computed once, kept on disk: where a run stopped, by Ctrl-C, a kill or a full disk, the next one goes on.
 //!
 //! A file for each model and prompt: a line that says for which, then records of one length: the text's hash (XXH3, 16 bytes), the
-//! vector, and a hash of both (8 bytes). Records are only appended, so none but the last can be half-written; that one is cut off.
+//! vector, whether the text was truncated (1 byte), and a hash of these (8 bytes). Records are only appended, so none but the last can
+//! be half-written; that one is cut off.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
-use pie_embed_wasm::{Error, ErrorCode, Prompt, Result, sha256_hex};
+use pie_embed_wasm::{EmbedOptions, Embeddings, Error, ErrorCode, Result, sha256_hex};
 use serde_json::json;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use crate::model::Model;
 use crate::output::say;
 
+/// Told apart by the name of the file, so that one of another format is left as it is.
+const FORMAT: u32 = 2;
 const HASH_BYTES: usize = 16;
 const CHECK_BYTES: usize = 8;
 
 #[derive(clap::Args)]
 pub struct CacheArgs {
-    /// The folder in which vectors are kept for the next run [default: `pie` in the user's cache folder]
+    /// The folder in which vectors are kept: what Ctrl-C or a kill interrupts goes on there when it is run again [default: `pie` in the
+    /// user's cache folder, but not of stdin]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Keep no vectors and use none that were kept
@@ -38,24 +43,29 @@ pub struct Cache {
     path: PathBuf,
     file: File,
     dimensions: usize,
+    /// Where the record of each text begins.
+    places: HashMap<u128, u64>,
     /// Where the next record begins; all before it is sound.
     end: u64,
 }
 
 impl CacheArgs {
-    /// Opens the cache of a model on a device and a prompt; none where none is wanted, or there is no place for one.
-    pub fn open(&self, model_sha256: &str, device: &str, prompt: &Prompt, dimensions: usize) -> Result<Option<Cache>> {
+    /// Opens the cache of a model and these options; none where none is wanted, or there is no place for one. `keep` says whether one is
+    /// wanted where no folder is named.
+    pub fn open(&self, model: &Model, options: &EmbedOptions, dimensions: usize, keep: bool) -> Result<Option<Cache>> {
         if self.no_cache {
             return Ok(None);
         }
-        let usual = || etcetera::choose_base_strategy().ok().map(|places| places.cache_dir().join("pie"));
+        let usual = || etcetera::choose_base_strategy().ok().filter(|_| keep).map(|places| places.cache_dir().join("pie"));
         let Some(dir) = self.cache.clone().or_else(usual) else { return Ok(None) };
         // The program's version and the device too: another one may round otherwise.
         let header = json!({
             "pie_vectors": env!("CARGO_PKG_VERSION"),
-            "model_sha256": model_sha256,
-            "device": device,
-            "prompt": prompt.to_string(),
+            "format": FORMAT,
+            "model_sha256": model.sha256,
+            "device": model.embedder.device(),
+            "prompt": options.prompt.as_ref().unwrap_or(&model.embedder.info().prompt).to_string(),
+            "max_tokens": options.max_tokens,
             "dimensions": dimensions,
         });
         let header = format!("{header}\n");
@@ -92,47 +102,65 @@ impl Cache {
             let message = format!("{} is no cache of this model and prompt: remove it, or name another folder by --cache", path.display());
             return Err(Error::new(ErrorCode::Data, message));
         }
-        Ok(Self { path: path.to_owned(), file, dimensions, end: header.len() as u64 })
+        let mut cache = Self { path: path.to_owned(), file, dimensions, places: HashMap::new(), end: header.len() as u64 };
+        cache.index().map_err(io)?;
+        Ok(cache)
     }
 
-    /// Calls `found` with each vector that is kept of these texts, and cuts off what is no whole record.
-    pub fn read(&mut self, wanted: &HashMap<u128, usize>, mut found: impl FnMut(usize, &[f32])) -> Result<()> {
+    const fn record_bytes(&self) -> usize {
+        HASH_BYTES + self.dimensions * size_of::<f32>() + 1 + CHECK_BYTES
+    }
+
+    /// Finds the records, and cuts off what is no whole one.
+    fn index(&mut self) -> io::Result<()> {
         let mut file = &self.file;
-        file.seek(SeekFrom::Start(self.end)).map_err(|e| Error::io(&self.path, e))?;
-        let length = file.metadata().map_err(|e| Error::io(&self.path, e))?.len();
-        let vector_end = HASH_BYTES + self.dimensions * size_of::<f32>();
-        let mut record = vec![0; vector_end + CHECK_BYTES];
-        let mut vector = vec![0.0; self.dimensions];
+        file.seek(SeekFrom::Start(self.end))?;
+        let length = file.metadata()?.len();
+        let mut record = vec![0; self.record_bytes()];
         let mut reader = BufReader::with_capacity(1 << 20, file);
         while self.end + record.len() as u64 <= length {
-            reader.read_exact(&mut record).map_err(|e| Error::io(&self.path, e))?;
-            let (content, check) = record.split_at(vector_end);
+            reader.read_exact(&mut record)?;
+            let (content, check) = record.split_at(record.len() - CHECK_BYTES);
             if xxh3_64(content).to_le_bytes() != check {
                 break;
             }
-            self.end += record.len() as u64;
-            let (hash, bytes) = content.split_at(HASH_BYTES);
-            let hash = hash.try_into().map_or(0, u128::from_le_bytes);
-            if let Some(&text) = wanted.get(&hash) {
-                let numbers = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-                vector.iter_mut().zip(numbers).for_each(|(x, number)| *x = number);
-                found(text, &vector);
+            if let Some(hash) = content.first_chunk() {
+                self.places.insert(u128::from_le_bytes(*hash), self.end);
             }
+            self.end += record.len() as u64;
         }
         if self.end < length {
             say(&format!("note: {}: the last {} bytes are no whole vectors and are left out", self.path.display(), length - self.end));
-            self.file.set_len(self.end).map_err(|e| Error::io(&self.path, e))?;
+            self.file.set_len(self.end)?;
         }
         Ok(())
     }
 
-    /// Keeps vectors, `[texts, dimensions]`.
-    pub fn append(&mut self, hashes: impl Iterator<Item = u128>, vectors: &[f32]) -> Result<()> {
-        let mut bytes = Vec::new();
-        for (hash, vector) in hashes.zip(vectors.chunks_exact(self.dimensions)) {
+    pub fn contains(&self, hash: u128) -> bool {
+        self.places.contains_key(&hash)
+    }
+
+    /// Reads the vector of a text into `vector`, and whether the text was truncated; none where it is not kept.
+    pub fn get(&mut self, hash: u128, vector: &mut [f32]) -> Result<Option<bool>> {
+        let Some(&place) = self.places.get(&hash) else { return Ok(None) };
+        let mut record = vec![0; self.record_bytes()];
+        let read = self.file.seek(SeekFrom::Start(place)).and_then(|_| self.file.read_exact(&mut record));
+        read.map_err(|e| Error::io(&self.path, e))?;
+        let numbers = record[HASH_BYTES..].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        vector.iter_mut().zip(numbers).for_each(|(x, number)| *x = number);
+        Ok(Some(record[record.len() - CHECK_BYTES - 1] != 0))
+    }
+
+    /// Keeps the vectors of texts.
+    pub fn append(&mut self, texts: &[&str], embeddings: &Embeddings) -> Result<()> {
+        let (mut bytes, mut places) = (Vec::new(), Vec::with_capacity(texts.len()));
+        for ((text, vector), &truncated) in texts.iter().zip(embeddings.rows()).zip(&embeddings.truncated) {
             let start = bytes.len();
+            let hash = text_hash(text);
+            places.push((hash, self.end + start as u64));
             bytes.extend_from_slice(&hash.to_le_bytes());
             vector.iter().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
+            bytes.push(u8::from(truncated));
             let check = xxh3_64(&bytes[start..]);
             bytes.extend_from_slice(&check.to_le_bytes());
         }
@@ -143,6 +171,7 @@ impl Cache {
             return Err(Error::io(&self.path, e));
         }
         self.end += bytes.len() as u64;
+        self.places.extend(places);
         Ok(())
     }
 

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::ieb::spearman;
 use pie_embed_wasm::tasks::{Anchor, Anchors, Random, estimate, random_anchors};
-use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
-use crate::cache::CacheArgs;
 use crate::chart::{self, Panel, Series};
+use crate::encode::EncodeArgs;
 use crate::manifest::to_json;
-use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::reader::Fields;
@@ -30,10 +29,8 @@ const HALF_OCTAVES: std::ops::RangeInclusive<i32> = -6..=4;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    cache: CacheArgs,
-    /// The test set: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines
+    encode: EncodeArgs,
+    /// The test set: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
@@ -54,10 +51,7 @@ pub struct Args {
     /// Random choices to compare with
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     draws: u64,
-    /// pie, short, none, or a template with {instruction} [default: the model's]
-    #[arg(long)]
-    prompt: Option<Prompt>,
-    /// The anchors with their `weight`: FILE.jsonl or FILE.csv
+    /// The anchors with their `weight`: FILE.jsonl, FILE.csv or FILE.parquet
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     /// Figures and curves as JSON
@@ -96,8 +90,8 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("--anchors is {}; the test set has {rows} rows", args.anchors)));
     }
     let results = args.results.as_ref().map(|path| read_results(path, &table, &args.id)).transpose()?;
-    let model = args.model.load()?;
-    let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, "texts encoded")?;
+    let model = args.encode.load(1)?;
+    let vectors = args.encode.encode(&model, 0, &table)?;
     let mut sizes: Vec<usize> =
         HALF_OCTAVES.map(|half| (args.anchors as f64 * 2_f64.powf(f64::from(half) / 2.0)).round() as usize).collect();
     sizes.retain(|n| (1..=rows).contains(n));

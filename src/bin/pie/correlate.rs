@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use pie_embed_wasm::tasks::{Columns, Vectors, divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
-use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use pie_embed_wasm::tasks::{Random, Vectors, divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
+use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
-use crate::cache::CacheArgs;
+use crate::encode::EncodeArgs;
 use crate::heatmap::{self, Matrix};
 use crate::manifest::to_json;
-use crate::model::{Model, ModelArgs};
+use crate::model::Model;
 use crate::output::{Stdout, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::reader::Fields;
@@ -23,10 +23,8 @@ use crate::table::{Table, render};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    cache: CacheArgs,
-    /// Two or more: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines
+    encode: EncodeArgs,
+    /// Two or more: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines
     #[arg(value_name = "[NAME=]FILE", num_args = 2.., required = true)]
     data: Vec<String>,
     /// The column with the text [default: instruction or text]
@@ -39,10 +37,10 @@ pub struct Args {
     /// where one sum is negative
     #[arg(long)]
     paper: bool,
-    /// pie, short, none, or a template with {instruction} [default: the model's]
-    #[arg(long)]
-    prompt: Option<Prompt>,
-    /// The figures: FILE.json with matrices, FILE.jsonl or FILE.csv with a row a pair; a table on stdout by default
+    /// Rows of a data set, drawn, over which the mean of highest cosines is taken, each against all of the other
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    sample: usize,
+    /// The figures: FILE.json with matrices, FILE.jsonl, FILE.csv or FILE.parquet with a row a pair; a table on stdout by default
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The matrices drawn, like beside like
@@ -56,7 +54,6 @@ pub struct Args {
 struct DataSet {
     name: String,
     table: Table,
-    vectors: Vectors,
 }
 
 /// `[n, n]` each, row-major.
@@ -68,20 +65,20 @@ struct Figures {
 
 pub fn run(args: &Args) -> Result<()> {
     refuse_existing(args.output.iter().chain(&args.heat_map), args.force)?;
+    if args.sample == 0 {
+        return Err(Error::new(ErrorCode::InvalidArgument, "--sample is 0; it must be at least 1"));
+    }
     let named: Vec<(String, PathBuf)> = args.data.iter().map(|data| name_and_path(data)).collect();
     let mut seen = HashSet::new();
     if let Some((name, _)) = named.iter().find(|(name, _)| !seen.insert(name)) {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("two data sets are called {name:?}: say NAME=FILE")));
     }
     let tables = named.iter().map(|(_, path)| Table::read(path, args.column.as_deref())).collect::<Result<Vec<_>>>()?;
-    let model = args.model.load()?;
-    let mut sets = Vec::new();
-    for ((name, _), table) in named.into_iter().zip(tables) {
-        let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, &name)?;
-        sets.push(DataSet { vectors, name, table });
-    }
-    let (source, labels) = labels(args, &model, &sets)?;
-    let figures = compare(&sets, labels.as_deref(), args.paper)?;
+    let model = args.encode.load(tables.len())?;
+    let sets: Vec<DataSet> = named.into_iter().zip(tables).map(|((name, _), table)| DataSet { name, table }).collect();
+    let vectors = sets.iter().enumerate().map(|(at, set)| args.encode.encode(&model, at, &set.table)).collect::<Result<Vec<_>>>()?;
+    let (source, labels) = labels(args, &model, &sets, &vectors)?;
+    let figures = compare(&sets, vectors, labels.as_deref(), args)?;
     let n = sets.len();
     let distances: Vec<f64> = figures.cosine.iter().map(|cosine| 1.0 - cosine).collect();
     let order = similar_order(&distances, n)?;
@@ -118,36 +115,39 @@ fn name_and_path(data: &str) -> (String, PathBuf) {
 }
 
 /// Where the tasks come from, and those of each data set.
-fn labels(args: &Args, model: &Model, sets: &[DataSet]) -> Result<(String, Option<Vec<Vec<String>>>)> {
+fn labels(args: &Args, model: &Model, sets: &[DataSet], vectors: &[Vectors]) -> Result<(String, Option<Vec<Vec<String>>>)> {
     let columns = sets.iter().map(|set| set.table.label_column(args.label.as_deref())).collect::<Result<Option<Vec<String>>>>()?;
     Ok(match columns {
         Some(columns) => {
             let labels = sets.iter().zip(&columns).map(|(set, column)| set.table.strings(column)).collect::<Result<Vec<_>>>()?;
             ("columns".to_owned(), Some(labels))
         }
-        None => ("taxonomy".to_owned(), sets.iter().map(|set| model.tasks(&set.vectors)).collect::<Result<Option<Vec<_>>>>()?),
+        None => ("taxonomy".to_owned(), vectors.iter().map(|vectors| model.tasks(vectors)).collect::<Result<Option<Vec<_>>>>()?),
     })
 }
 
-fn compare(sets: &[DataSet], labels: Option<&[Vec<String>]>, paper: bool) -> Result<Figures> {
-    let rows = |set: &DataSet| {
-        if paper { divided_by_sum(&set.vectors).map_err(|e| e.context(&set.name)) } else { Ok(set.vectors.clone()) }
-    };
-    let vectors = sets.iter().map(rows).collect::<Result<Vec<_>>>()?;
-    let columns = vectors.iter().map(Columns::new).collect::<Result<Vec<_>>>()?;
+fn compare(sets: &[DataSet], mut vectors: Vec<Vectors>, labels: Option<&[Vec<String>]>, args: &Args) -> Result<Figures> {
+    let n = sets.len();
+    if args.paper {
+        let divided = sets.iter().zip(vectors).map(|(set, vectors)| divided_by_sum(&vectors).map_err(|e| e.context(&set.name)));
+        vectors = divided.collect::<Result<_>>()?;
+    }
+    let waiting = Progress::waiting("comparing columns");
+    let distances = wasserstein(&vectors.iter().collect::<Vec<_>>())?;
+    waiting.finish();
     // Of length 1 in any case, but turned round where the components sum to less than 0.
     let vectors: Vec<Vectors> = vectors.into_iter().map(Vectors::normalized).collect();
-    let n = sets.len();
-    let pairs = || (0..n).flat_map(|a| (0..n).map(move |b| (a, b)));
     let progress = Progress::steps((n * n) as u64, "pairs compared");
-    let (mut distances, mut cosines) = (Vec::with_capacity(n * n), Vec::with_capacity(n * n));
-    for (a, b) in pairs() {
-        distances.push(wasserstein(&columns[a], &columns[b])?);
-        cosines.push(mean_of_max(&vectors[a], &vectors[b])?);
-        progress.set(cosines.len() as u64);
+    let mut cosines = Vec::with_capacity(n * n);
+    for a in &vectors {
+        let asked = a.pick(&Random::new(0).draw(args.sample, a.len()));
+        for b in &vectors {
+            cosines.push(mean_of_max(&asked, b)?);
+            progress.set(cosines.len() as u64);
+        }
     }
     progress.finish();
-    let overlap = labels.map(|labels| pairs().map(|(a, b)| overlap(&labels[a], &labels[b])).collect());
+    let overlap = labels.map(|labels| labels.iter().flat_map(|a| labels.iter().map(move |b| overlap(a, b))).collect());
     Ok(Figures { wasserstein: distances, cosine: cosines, overlap })
 }
 
@@ -158,7 +158,8 @@ fn written(path: &Path, args: &Args, model: &Model, sets: &[DataSet], figures: &
         return to_json(&json!({
             "model": {"file": model.path.file_name().map(|name| name.to_string_lossy()), "sha256": model.sha256},
             "normalization": if args.paper { "sum" } else { "length" },
-            "data": sets.iter().map(|set| json!({"name": set.name, "rows": set.vectors.len()})).collect::<Vec<_>>(),
+            "data": sets.iter().map(|set| json!({"name": set.name, "rows": set.table.records.len()})).collect::<Vec<_>>(),
+            "sample": args.sample,
             "order": order.iter().map(|&at| &sets[at].name).collect::<Vec<_>>(),
             "wasserstein": matrix(&figures.wasserstein),
             "cosine": matrix(&figures.cosine),

@@ -1,21 +1,21 @@
 //! `pie embed`: texts to vectors.
 
-use std::path::PathBuf;
-
-use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
+use arrow_schema::{DataType, Field};
+use pie_embed_wasm::{EmbedOptions, Prompt, Result};
 use serde::Serialize;
 
+use crate::cache::CacheArgs;
+use crate::columnar::vector_type;
+use crate::encode::{CHUNK, Encoder};
 use crate::input::{Faults, InputArgs};
 use crate::model::ModelArgs;
-use crate::output::{AtomicFile, Stdout};
+use crate::sink::{OutputArgs, SinkRow};
 
-/// Rows that are read, embedded and written at a time.
-pub const CHUNK: usize = 1024;
-
-/// Embed texts: a NumPy file [n, dim] of float32, or JSON lines
+/// Embed texts: a NumPy file [n, dim] of float32, JSON lines, Parquet or Arrow
 ///
-/// One output row an input line, in order. A line without text (blank, broken JSON, no UTF-8) keeps its row: zeros, with an `error` in
-/// JSON lines; the exit status is then 1, unless --allow-faulty says otherwise.
+/// One output row an input line, in order. A line without text (blank, broken JSON, no UTF-8) keeps its row: zeros, with an `error`
+/// but in NumPy's file; the exit status is then 1, unless --allow-faulty says otherwise. What is read from --input is kept in the cache:
+/// after Ctrl-C or a kill the same command goes on where it was. Of stdin that is so with --cache.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -27,9 +27,10 @@ pub struct Args {
     /// Keep the first D dimensions and normalise again
     #[arg(long, value_name = "D")]
     dimensions: Option<usize>,
-    /// FILE.npy, FILE.jsonl, or - for JSON lines on stdout
-    #[arg(long, short, value_name = "FILE|-", default_value = "-")]
-    output: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 #[derive(clap::Args)]
@@ -49,15 +50,8 @@ impl PromptArgs {
     }
 }
 
-/// Where rows go.
-enum Sink {
-    Npy { file: AtomicFile, rows: u64 },
-    JsonFile(AtomicFile),
-    Stdout(Stdout),
-}
-
 #[derive(Serialize)]
-struct JsonRow<'a> {
+struct Row<'a> {
     text: &'a str,
     embedding: &'a [f32],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -66,14 +60,18 @@ struct JsonRow<'a> {
     error: Option<&'a str>,
 }
 
+impl SinkRow for Row<'_> {
+    fn vector(&self) -> &[f32] {
+        self.embedding
+    }
+}
+
 pub fn run(args: Args) -> Result<()> {
     let model = args.model.load()?;
-    let embedder = &model.embedder;
     let options = args.prompt.options(args.dimensions)?;
-    let dimensions = embedder.dimensions(&options)?;
-    // A prompt or limit that cannot work is said before anything is read.
-    embedder.tokenize("a", &options)?;
-    let mut sink = Sink::open(&args.output, dimensions)?;
+    let mut encoder = Encoder::new(&model, options, &args.cache, args.input.is_file())?;
+    let dimensions = encoder.dimensions;
+    let mut sink = args.output.open(columns(dimensions), Some(dimensions))?;
     let mut input = args.input.open()?;
     let (mut faults, mut done) = (Faults::default(), 0_u64);
     let zeros = vec![0.0; dimensions];
@@ -84,71 +82,29 @@ pub fn run(args: Args) -> Result<()> {
         }
         faults.note(&rows, input.progress());
         let texts: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
-        let embeddings = if texts.is_empty() { None } else { Some(embedder.embed(&texts, &options)?) };
-        let mut vectors = embeddings.iter().flat_map(|e| e.rows().zip(&e.truncated));
-        for row in &rows {
-            let (embedding, truncated) = match row.error {
-                None => vectors.next().map_or((&zeros[..], false), |(v, t)| (v, *t)),
-                Some(_) => (&zeros[..], false),
-            };
-            sink.write(&JsonRow { text: &row.text, embedding, truncated, error: row.error.as_deref() })?;
-        }
+        let encoded = encoder.encode(&texts, input.progress())?;
+        let mut vectors = encoded.rows().zip(&encoded.truncated);
+        let rows = rows.iter().map(|row| {
+            let vector = if row.error.is_none() { vectors.next() } else { None };
+            let (embedding, truncated) = vector.map_or((&zeros[..], false), |(vector, truncated)| (vector, *truncated));
+            Row { text: &row.text, embedding, truncated, error: row.error.as_deref() }
+        });
+        let rows: Vec<Row<'_>> = rows.collect();
+        sink.write(&rows)?;
         done += rows.len() as u64;
         input.progress().message(format!("{done} texts"));
     }
     input.progress().finish();
-    sink.finish(dimensions)?;
+    sink.finish()?;
+    encoder.say_found();
     args.input.finish(faults)
 }
 
-impl Sink {
-    fn open(path: &std::path::Path, dimensions: usize) -> Result<Self> {
-        if path.as_os_str() == "-" {
-            return Ok(Self::Stdout(Stdout::lock()));
-        }
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("npy") => {
-                let mut file = AtomicFile::create(path)?;
-                file.write(&npy_header(0, dimensions))?;
-                Ok(Self::Npy { file, rows: 0 })
-            }
-            Some("jsonl" | "ndjson") => Ok(Self::JsonFile(AtomicFile::create(path)?)),
-            _ => Err(Error::new(ErrorCode::InvalidArgument, format!("--output {}: name a .npy or .jsonl file, or -", path.display()))),
-        }
-    }
-
-    fn write(&mut self, row: &JsonRow<'_>) -> Result<()> {
-        let json = || {
-            serde_json::to_vec(row).map(|line| [line, b"\n".to_vec()].concat()).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))
-        };
-        match self {
-            Self::Npy { file, rows } => {
-                *rows += 1;
-                row.embedding.iter().try_for_each(|x| file.write(&x.to_le_bytes()))
-            }
-            Self::JsonFile(file) => file.write(&json()?),
-            Self::Stdout(out) => out.write(&json()?),
-        }
-    }
-
-    fn finish(self, dimensions: usize) -> Result<()> {
-        match self {
-            Self::Npy { mut file, rows } => {
-                file.rewrite_start(&npy_header(rows, dimensions))?;
-                file.persist()
-            }
-            Self::JsonFile(file) => file.persist(),
-            Self::Stdout(mut out) => out.flush(),
-        }
-    }
-}
-
-/// NumPy's format 1.0, padded to 128 bytes so that the number of rows can be filled in at the end.
-fn npy_header(rows: u64, dimensions: usize) -> [u8; 128] {
-    let mut header = [b' '; 128];
-    header[..10].copy_from_slice(b"\x93NUMPY\x01\x00\x76\x00");
-    let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimensions}), }}");
-    header[10..10 + dict.len()].copy_from_slice(dict.as_bytes());
-    header[127] = b'\n';
-    header
+fn columns(dimensions: usize) -> Vec<Field> {
+    vec![
+        Field::new("text", DataType::Utf8, false),
+        Field::new("embedding", vector_type(dimensions), false),
+        Field::new("truncated", DataType::Boolean, true),
+        Field::new("error", DataType::Utf8, true),
+    ]
 }

@@ -1,11 +1,12 @@
-//! `pie ieb`: what is in a labelled data set, and splits of it whose tasks are disjoint.
+//! `pie ieb`: what is in a labelled data set, its labels joined, and splits of it whose tasks are disjoint.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::ieb::{Random, TaskSet};
+use pie_embed_wasm::label::merge_like;
 use pie_embed_wasm::tasks::{Labelled, read_labelled};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use crate::output::{refuse_existing, say, write_file, write_files};
 const SHOWN_TASKS: usize = 10;
 const DRAWN_TASKS: usize = 20;
 
-/// Look into a labelled data set, or split it by task
+/// Look into a labelled data set, join labels of one meaning, or split it by task
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -40,6 +41,21 @@ enum Command {
     },
     /// Split into training and test data that have no task and no instruction in common
     Split(SplitArgs),
+    /// Join labels whose words the labels of another data set join: create|song##make|song
+    Merge {
+        /// JSON lines of {"instruction", "category"}, or the benchmark's {task: {"samples"}} as FILE.json
+        #[arg(value_name = "FILE")]
+        data: PathBuf,
+        /// The data set whose labels are joined already
+        #[arg(long, value_name = "FILE")]
+        like: PathBuf,
+        /// FILE.jsonl, or FILE.json for the benchmark's format
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+        /// Replace an --output that exists
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -70,6 +86,10 @@ pub fn run(args: &Args) -> Result<()> {
             stats(data, chart.as_deref())
         }
         Command::Split(args) => split(args),
+        Command::Merge { data, like, output, force } => {
+            refuse_existing([output], *force)?;
+            merge(data, like, output)
+        }
     }
 }
 
@@ -175,6 +195,22 @@ fn split(args: &SplitArgs) -> Result<()> {
         count(test),
         test.len()
     ));
+    Ok(())
+}
+
+fn merge(data: &Path, like: &Path, output: &Path) -> Result<()> {
+    let mut rows = read(data)?;
+    let like: Vec<String> = by_task(&read(like)?).into_keys().map(str::to_owned).collect();
+    let labels: BTreeSet<&str> = rows.iter().map(|row| row.category.as_str()).collect();
+    let (names, before) = (merge_like(&labels, &like), labels.len());
+    for row in &mut rows {
+        if let Some(name) = names.get(&row.category) {
+            row.category.clone_from(name);
+        }
+    }
+    let tasks: Vec<(&str, Vec<&Labelled>)> = by_task(&rows).into_iter().collect();
+    write_file(output, &render(output, &tasks)?)?;
+    say(&format!("{}: {} of {before} labels joined, {} tasks", output.display(), names.len(), tasks.len()));
     Ok(())
 }
 

@@ -1,46 +1,47 @@
 //! `pie index`: a pool's vectors and rows in one file, and reading it.
 //!
-//! The file is GGUF as the model is, with its checksum: `pie.model_sha256`, `pie.index.prompt`, `pie.index.texts`, `pie.index.rows`
-//! (JSON objects), and the tensor `index.vectors` `[rows, hidden]`, each row of length 1.
+//! The file is an Arrow IPC stream, written and read batch by batch, with the columns `text`, `row` (a JSON object), `vector` (of length 1)
+//! and `check` (XXH3-64 of the three); its schema's metadata says by which model and prompt, and of how many rows.
 
-use std::fs;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use pie_embed_wasm::config::Dtype;
-use pie_embed_wasm::gguf::{Gguf, GgufWriter, MetadataValue, dequantize, keys};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, UInt64Type};
+use arrow_array::{Array, RecordBatch};
+use arrow_ipc::reader::StreamReader;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use serde::Serialize;
+use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::cache::CacheArgs;
-use crate::model::{Model, ModelArgs};
-use crate::output::{refuse_existing, write_file};
+use crate::columnar::{Encoder, vector_type};
+use crate::encode::{CHUNK, EncodeArgs};
+use crate::model::Model;
+use crate::output::{AtomicFile, refuse_existing};
+use crate::progress::Progress;
 use crate::reader::Fields;
 use crate::table::Table;
 
-/// `general.architecture` of an index file.
-const ARCHITECTURE: &str = "pie-index";
 const MODEL_SHA256: &str = "pie.model_sha256";
 const PROMPT: &str = "pie.index.prompt";
-const TEXTS: &str = "pie.index.texts";
 const ROWS: &str = "pie.index.rows";
-const VECTORS: &str = "index.vectors";
 
 /// Embed a pool once, for `pie retrieve`
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    cache: CacheArgs,
-    /// The pool: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
+    encode: EncodeArgs,
+    /// The pool: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
-    /// pie, short, none, or a template with {instruction}; queries get it too [default: the model's]
-    #[arg(long)]
-    prompt: Option<Prompt>,
     /// The index
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -49,31 +50,65 @@ pub struct Args {
     force: bool,
 }
 
+/// A row of the file.
+#[derive(Serialize)]
+struct Entry<'a> {
+    text: &'a str,
+    row: String,
+    vector: &'a [f32],
+    check: u64,
+}
+
 pub fn run(args: &Args) -> Result<()> {
     refuse_existing([&args.output], args.force)?;
     let table = Table::read(&args.input, args.column.as_deref())?;
-    let model = args.model.load()?;
-    let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, "texts encoded")?;
-    let rows = table.records.iter().map(|record| serde_json::to_string(&record.fields));
-    let rows = rows.collect::<serde_json::Result<Vec<String>>>().map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
-    let strings = |values: Vec<String>| MetadataValue::Array(values.into_iter().map(MetadataValue::String).collect());
-    let prompt = args.prompt.as_ref().unwrap_or(&model.embedder.info().prompt);
-    let mut file = GgufWriter::default();
-    file.string(keys::GENERAL_ARCHITECTURE, ARCHITECTURE)
-        .string(MODEL_SHA256, &model.sha256)
-        .string(PROMPT, prompt.to_string())
-        .metadata(TEXTS, strings(table.records.iter().map(|record| record.text.clone()).collect()))
-        .metadata(ROWS, strings(rows))
-        .tensor(VECTORS, vectors.data(), &[vectors.len(), vectors.dimensions()], Dtype::F32)?;
-    write_file(&args.output, &file.finish()?)?;
+    let model = args.encode.load(1)?;
+    let vectors = args.encode.encode(&model, 0, &table)?;
+    let prompt = args.encode.prompt.as_ref().unwrap_or(&model.embedder.info().prompt);
+    let columns = vec![
+        Field::new("text", DataType::Utf8, false),
+        Field::new("row", DataType::Utf8, false),
+        Field::new("vector", vector_type(vectors.dimensions()), false),
+        Field::new("check", DataType::UInt64, false),
+    ];
+    let metadata = [(MODEL_SHA256, model.sha256.clone()), (PROMPT, prompt.to_string()), (ROWS, vectors.len().to_string())];
+    let metadata: HashMap<String, String> = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    let mut encoder = Encoder::arrow(Arc::new(Schema::new_with_metadata(columns, metadata)))?;
+    let mut file = AtomicFile::create(&args.output)?;
+    let progress = Progress::steps(vectors.len() as u64, "rows written");
+    let mut rows = table.records.iter().zip(vectors.rows());
+    loop {
+        let entries = rows.by_ref().take(CHUNK).map(|(record, vector)| {
+            let row = serde_json::to_string(&record.fields).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
+            Ok(Entry { check: check(&record.text, &row, vector), text: &record.text, row, vector })
+        });
+        let entries = entries.collect::<Result<Vec<_>>>()?;
+        if entries.is_empty() {
+            break;
+        }
+        file.write(&encoder.encode(&entries)?)?;
+        progress.add(entries.len() as u64);
+    }
+    progress.finish();
+    file.write(&encoder.finish()?)?;
+    file.persist()?;
     println!("{}: {} rows of {} dimensions", args.output.display(), vectors.len(), vectors.dimensions());
     table.finish()
+}
+
+fn check(text: &str, row: &str, vector: &[f32]) -> u64 {
+    let mut hash = Xxh3Default::new();
+    hash.update(text.as_bytes());
+    hash.update(row.as_bytes());
+    vector.iter().for_each(|x| hash.update(&x.to_le_bytes()));
+    hash.digest()
 }
 
 /// A pool that was indexed.
 pub struct Index {
     pub texts: Vec<String>,
-    pub rows: Vec<Fields>,
+    /// JSON objects; a large pool's are parsed when they are wanted.
+    rows: Vec<String>,
     pub vectors: Vectors,
     pub prompt: Prompt,
 }
@@ -81,32 +116,58 @@ pub struct Index {
 impl Index {
     /// Reads an index that was made by this model.
     pub fn read(path: &Path, model: &Model) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
-        Self::parse(&bytes, model).map_err(|e| Error::new(ErrorCode::Data, format!("{}: no index: {e}", path.display())).with_source(e))
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        Self::parse(file, model).map_err(|e| Error::new(ErrorCode::Data, format!("{}: no index: {e}", path.display())).with_source(e))
     }
 
-    fn parse(bytes: &[u8], model: &Model) -> Result<Self> {
+    fn parse(file: File, model: &Model) -> Result<Self> {
         let data = |message: String| Error::new(ErrorCode::Data, message);
-        let gguf = Gguf::parse(bytes)?;
-        let architecture = gguf.string(keys::GENERAL_ARCHITECTURE)?;
-        if architecture != ARCHITECTURE {
-            return Err(data(format!("architecture is {architecture:?}, not {ARCHITECTURE:?}")));
-        }
-        let made_by = gguf.string(MODEL_SHA256)?;
-        if made_by != model.sha256 {
+        let faulty = |e: ArrowError| data(format!("columns cannot be read: {e}")).with_source(e);
+        let bytes = file.metadata().map_err(|e| data(e.to_string()).with_source(e))?.len();
+        let reader = StreamReader::try_new(BufReader::with_capacity(1 << 20, file), None).map_err(faulty)?;
+        let schema = reader.schema();
+        let said = |key: &str| schema.metadata().get(key).ok_or_else(|| data(format!("it does not say {key:?}")));
+        let made_by = said(MODEL_SHA256)?;
+        if *made_by != model.sha256 {
             return Err(data(format!("it was made by the model with sha256 {made_by}; this one has {}", model.sha256)));
         }
-        let texts: Vec<String> = gguf.strings(TEXTS)?.iter().map(|&text| text.to_owned()).collect();
-        let rows = gguf.strings(ROWS)?;
-        if rows.len() != texts.len() {
-            return Err(data(format!("{} rows of {} texts", rows.len(), texts.len())));
-        }
-        let parse = |(n, row): (usize, &&str)| serde_json::from_str(row).map_err(|e| data(format!("row {n}: {e}")));
-        let rows = rows.iter().enumerate().map(parse).collect::<Result<Vec<Fields>>>()?;
+        let prompt = said(PROMPT)?.parse()?;
+        let wanted: usize = said(ROWS)?.parse().map_err(|e| data(format!("{ROWS}: {e}")))?;
         let dimensions = model.embedder.config().hidden_size;
-        let tensor = gguf.tensor(VECTORS, &[dimensions, texts.len()])?;
-        let mut vectors = vec![0.0; tensor.len()];
-        dequantize(tensor.dtype, &tensor.data, &mut vectors);
-        Ok(Self { texts, rows, vectors: Vectors::new(vectors, dimensions)?, prompt: gguf.string(PROMPT)?.parse()? })
+        // What the file says it has is held against its length before memory is taken for it.
+        let most = bytes as usize / (dimensions * size_of::<f32>());
+        let (mut texts, mut rows, mut vectors) = (Vec::new(), Vec::new(), Vec::with_capacity(wanted.min(most) * dimensions));
+        for batch in reader {
+            let batch = batch.map_err(faulty)?;
+            let entries = entries(&batch, dimensions).ok_or_else(|| data(format!("its columns are {}", schema)))?;
+            for (text, row, vector, sum) in entries {
+                if check(text, row, vector) != sum {
+                    return Err(data(format!("row {} is not what was written", texts.len())));
+                }
+                texts.push(text.to_owned());
+                rows.push(row.to_owned());
+                vectors.extend_from_slice(vector);
+            }
+        }
+        if texts.len() != wanted {
+            return Err(data(format!("{} of {wanted} rows: the file is cut off", texts.len())));
+        }
+        Ok(Self { texts, rows, vectors: Vectors::new(vectors, dimensions)?, prompt })
     }
+
+    /// A row as it was in the pool.
+    pub fn row(&self, n: usize) -> Result<Fields> {
+        let row = self.rows.get(n).map_or("", String::as_str);
+        serde_json::from_str(row).map_err(|e| Error::new(ErrorCode::Data, format!("row {n} of the index: {e}")).with_source(e))
+    }
+}
+
+/// Texts, rows, vectors and checks of a batch; nothing where its columns are others.
+fn entries(batch: &RecordBatch, dimensions: usize) -> Option<impl Iterator<Item = (&str, &str, &[f32], u64)>> {
+    let column = |name| batch.column_by_name(name).filter(|column| column.null_count() == 0);
+    let (texts, rows) = (column("text")?.as_string_opt::<i32>()?, column("row")?.as_string_opt::<i32>()?);
+    let vectors = column("vector")?.as_fixed_size_list_opt().filter(|list| list.value_length() as usize == dimensions)?;
+    let vectors = vectors.values().as_primitive_opt::<Float32Type>()?.values().chunks_exact(dimensions);
+    let checks = column("check")?.as_primitive_opt::<UInt64Type>()?.values();
+    Some((0..batch.num_rows()).zip(vectors).zip(checks).map(move |((n, vector), &check)| (texts.value(n), rows.value(n), vector, check)))
 }

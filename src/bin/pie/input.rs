@@ -16,7 +16,7 @@ const SHOWN_ERRORS: u64 = 20;
 
 #[derive(clap::Args)]
 pub struct InputArgs {
-    /// Text lines, or JSON lines, CSV, TSV or JSON with an `instruction` or `text`; - is stdin
+    /// Text lines, or JSON lines, CSV, TSV, JSON, Parquet or an Arrow stream with an `instruction` or `text`; - is stdin
     #[arg(long, value_name = "FILE|-")]
     pub input: Option<PathBuf>,
     /// How the input is read
@@ -38,10 +38,14 @@ impl TextColumn {
         Self(named.map_or_else(|| TEXT_COLUMNS.map(str::to_owned).to_vec(), |column| vec![column.to_owned()]))
     }
 
-    /// An error where the columns are known before the rows, and none of them can have the text.
+    /// An error where the columns are known before the rows, and the text stands in none of them or in one that holds something else.
     pub fn check(&self, reader: &Reader) -> Result<()> {
-        match reader.columns().filter(|columns| !self.0.iter().any(|column| columns.contains(&column.as_str()))) {
-            Some(columns) => Err(Error::new(ErrorCode::Data, missing(&self.0, &columns))),
+        let Some(columns) = reader.columns() else { return Ok(()) };
+        let Some(column) = self.0.iter().find(|column| columns.contains(&column.as_str())) else {
+            return Err(Error::new(ErrorCode::Data, missing(&self.0, &columns)));
+        };
+        match reader.other_type(column) {
+            Some(kind) => Err(Error::new(ErrorCode::Data, format!("column {column:?} is {kind}, not a text"))),
             None => Ok(()),
         }
     }
@@ -94,6 +98,11 @@ pub struct Input {
 }
 
 impl InputArgs {
+    /// Whether the input can be read again.
+    pub fn is_file(&self) -> bool {
+        self.input.as_ref().is_some_and(|path| path.as_os_str() != "-")
+    }
+
     /// Opens the input; stdin when none is named.
     pub fn open(&self) -> Result<Input> {
         let reader = Reader::open(self.input.as_deref(), self.format)?;

@@ -9,9 +9,9 @@ use pie_embed_wasm::{Error, ErrorCode, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::embed::CHUNK;
+use crate::encode::CHUNK;
 use crate::input::{Faults, InputArgs};
-use crate::output::{AtomicFile, Stdout, refuse_existing, say, write_file};
+use crate::output::{Output, json_line, refuse_existing, say, write_file};
 
 /// Folds of the cross-validation.
 const FOLDS: usize = 5;
@@ -79,7 +79,7 @@ fn label(args: &Args) -> Result<()> {
         None => Labeller::new()?,
     };
     let wordnet = args.merge_synonyms.as_deref().map(WordNet::load).transpose()?;
-    let mut sink = Sink::open(&args.output)?;
+    let mut output = Output::open(&args.output)?;
     let mut input = args.input.open()?;
     let mut faults = Faults::default();
     // Merging and counting need all labels; otherwise each row is written as it is read.
@@ -104,7 +104,7 @@ fn label(args: &Args) -> Result<()> {
         if keeps {
             kept.extend(labelled);
         } else {
-            labelled.iter().try_for_each(|row| sink.write(row))?;
+            labelled.iter().try_for_each(|row| output.write(&json_line(row)?))?;
         }
         input.progress().message(format!("{done} instructions"));
     }
@@ -120,12 +120,12 @@ fn label(args: &Args) -> Result<()> {
     }
     let counts = counts(&kept);
     let common = |row: &&JsonRow| row.category.as_ref().is_none_or(|category| counts[category] >= args.min_count);
-    kept.iter().filter(common).try_for_each(|row| sink.write(row))?;
+    kept.iter().filter(common).try_for_each(|row| output.write(&json_line(row)?))?;
     if args.min_count > 1 {
         let rare = counts.values().filter(|&&count| count < args.min_count);
         say(&format!("{} of {} labels left out with {} instructions", rare.clone().count(), counts.len(), rare.sum::<usize>()));
     }
-    sink.finish()?;
+    output.finish()?;
     args.input.finish(faults)
 }
 
@@ -154,32 +154,4 @@ fn fit(gold: &Path, output: &Path, seed: u64) -> Result<()> {
     write_file(output, picker.to_text().as_bytes())?;
     println!("{}: {} weights", output.display(), picker.len());
     Ok(())
-}
-
-/// Where rows go.
-enum Sink {
-    File(AtomicFile),
-    Stdout(Stdout),
-}
-
-impl Sink {
-    fn open(path: &Path) -> Result<Self> {
-        if path.as_os_str() == "-" { Ok(Self::Stdout(Stdout::lock())) } else { AtomicFile::create(path).map(Self::File) }
-    }
-
-    fn write(&mut self, row: &JsonRow) -> Result<()> {
-        let mut line = serde_json::to_vec(row).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
-        line.push(b'\n');
-        match self {
-            Self::File(file) => file.write(&line),
-            Self::Stdout(out) => out.write(&line),
-        }
-    }
-
-    fn finish(self) -> Result<()> {
-        match self {
-            Self::File(file) => file.persist(),
-            Self::Stdout(mut out) => out.flush(),
-        }
-    }
 }

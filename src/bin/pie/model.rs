@@ -1,20 +1,15 @@
 //! Which model a command uses: a file, a name in the manifest, `PIE_MODEL`, or the manifest's default.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::tasks::{Level, Taxonomy, Vectors};
-use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
+use pie_embed_wasm::{Embedder, Error, ErrorCode, Result, sha256_hex};
+use rayon::prelude::*;
 
-use crate::cache::{CacheArgs, text_hash};
 use crate::device::Device;
 use crate::manifest::Manifest;
 use crate::output::say;
-use crate::progress::Progress;
-
-/// Texts that are encoded and kept at a time: enough for all cores to stay busy, and little to lose.
-const STRIDE: usize = 256;
 
 /// Options of every command that needs a model.
 #[derive(clap::Args)]
@@ -78,60 +73,11 @@ fn find_manifest() -> Result<Option<(PathBuf, Manifest)>> {
 }
 
 impl Model {
-    /// The vectors of texts, at length 1, with progress on stderr. Equal texts are encoded once, and those in the cache not at all.
-    pub fn encode(&self, texts: &[&str], prompt: Option<Prompt>, cache: &CacheArgs, what: &str) -> Result<Vectors> {
-        if texts.is_empty() {
-            return Err(Error::new(ErrorCode::NoTexts, format!("{what}: there is no text")));
-        }
-        let dimensions = self.embedder.config().hidden_size;
-        let mut cache =
-            cache.open(&self.sha256, &self.embedder.device(), prompt.as_ref().unwrap_or(&self.embedder.info().prompt), dimensions)?;
-        let options = EmbedOptions { prompt, ..EmbedOptions::default() };
-        let hashes: Vec<u128> = texts.iter().map(|text| text_hash(text)).collect();
-        let mut first: HashMap<u128, usize> = HashMap::with_capacity(texts.len());
-        for (row, hash) in hashes.iter().enumerate() {
-            first.entry(*hash).or_insert(row);
-        }
-        let mut data = vec![0.0; texts.len() * dimensions];
-        let mut known = vec![false; texts.len()];
-        if let Some(cache) = &mut cache {
-            cache.read(&first, |row, vector| {
-                data[row * dimensions..][..dimensions].copy_from_slice(vector);
-                known[row] = true;
-            })?;
-            let found = known.iter().filter(|known| **known).count();
-            if found > 0 {
-                say(&format!("note: {found} of {} vectors come from {}", first.len(), cache.path().display()));
-            }
-        }
-        let missing: Vec<usize> = (0..texts.len()).filter(|&row| first[&hashes[row]] == row && !known[row]).collect();
-        let progress = Progress::steps(missing.len() as u64, what.to_owned());
-        for (n, rows) in missing.chunks(STRIDE).enumerate() {
-            let chunk: Vec<&str> = rows.iter().map(|&row| texts[row]).collect();
-            let embeddings = self.embedder.embed(&chunk, &options).map_err(|e| e.context(format!("{what}, from text {} on", rows[0])))?;
-            for (&row, vector) in rows.iter().zip(embeddings.rows()) {
-                data[row * dimensions..][..dimensions].copy_from_slice(vector);
-            }
-            let kept = cache.as_mut().map_or(Ok(()), |cache| cache.append(rows.iter().map(|&row| hashes[row]), &embeddings.data));
-            if let Err(e) = kept {
-                progress.print(&format!("note: vectors are not kept from here on: {e}"));
-                cache = None;
-            }
-            progress.set(((n * STRIDE) + rows.len()) as u64);
-        }
-        progress.finish();
-        for row in 0..texts.len() {
-            let same = first[&hashes[row]];
-            data.copy_within(same * dimensions..(same + 1) * dimensions, row * dimensions);
-        }
-        Ok(Vectors::new(data, dimensions)?.normalized())
-    }
-
     /// The task of each vector by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.
     pub fn tasks(&self, vectors: &Vectors) -> Result<Option<Vec<String>>> {
         let Some(taxonomy) = self.own_taxonomy()? else { return Ok(None) };
         let first = |row| taxonomy.classify(row, Level::Task, 1).map(|tags| tags.into_iter().map(|tag| tag.label).collect());
-        vectors.rows().map(first).collect::<Result<Vec<String>>>().map(Some)
+        vectors.data().par_chunks_exact(vectors.dimensions()).map(first).collect::<Result<Vec<String>>>().map(Some)
     }
 
     /// The model's taxonomy; `None`, said on stderr, where it has none.

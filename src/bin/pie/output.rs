@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use pie_embed_wasm::{Error, ErrorCode, Result};
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
 /// The files being written, for the interrupt handler; a name that is gone by then does no harm.
@@ -118,6 +119,57 @@ pub fn write_files(files: &[(PathBuf, Vec<u8>)]) -> Result<()> {
         ready.push(file);
     }
     ready.into_iter().try_for_each(AtomicFile::persist)
+}
+
+/// A row as a line of JSON.
+pub fn json_line(row: &impl Serialize) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(row).map_err(|e| Error::new(ErrorCode::Internal, format!("writing JSON: {e}")))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// A file, or stdout.
+pub enum Output {
+    File(AtomicFile),
+    Stdout(Stdout),
+}
+
+impl Output {
+    /// Stdout is `-`.
+    pub fn open(path: &Path) -> Result<Self> {
+        if path.as_os_str() == "-" { Ok(Self::Stdout(Stdout::lock())) } else { AtomicFile::create(path).map(Self::File) }
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write(bytes),
+        }
+    }
+
+    /// Overwrites the first bytes of a file.
+    pub fn rewrite_start(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::File(file) => file.rewrite_start(bytes),
+            Self::Stdout(_) => Err(Error::new(ErrorCode::Internal, "stdout cannot be rewritten")),
+        }
+    }
+
+    /// What was written so far reaches a reader of stdout.
+    pub fn flush(&mut self) -> Result<()> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Stdout(stdout) => stdout.flush(),
+        }
+    }
+
+    /// The file is at its place.
+    pub fn finish(self) -> Result<()> {
+        match self {
+            Self::File(file) => file.persist(),
+            Self::Stdout(mut stdout) => stdout.flush(),
+        }
+    }
 }
 
 /// A line on stderr. Nobody may be listening there; that stops nothing.

@@ -1,33 +1,34 @@
 //! Progress on stderr, drawn only where that is a terminal.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::say;
 
+#[derive(Clone)]
 pub struct Progress {
     bar: ProgressBar,
-    counts_bytes: bool,
 }
 
 impl Progress {
-    /// Of an input whose length is known.
-    pub fn bytes(total: u64) -> Self {
-        Self { bar: styled(ProgressBar::new(total), "{bar:30} {percent}% {msg}, {elapsed} gone, {eta} left"), counts_bytes: true }
+    /// Of an input whose length is known, in bytes or rows.
+    pub fn of(total: u64) -> Self {
+        Self { bar: styled(ProgressBar::new(total), "{bar:30} {percent}% {msg}, {elapsed} gone, {eta} left") }
     }
 
     /// Of an input without end.
     pub fn rows() -> Self {
-        Self { bar: styled(ProgressBar::new_spinner(), "{spinner} {msg}, {elapsed} gone"), counts_bytes: false }
+        Self { bar: styled(ProgressBar::new_spinner(), "{spinner} {msg}, {elapsed} gone") }
     }
 
     /// Of a known number of steps.
     pub fn steps(total: u64, what: impl Into<Cow<'static, str>>) -> Self {
         let bar = styled(ProgressBar::new(total), "{bar:30} {pos}/{len} {msg}, {elapsed} gone, {eta} left");
         bar.set_message(what);
-        Self { bar, counts_bytes: false }
+        Self { bar }
     }
 
     /// Of work whose steps are not counted.
@@ -38,10 +39,13 @@ impl Progress {
         progress
     }
 
-    pub fn add_bytes(&self, n: u64) {
-        if self.counts_bytes {
-            self.bar.inc(n);
-        }
+    /// Advances by the bytes that are read.
+    pub fn over<R: Read>(&self, input: R) -> impl Read + use<R> {
+        self.bar.wrap_read(input)
+    }
+
+    pub fn add(&self, n: u64) {
+        self.bar.inc(n);
     }
 
     pub fn set(&self, position: u64) {

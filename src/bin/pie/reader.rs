@@ -1,5 +1,5 @@
-//! Rows with their columns, one after another, from text lines, JSON lines, CSV, TSV or JSON, so that memory does not grow with
-//! the input (a JSON document is read whole).
+//! Rows with their columns, one after another, from text lines, JSON lines, CSV, TSV, JSON, Parquet or Arrow, so that memory does not
+//! grow with the input (a JSON document is read whole).
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -11,6 +11,7 @@ use pie_embed_wasm::ieb::TaskSet;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Map, Value};
 
+use crate::columnar::Batches;
 use crate::json::{begins_with_object, parse_json};
 use crate::progress::Progress;
 
@@ -18,6 +19,8 @@ use crate::progress::Progress;
 pub const TEXT_COLUMNS: [&str; 2] = ["instruction", "text"];
 /// Longer lines are passed over with an error.
 const MAX_LINE_BYTES: u64 = 64 << 20;
+/// What an Arrow stream begins with, and no text.
+const ARROW_START: [u8; 2] = [0xff; 2];
 
 pub type Fields = Map<String, Value>;
 
@@ -31,6 +34,10 @@ pub enum Format {
     Tsv,
     /// A list of objects, or the benchmark's {task: {"samples"}}
     Json,
+    /// A file, not stdin
+    Parquet,
+    /// An IPC stream
+    Arrow,
 }
 
 /// What stands at one place of the input.
@@ -54,6 +61,7 @@ enum Source {
     Lines { reader: Box<dyn BufRead>, json: bool },
     Csv { reader: csv::Reader<Box<dyn BufRead>>, header: Vec<String> },
     Document(std::vec::IntoIter<Content>),
+    Batches(Batches),
 }
 
 /// Reads rows.
@@ -79,19 +87,25 @@ impl Reader {
     pub fn open(path: Option<&Path>, format: Format) -> Result<Self> {
         let path = path.filter(|path| path.as_os_str() != "-");
         let name = path.map_or_else(|| "stdin".to_owned(), |path| path.display().to_string());
-        let (raw, progress): (Box<dyn Read>, _) = match path {
-            None => (Box::new(io::stdin()), Progress::rows()),
+        let opened = match path {
+            None if format == Format::Parquet => Err(data("Parquet is read from a file: its end says what it holds")),
+            None => Source::open(Box::new(io::stdin()), None, format).map(|source| (source, Progress::rows())),
             Some(path) => {
                 let file = File::open(path).map_err(|e| Error::io(path, e))?;
                 let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
                 if metadata.is_dir() {
                     return Err(Error::new(ErrorCode::Io, format!("{name} is a folder")));
                 }
-                let progress = if metadata.is_file() { Progress::bytes(metadata.len()) } else { Progress::rows() };
-                (Box::new(file), progress)
+                let by_name = || path.extension().is_some_and(|extension| extension == "parquet" || extension == "pq");
+                if format == Format::Parquet || (format == Format::Auto && by_name()) {
+                    Batches::parquet(file).map(|(batches, progress)| (Source::Batches(batches), progress))
+                } else {
+                    let progress = if metadata.is_file() { Progress::of(metadata.len()) } else { Progress::rows() };
+                    Source::open(Box::new(progress.over(file)), Some(path), format).map(|source| (source, progress))
+                }
             }
         };
-        let source = Source::open(raw, path, format).map_err(|e| e.context(&name))?;
+        let (source, progress) = opened.map_err(|e| e.context(&name))?;
         Ok(Self { name, source, line: 0, progress })
     }
 
@@ -100,7 +114,16 @@ impl Reader {
         match &self.source {
             Source::Lines { json: false, .. } => Some(vec![TEXT_COLUMNS[0]]),
             Source::Csv { header, .. } => Some(header.iter().map(String::as_str).collect()),
+            Source::Batches(batches) => Some(batches.columns()),
             Source::Lines { .. } | Source::Document(_) => None,
+        }
+    }
+
+    /// What a column has for a type, where that is known before the rows and is no text.
+    pub fn other_type(&self, column: &str) -> Option<String> {
+        match &self.source {
+            Source::Batches(batches) => batches.other_type(column).map(ToString::to_string),
+            _ => None,
         }
     }
 
@@ -108,9 +131,10 @@ impl Reader {
     pub fn row(&mut self) -> Result<Option<Row>> {
         self.line += 1;
         let found = match &mut self.source {
-            Source::Lines { reader, json } => line_content(reader, *json, &self.progress),
-            Source::Csv { reader, header } => csv_content(reader, header, &mut self.line, &self.progress),
+            Source::Lines { reader, json } => line_content(reader, *json),
+            Source::Csv { reader, header } => csv_content(reader, header, &mut self.line),
             Source::Document(entries) => Ok(entries.next()),
+            Source::Batches(batches) => batches.row().map(|row| row.map(Content::Fields)),
         };
         let content = found.map_err(|e| e.context(format!("{}: line {}", self.name, self.line)))?;
         Ok(content.map(|content| Row { line: self.line, content }))
@@ -126,10 +150,12 @@ impl Source {
                 Some("jsonl" | "ndjson") => Format::Jsonl,
                 Some("csv") => Format::Csv,
                 Some("tsv") => Format::Tsv,
+                Some("arrow") => Format::Arrow,
                 Some("json") => {
                     reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut start).map_err(reading)?;
                     if is_json_line(&start) { Format::Jsonl } else { Format::Json }
                 }
+                _ if start == ARROW_START => Format::Arrow,
                 _ if begins_with_object(&start) => Format::Jsonl,
                 _ => Format::Text,
             },
@@ -144,7 +170,8 @@ impl Source {
                 reader.read_to_end(&mut bytes).map_err(reading)?;
                 Self::Document(document(bytes)?.into_iter())
             }
-            Format::Auto | Format::Text | Format::Jsonl => Self::Lines { reader, json: format == Format::Jsonl },
+            Format::Arrow => Self::Batches(Batches::arrow(reader)?),
+            Format::Auto | Format::Text | Format::Jsonl | Format::Parquet => Self::Lines { reader, json: format == Format::Jsonl },
         })
     }
 
@@ -152,11 +179,17 @@ impl Source {
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(reader);
         let header = reader.byte_headers().map_err(|e| data(format!("reading the header: {e}")).with_source(e))?;
         let header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-        let mut seen = HashSet::new();
-        if let Some(twice) = header.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(data(format!("two columns are called {twice:?}")));
-        }
+        distinct(header.iter().map(String::as_str))?;
         Ok(Self::Csv { reader, header })
+    }
+}
+
+/// An error where two columns have one name.
+pub fn distinct<'a>(columns: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let mut seen = HashSet::new();
+    match columns.into_iter().find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(data(format!("two columns are called {twice:?}"))),
+        None => Ok(()),
     }
 }
 
@@ -185,15 +218,14 @@ fn is_json_line(line: &[u8]) -> bool {
     fields.is_some_and(|fields| !fields.values().all(|value| value.get("samples").is_some()))
 }
 
-fn line_content(reader: &mut impl BufRead, json: bool, progress: &Progress) -> Result<Option<Content>> {
+fn line_content(reader: &mut impl BufRead, json: bool) -> Result<Option<Content>> {
     let mut bytes = Vec::new();
     let taken = reader.take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes).map_err(reading)?;
     if taken == 0 {
         return Ok(None);
     }
-    progress.add_bytes(taken as u64);
     if taken as u64 == MAX_LINE_BYTES && !bytes.ends_with(b"\n") {
-        let rest = skip_line(reader, progress).map_err(reading)?;
+        let rest = skip_line(reader).map_err(reading)?;
         let error = format!("the line has {} bytes; at most {MAX_LINE_BYTES} are read", MAX_LINE_BYTES + rest);
         return Ok(Some(Content::Faulty { text: String::new(), error }));
     }
@@ -219,7 +251,7 @@ fn utf8(bytes: Vec<u8>) -> std::result::Result<String, (String, String)> {
     })
 }
 
-fn skip_line(reader: &mut impl BufRead, progress: &Progress) -> io::Result<u64> {
+fn skip_line(reader: &mut impl BufRead) -> io::Result<u64> {
     let mut skipped = 0;
     loop {
         let buffer = reader.fill_buf()?;
@@ -228,7 +260,6 @@ fn skip_line(reader: &mut impl BufRead, progress: &Progress) -> io::Result<u64> 
             None => (buffer.len(), buffer.is_empty()),
         };
         reader.consume(used);
-        progress.add_bytes(used as u64);
         skipped += used as u64;
         if done {
             return Ok(skipped);
@@ -236,16 +267,9 @@ fn skip_line(reader: &mut impl BufRead, progress: &Progress) -> io::Result<u64> 
     }
 }
 
-fn csv_content(
-    reader: &mut csv::Reader<Box<dyn BufRead>>,
-    header: &[String],
-    line: &mut u64,
-    progress: &Progress,
-) -> Result<Option<Content>> {
+fn csv_content(reader: &mut csv::Reader<Box<dyn BufRead>>, header: &[String], line: &mut u64) -> Result<Option<Content>> {
     let mut record = csv::ByteRecord::new();
-    let start = reader.position().byte();
     let found = reader.read_byte_record(&mut record).map_err(|e| Error::new(ErrorCode::Io, format!("reading: {e}")).with_source(e))?;
-    progress.add_bytes(reader.position().byte() - start);
     if !found {
         return Ok(None);
     }

@@ -8,6 +8,7 @@ use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 use rayon::prelude::*;
 
 use crate::cache::{CacheArgs, text_hash};
+use crate::encode::encode;
 use crate::model::ModelArgs;
 use crate::output::{refuse_existing, write_file};
 use crate::progress::Progress;
@@ -34,7 +35,7 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     cache: CacheArgs,
-    /// The data set: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
+    /// The data set: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
@@ -121,7 +122,7 @@ pub fn run(args: &Args) -> Result<()> {
     let pool = Pool::new(std::mem::take(&mut table.records));
     let model = args.model.load()?;
     let texts: Vec<&str> = pool.texts.iter().map(String::as_str).collect();
-    let vectors = model.encode(&texts, args.prompt.clone(), &args.cache, "texts encoded")?;
+    let vectors = encode(&model, &texts, args.prompt.clone(), &args.cache)?;
     let waiting = Progress::waiting("naming the tasks");
     let taxonomy = model.own_taxonomy()?;
     let tally = |level| taxonomy.as_ref().map(|taxonomy| Tally::new(taxonomy, level, &vectors, &pool.counts)).transpose();
@@ -217,7 +218,7 @@ impl Sample {
         let chosen = chosen.iter().map(|&row| texts[row]).zip(served).collect();
 
         progress.message("drawing the map");
-        let places = if rows.len() < MIN_ROWS { None } else { Some(t_sne(&rows, seed)?) };
+        let places = if rows.len() < MIN_ROWS { None } else { Some(t_sne(&rows, seed, &mut |_, _| {})?) };
         Ok(Self { texts, nearest, places, coverage: Coverage { chosen, curve, random: mean } })
     }
 }

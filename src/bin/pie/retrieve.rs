@@ -10,6 +10,7 @@ use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
 use crate::cache::CacheArgs;
+use crate::encode::encode;
 use crate::index::Index;
 use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, say, write_file};
@@ -37,7 +38,7 @@ pub struct Args {
     /// Made by `pie index` with the same model
     #[arg(long, value_name = "FILE")]
     index: PathBuf,
-    /// Instructions: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
+    /// Instructions: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: Option<PathBuf>,
     /// The column with the text [default: instruction or text]
@@ -86,18 +87,19 @@ pub fn run(args: &Args) -> Result<()> {
         let corpus: Vec<&str> = index.texts.iter().map(String::as_str).collect();
         retrieve(&TfIdf.encode(&corpus, &corpus)?, &index.texts, &TfIdf.encode(&corpus, &texts)?, &texts, args)?
     } else {
-        let queries = model.encode(&texts, Some(index.prompt.clone()), &args.cache, "texts encoded")?;
+        let queries = encode(&model, &texts, Some(index.prompt.clone()), &args.cache)?;
         retrieve(&index.vectors, &index.texts, &queries, &texts, args)?
     };
 
     let mut lines = String::new();
     for (text, hits) in texts.iter().zip(&found) {
-        let demonstration = |hit: &Hit| json!({"text": index.texts[hit.row], "score": hit.cosine, "row": index.rows[hit.row]});
-        let mut line = json!({"text": text, "demonstrations": hits.iter().map(demonstration).collect::<Vec<_>>()});
+        let rows = hits.iter().map(|hit| index.row(hit.row)).collect::<Result<Vec<Fields>>>()?;
+        let demonstration = |(hit, row): (&Hit, &Fields)| json!({"text": index.texts[hit.row], "score": hit.cosine, "row": row});
+        let mut line = json!({"text": text, "demonstrations": hits.iter().zip(&rows).map(demonstration).collect::<Vec<_>>()});
         if let Some(template) = &template {
             // Nearest last: a language model heeds most what stands next to the query.
-            let nearest_last: Vec<usize> = hits.iter().rev().map(|hit| hit.row).collect();
-            line["prompt"] = template.render(&nearest_last, |&row, name| cell(&index.rows[row], name), text)?.into();
+            let nearest_last: Vec<&Fields> = rows.iter().rev().collect();
+            line["prompt"] = template.render(&nearest_last, |row, name| cell(row, name), text)?.into();
         }
         lines += &line.to_string();
         lines.push('\n');
@@ -111,7 +113,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     if let Some((table, label)) = table.as_ref().zip(label) {
-        say_share(&table.strings(&label)?, &label, &texts, &index, &found);
+        say_share(&table.strings(&label)?, &label, &texts, &index, &found)?;
     }
     table.map_or(Ok(()), Table::finish)
 }
@@ -146,8 +148,8 @@ fn cell(row: &Fields, column: &str) -> Option<String> {
 }
 
 /// Says how many demonstrations have the task of their query, over the queries whose task another row of the pool has.
-fn say_share(labels: &[String], column: &str, texts: &[&str], index: &Index, found: &[Vec<Hit>]) {
-    let pool: Vec<Option<String>> = index.rows.iter().map(|row| cell(row, column)).collect();
+fn say_share(labels: &[String], column: &str, texts: &[&str], index: &Index, found: &[Vec<Hit>]) -> Result<()> {
+    let pool = (0..index.texts.len()).map(|row| Ok(cell(&index.row(row)?, column))).collect::<Result<Vec<Option<String>>>>()?;
     let mut of_task: HashMap<&str, Vec<usize>> = HashMap::new();
     for (row, label) in pool.iter().enumerate() {
         of_task.entry(label.as_deref().unwrap_or_default()).or_default().push(row);
@@ -169,4 +171,5 @@ fn say_share(labels: &[String], column: &str, texts: &[&str], index: &Index, fou
     say(&format!(
         "same {column:?} for {nearest:.4} of the nearest demonstrations and {demonstrations:.4} of all, over {queries} instructions whose {column:?} another row of the pool has"
     ));
+    Ok(())
 }

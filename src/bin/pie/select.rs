@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use pie_embed_wasm::tasks::{Method, Random, UNKNOWN, Vectors, coverage, near_duplicates, select, spread};
-use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use pie_embed_wasm::ieb::silhouette;
+use pie_embed_wasm::tasks::{Method, Random, UNKNOWN, Vectors, coverage, near_duplicates, search, select, spread};
+use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
-use crate::cache::CacheArgs;
 use crate::chart::{self, Panel, Series};
+use crate::encode::EncodeArgs;
 use crate::manifest::to_json;
-use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::table::{Table, render};
@@ -20,6 +20,8 @@ use crate::table::{Table, render};
 const POINTS: usize = 40;
 /// Rows of the pool on which coverage is measured; larger pools are sampled.
 const MEASURED: usize = 4096;
+/// Of these, those between which the silhouette takes all distances.
+const SILHOUETTE: usize = 2048;
 
 /// Choose rows of a pool that cover its tasks
 ///
@@ -27,10 +29,8 @@ const MEASURED: usize = 4096;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    cache: CacheArgs,
-    /// The pool: .jsonl, .csv, .tsv, .json (a list, or the benchmark's), or text lines; - is stdin
+    encode: EncodeArgs,
+    /// The pool: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines; - is stdin
     #[arg(long, value_name = "FILE|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
@@ -55,10 +55,7 @@ pub struct Args {
     /// Random choices to compare with
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
     draws: u64,
-    /// pie, short, none, or a template with {instruction} [default: the model's]
-    #[arg(long)]
-    prompt: Option<Prompt>,
-    /// The chosen rows: FILE.jsonl or FILE.csv
+    /// The chosen rows: FILE.jsonl, FILE.csv or FILE.parquet
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     /// Figures and curves as JSON
@@ -103,8 +100,8 @@ pub fn run(args: &Args) -> Result<()> {
     let quality = args.quality.as_deref().map(|column| table.numbers(column)).transpose()?;
     let label = table.label_column(args.label.as_deref())?;
     let labels = label.as_deref().map(|column| table.strings(column)).transpose()?;
-    let model = args.model.load()?;
-    let vectors = model.encode(&table.texts(), args.prompt.clone(), &args.cache, "texts encoded")?;
+    let model = args.encode.load(1)?;
+    let vectors = args.encode.encode(&model, 0, &table)?;
     let (source, labels) = match labels {
         Some(labels) => (format!("column {}", label.unwrap_or_default()), Some(labels)),
         None => ("taxonomy".to_owned(), model.tasks(&vectors)?),
@@ -112,21 +109,16 @@ pub fn run(args: &Args) -> Result<()> {
 
     // Row numbers from here on are those of the rows that are kept.
     let kept = distinct(&vectors, quality.as_deref(), args.dedupe)?;
-    let pool = vectors.pick(&kept);
+    let duplicates = vectors.len() - kept.len();
+    let pool = vectors.keep(&kept);
     let quality: Option<Vec<f64>> = quality.map(|quality| kept.iter().map(|&row| quality[row]).collect());
     let labels: Option<Vec<&str>> = labels.as_ref().map(|labels| kept.iter().map(|&row| labels[row].as_str()).collect());
-    let duplicates = vectors.len() - kept.len();
     let waiting = Progress::waiting(format!("choosing {} of {} rows", args.count, pool.len()));
     let chosen = select(&pool, method, args.count, quality.as_deref(), args.seed)
-        .map_err(|e| e.context(format!("without the {duplicates} near-duplicates of {} rows", vectors.len())))?;
+        .map_err(|e| e.context(format!("without the {duplicates} near-duplicates of {} rows", table.records.len())))?;
 
     let mut random = Random::new(args.seed);
-    let mut draw = |n: usize| {
-        let mut order: Vec<usize> = (0..pool.len()).collect();
-        random.shuffle(&mut order);
-        order.truncate(n);
-        order
-    };
+    let mut draw = |n: usize| random.draw(n, pool.len());
     let measured = pool.pick(&draw(MEASURED));
     let mut sizes: Vec<usize> = (1..=POINTS).map(|at| (args.count * at).div_ceil(POINTS)).collect();
     sizes.dedup();
@@ -141,7 +133,7 @@ pub fn run(args: &Args) -> Result<()> {
         "model": {"file": model.path.file_name().map(|name| name.to_string_lossy()), "sha256": model.sha256},
         "method": method.to_string(),
         "seed": args.seed,
-        "rows": vectors.len(),
+        "rows": table.records.len(),
         "exact_duplicates": table.records.len() - table.texts().iter().collect::<HashSet<_>>().len(),
         "near_duplicates": args.dedupe.map(|_| duplicates),
         "chosen": chosen.len(),
@@ -149,6 +141,7 @@ pub fn run(args: &Args) -> Result<()> {
         "tasks": in_pool.map(|in_pool| json!({"source": source, "in_pool": in_pool})),
         "selection": ours.json(),
         "random": Course::mean(&drawn).json(),
+        "silhouette": silhouette_of(&chosen, &pool, &measured)?,
         "sizes": sizes,
     });
     let rows = chosen.iter().map(|&row| &table.records[kept[row]].fields);
@@ -176,6 +169,14 @@ fn distinct(vectors: &Vectors, quality: Option<&[f64]>, threshold: Option<f32>) 
     }
     let repeats = near_duplicates(vectors, &rows, threshold).map_err(|e| e.context("--dedupe"))?;
     Ok((0..vectors.len()).filter(|&row| repeats[row].is_none()).collect())
+}
+
+/// The silhouette of rows, each with the chosen row that is nearest to it.
+fn silhouette_of(chosen: &[usize], pool: &Vectors, rows: &Vectors) -> Result<Option<f64>> {
+    let rows = rows.pick(&(0..rows.len().min(SILHOUETTE)).collect::<Vec<_>>());
+    let nearest = search(&pool.pick(chosen), &rows, 1)?;
+    let clusters: Vec<usize> = nearest.iter().filter_map(|hits| hits.first()).map(|hit| hit.row).collect();
+    Ok(silhouette(rows.data(), rows.dimensions(), &clusters))
 }
 
 /// How many tasks rows have; those that no task fits have none.

@@ -1,4 +1,4 @@
-//! A whole data set with its columns, in memory; JSON lines or CSV out.
+//! A whole data set with its columns, in memory; JSON lines, CSV or Parquet out.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::Value;
 
+use crate::columnar;
 use crate::input::{Faults, TextColumn, kind, missing};
 use crate::reader::{Content, Fields, Format, Reader};
 
@@ -63,6 +64,11 @@ impl Table {
     /// An error when any row was faulty; for the end, when the others are done.
     pub fn finish(self) -> Result<()> {
         self.faults.finish().map_err(|e| e.context(self.path.display()))
+    }
+
+    /// The file, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// How many rows were faulty.
@@ -128,7 +134,7 @@ impl Table {
     }
 }
 
-/// Rows as the file's name says: JSON lines or CSV.
+/// Rows as the file's name says: JSON lines, CSV or Parquet.
 pub fn render<'a>(path: &Path, rows: impl Iterator<Item = &'a Fields> + Clone) -> Result<Vec<u8>> {
     let internal = |e: String| Error::new(ErrorCode::Internal, format!("writing {}: {e}", path.display()));
     let mut bytes = Vec::new();
@@ -155,8 +161,9 @@ pub fn render<'a>(path: &Path, rows: impl Iterator<Item = &'a Fields> + Clone) -
             writer.flush().map_err(|e| internal(e.to_string()))?;
             drop(writer);
         }
+        Some("parquet") => bytes = columnar::parquet(rows)?,
         _ => {
-            let message = format!("{}: name a .jsonl or .csv file to write", path.display());
+            let message = format!("{}: name a .jsonl, .csv or .parquet file to write", path.display());
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
     }

@@ -2,15 +2,20 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arrow_schema::{DataType, Field};
 use pie_embed_wasm::tasks::{Level, Tag};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
 
-use crate::embed::{CHUNK, PromptArgs};
+use crate::cache::CacheArgs;
+use crate::embed::PromptArgs;
+use crate::encode::{CHUNK, Encoder};
 use crate::input::{Faults, InputArgs, Row};
 use crate::model::ModelArgs;
-use crate::output::Stdout;
+use crate::progress::Progress;
+use crate::sink::{OutputArgs, SinkRow};
 
 /// Name the task that each text asks for: one JSON line a text, best task first
 ///
@@ -32,9 +37,13 @@ pub struct Args {
     /// A taxonomy file other than the model's own
     #[arg(long, value_name = "FILE")]
     taxonomy: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
     /// JSON lines also on a terminal
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 #[derive(Serialize)]
@@ -44,9 +53,9 @@ struct Kind {
 }
 
 #[derive(Serialize)]
-struct JsonRow<'a> {
+struct Tagged<'a> {
     text: &'a str,
-    tasks: &'a [Tag],
+    tasks: Vec<Tag>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<Kind>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -61,16 +70,16 @@ pub fn run(args: Args) -> Result<()> {
     }
     let model = args.model.load()?;
     let taxonomy = model.taxonomy(args.taxonomy.as_deref())?;
-    let options = args.prompt.options(None)?;
-    model.embedder.tokenize("a", &options)?;
-    let json = args.json || !std::io::stdout().is_terminal();
-    let (mut out, mut faults, mut done) = (Stdout::lock(), Faults::default(), 0_u64);
+    let mut encoder = Encoder::new(&model, args.prompt.options(None)?, &args.cache, args.input.is_file())?;
+    let for_people = args.output.is_plain() && !args.json && std::io::stdout().is_terminal();
+    let mut sink = args.output.open(columns(), None)?;
+    let (mut faults, mut done) = (Faults::default(), 0_u64);
 
-    let mut tag = |rows: &[Row]| -> Result<()> {
+    let mut tag = |rows: &[Row], progress: &Progress| -> Result<()> {
         let texts: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
-        let embeddings = if texts.is_empty() { None } else { Some(model.embedder.embed(&texts, &options)?) };
-        let mut vectors = embeddings.iter().flat_map(|e| e.rows().zip(&e.truncated));
-        for row in rows {
+        let encoded = encoder.encode(&texts, progress)?;
+        let mut vectors = encoded.rows().zip(&encoded.truncated);
+        let tagged = rows.iter().map(|row| {
             let vector = if row.error.is_none() { vectors.next() } else { None };
             let tasks = vector.map_or(Ok(Vec::new()), |(v, _)| taxonomy.classify(v, Level::Task, args.top_k))?;
             let kind = match vector.filter(|_| taxonomy.has_kinds()) {
@@ -78,16 +87,15 @@ pub fn run(args: Args) -> Result<()> {
                 None => None,
             };
             let truncated = vector.is_some_and(|(_, truncated)| *truncated);
-            let row = JsonRow { text: &row.text, tasks: &tasks, kind, truncated, error: row.error.as_deref() };
-            let line = if json {
-                serde_json::to_string(&row).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?
-            } else {
-                row.for_people()
-            };
-            out.write(line.as_bytes())?;
-            out.write(b"\n")?;
+            Ok(Tagged { text: &row.text, tasks, kind, truncated, error: row.error.as_deref() })
+        });
+        let tagged = tagged.collect::<Result<Vec<Tagged<'_>>>>()?;
+        if for_people {
+            tagged.iter().try_for_each(|row| sink.print(&row.for_people()))?;
+        } else {
+            sink.write(&tagged)?;
         }
-        out.flush()
+        sink.flush()
     };
 
     if args.texts.is_empty() {
@@ -98,7 +106,7 @@ pub fn run(args: Args) -> Result<()> {
                 break;
             }
             faults.note(&rows, input.progress());
-            tag(&rows)?;
+            tag(&rows, input.progress())?;
             done += rows.len() as u64;
             input.progress().message(format!("{done} texts"));
         }
@@ -106,13 +114,35 @@ pub fn run(args: Args) -> Result<()> {
     } else {
         let blank = |text: &str| text.trim().is_empty().then(|| "the text is blank".to_owned());
         let rows: Vec<Row> = args.texts.into_iter().zip(1..).map(|(text, line)| Row { line, error: blank(&text), text }).collect();
-        faults.note(&rows, &crate::progress::Progress::rows());
-        tag(&rows)?;
+        let progress = Progress::rows();
+        faults.note(&rows, &progress);
+        tag(&rows, &progress)?;
     }
+    sink.finish()?;
+    encoder.say_found();
     args.input.finish(faults)
 }
 
-impl JsonRow<'_> {
+fn columns() -> Vec<Field> {
+    let label = || Field::new("label", DataType::Utf8, false);
+    let score = || Field::new("score", DataType::Float32, false);
+    let task = DataType::Struct(vec![label(), Field::new("name", DataType::Utf8, false), score()].into());
+    vec![
+        Field::new("text", DataType::Utf8, false),
+        Field::new("tasks", DataType::List(Arc::new(Field::new("item", task, false))), false),
+        Field::new("kind", DataType::Struct(vec![label(), score()].into()), true),
+        Field::new("truncated", DataType::Boolean, true),
+        Field::new("error", DataType::Utf8, true),
+    ]
+}
+
+impl SinkRow for Tagged<'_> {
+    fn vector(&self) -> &[f32] {
+        &[]
+    }
+}
+
+impl Tagged<'_> {
     fn for_people(&self) -> String {
         let first: String = self.text.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
         let tasks: Vec<String> = self.tasks.iter().map(|t| format!("  {:>5.1} %  {}  ({})", t.score * 100.0, t.name, t.label)).collect();

@@ -1,0 +1,167 @@
+//! Texts to vectors through the cache: what it holds is read, and what it lacks is computed and kept.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use pie_embed_wasm::tasks::Vectors;
+use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
+
+use crate::cache::{Cache, CacheArgs, text_hash};
+use crate::model::{Model, ModelArgs};
+use crate::npy;
+use crate::output::say;
+use crate::progress::Progress;
+use crate::table::Table;
+
+/// Rows that are read, encoded, kept and written at a time.
+pub const CHUNK: usize = 1024;
+
+/// Options of the commands that need the vectors of whole data sets.
+#[derive(clap::Args)]
+pub struct EncodeArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// pie, short, none, or a template with {instruction} [default: the model's]
+    #[arg(long)]
+    pub prompt: Option<Prompt>,
+    /// What `pie embed` made of the same rows with the same model and prompt, a file each data set: nothing is encoded
+    #[arg(long, value_name = "FILE.npy")]
+    vectors: Vec<PathBuf>,
+}
+
+impl EncodeArgs {
+    /// The model for so many data sets.
+    pub fn load(&self, data_sets: usize) -> Result<Model> {
+        if !self.vectors.is_empty() && self.vectors.len() != data_sets {
+            let message = format!("--vectors names {} files for {data_sets} data sets", self.vectors.len());
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        self.model.load()
+    }
+
+    /// The vectors of a data set, at length 1; `at` is its number.
+    pub fn encode(&self, model: &Model, at: usize, table: &Table) -> Result<Vectors> {
+        let Some(path) = self.vectors.get(at) else {
+            return encode(model, &table.texts(), self.prompt.clone(), &self.cache).map_err(|e| e.context(table.path().display()));
+        };
+        let vectors = npy::read(path, model.embedder.config().hidden_size)?;
+        if vectors.len() != table.records.len() {
+            let (rows, sound) = (vectors.len(), table.records.len());
+            let message = format!("{}: {rows} vectors of {sound} sound rows in {}", path.display(), table.path().display());
+            return Err(Error::new(ErrorCode::Data, message));
+        }
+        Ok(vectors.normalized())
+    }
+}
+
+/// The vectors of texts, at length 1, with progress on stderr. Equal texts are encoded once, and those in the cache not at all.
+pub fn encode(model: &Model, texts: &[&str], prompt: Option<Prompt>, cache: &CacheArgs) -> Result<Vectors> {
+    if texts.is_empty() {
+        return Err(Error::new(ErrorCode::NoTexts, "there is no text"));
+    }
+    let mut encoder = Encoder::new(model, EmbedOptions { prompt, ..EmbedOptions::default() }, cache, true)?;
+    let dimensions = encoder.dimensions;
+    let mut first: HashMap<u128, usize> = HashMap::with_capacity(texts.len());
+    let same: Vec<usize> = texts.iter().enumerate().map(|(row, text)| *first.entry(text_hash(text)).or_insert(row)).collect();
+    let distinct: Vec<usize> = (0..texts.len()).filter(|&row| same[row] == row).collect();
+    if let Some(cache) = &encoder.cache {
+        say_found(first.keys().filter(|hash| cache.contains(**hash)).count(), first.len(), cache);
+    }
+    drop(first);
+    let mut data = vec![0.0; texts.len() * dimensions];
+    let progress = Progress::steps(distinct.len() as u64, "texts encoded");
+    for (n, rows) in distinct.chunks(CHUNK).enumerate() {
+        let chunk: Vec<&str> = rows.iter().map(|&row| texts[row]).collect();
+        let encoded = encoder.encode(&chunk, &progress).map_err(|e| e.context(format!("from text {} on", rows[0])))?;
+        for (&row, vector) in rows.iter().zip(encoded.rows()) {
+            data[row * dimensions..][..dimensions].copy_from_slice(vector);
+        }
+        progress.set((n * CHUNK + rows.len()) as u64);
+    }
+    progress.finish();
+    for (row, &same) in same.iter().enumerate() {
+        data.copy_within(same * dimensions..(same + 1) * dimensions, row * dimensions);
+    }
+    Ok(Vectors::new(data, dimensions)?.normalized())
+}
+
+fn say_found(found: usize, of: usize, cache: &Cache) {
+    if found > 0 {
+        say(&format!("note: {found} of {of} vectors come from {}", cache.path().display()));
+    }
+}
+
+/// Encodes with one model and prompt.
+pub struct Encoder<'a> {
+    model: &'a Model,
+    options: EmbedOptions,
+    pub dimensions: usize,
+    cache: Option<Cache>,
+    /// Texts so far, and those of them that the cache held.
+    done: usize,
+    found: usize,
+}
+
+/// Vectors of texts.
+pub struct Encoded {
+    data: Vec<f32>,
+    dimensions: usize,
+    /// Texts whose middle was left out.
+    pub truncated: Vec<bool>,
+}
+
+impl Encoded {
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.data.chunks_exact(self.dimensions)
+    }
+}
+
+impl<'a> Encoder<'a> {
+    /// `keep` says whether vectors are kept where the arguments do not.
+    pub fn new(model: &'a Model, options: EmbedOptions, cache: &CacheArgs, keep: bool) -> Result<Self> {
+        let dimensions = model.embedder.dimensions(&options)?;
+        // A prompt or limit that cannot work is said before anything is read.
+        model.embedder.tokenize("a", &options)?;
+        let cache = cache.open(model, &options, dimensions, keep)?;
+        Ok(Self { model, options, dimensions, cache, done: 0, found: 0 })
+    }
+
+    /// The vectors of texts.
+    pub fn encode(&mut self, texts: &[&str], progress: &Progress) -> Result<Encoded> {
+        let dimensions = self.dimensions;
+        let mut encoded = Encoded { data: vec![0.0; texts.len() * dimensions], dimensions, truncated: vec![false; texts.len()] };
+        let mut missing = Vec::new();
+        for ((row, text), vector) in texts.iter().enumerate().zip(encoded.data.chunks_exact_mut(dimensions)) {
+            match self.cache.as_mut().map_or(Ok(None), |cache| cache.get(text_hash(text), vector))? {
+                Some(truncated) => encoded.truncated[row] = truncated,
+                None => missing.push(row),
+            }
+        }
+        self.done += texts.len();
+        self.found += texts.len() - missing.len();
+        if missing.is_empty() {
+            return Ok(encoded);
+        }
+        let wanted: Vec<&str> = missing.iter().map(|&row| texts[row]).collect();
+        let embeddings = self.model.embedder.embed(&wanted, &self.options)?;
+        for ((&row, vector), &truncated) in missing.iter().zip(embeddings.rows()).zip(&embeddings.truncated) {
+            encoded.data[row * dimensions..][..dimensions].copy_from_slice(vector);
+            encoded.truncated[row] = truncated;
+        }
+        let kept = self.cache.as_mut().map_or(Ok(()), |cache| cache.append(&wanted, &embeddings));
+        if let Err(e) = kept {
+            progress.print(&format!("note: vectors are not kept from here on: {e}"));
+            self.cache = None;
+        }
+        Ok(encoded)
+    }
+
+    /// Says how much the cache held, at the end of a stream.
+    pub fn say_found(&self) {
+        if let Some(cache) = &self.cache {
+            say_found(self.found, self.done, cache);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! NumPy's files of numbers.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use npyz::{NpyFile, Order};
+use pie_embed_wasm::tasks::Vectors;
+use pie_embed_wasm::{Error, ErrorCode, Result};
+
+/// The header of an array `[rows, dimensions]` of float32: format 1.0, padded to 128 bytes so that the number of rows can be filled in
+/// at the end.
+pub fn header(rows: u64, dimensions: usize) -> [u8; 128] {
+    let mut header = [b' '; 128];
+    header[..10].copy_from_slice(b"\x93NUMPY\x01\x00\x76\x00");
+    let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimensions}), }}");
+    header[10..10 + dict.len()].copy_from_slice(dict.as_bytes());
+    header[127] = b'\n';
+    header
+}
+
+/// Reads an array `[rows, dimensions]` of float32 or float64.
+pub fn read(path: &Path, dimensions: usize) -> Result<Vectors> {
+    let faulty = |what: String| Error::new(ErrorCode::Data, format!("{}: {what}", path.display()));
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let bytes = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    let array = NpyFile::new(BufReader::with_capacity(1 << 20, file)).map_err(|e| faulty(format!("no NumPy array: {e}")))?;
+    let (shape, order, kind) = (array.shape().to_vec(), array.order(), array.dtype().descr());
+    if shape.get(1..) != Some(&[dimensions as u64][..]) || order != Order::C {
+        return Err(faulty(format!("an array {shape:?} in {order:?} order; [rows, {dimensions}] in C order is wanted")));
+    }
+    // What the header says is held against the file before memory is taken for it.
+    let numbers = shape[0].saturating_mul(shape[1]);
+    let width = array.dtype().num_bytes().unwrap_or(0) as u64;
+    if numbers.saturating_mul(width) > bytes {
+        return Err(faulty(format!("an array {shape:?} of {kind}, but {bytes} bytes: the file is cut off")));
+    }
+    let numbers = numbers as usize;
+    let data = match array.try_data::<f32>() {
+        Ok(single) => collect(single, numbers),
+        Err(array) => match array.try_data::<f64>() {
+            Ok(double) => collect(double.map(|x| x.map(|x| x as f32)), numbers),
+            Err(_) => return Err(faulty(format!("an array of {kind}; float32 and float64 are read"))),
+        },
+    };
+    let data = data.map_err(|e| faulty(format!("reading {numbers} numbers: {e}")))?;
+    Vectors::new(data, dimensions).map_err(|e| e.context(path.display()))
+}
+
+fn collect(numbers: impl Iterator<Item = io::Result<f32>>, count: usize) -> io::Result<Vec<f32>> {
+    let mut data = Vec::with_capacity(count);
+    for number in numbers {
+        data.push(number?);
+    }
+    Ok(data)
+}
