@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./build.sh test: one stage after another, all of them even when one fails, with minutes per stage at the end.
 
-STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser wasm-relaxed package npm publish)
+STAGES=(fmt house clippy rust webgpu cli wasm-node wasm-scalar wasm-browser wasm-relaxed wasm-webgpu package npm publish)
 # Too long for every change; later work adds its own here, as a function stage_NAME below.
 FULL_STAGES=(bench soak many cuda spark)
 
@@ -17,7 +17,7 @@ stage_house() {
 stage_clippy() {
   ensure_wasm_std
   cargo clippy --release --features cli --all-targets -- -D warnings
-  cargo clippy --release --target "$WASM_TARGET" --lib --tests -- -D warnings
+  cargo clippy --release --target "$WASM_TARGET" --lib --tests --features webgpu -- -D warnings
 }
 
 stage_rust() {
@@ -50,16 +50,29 @@ stage_wasm_relaxed() {
     CARGO_TARGET_DIR=$ROOT/target/relaxed stage_wasm_browser
 }
 
-# wasm_tests FLAG…: wasm-pack's tests; a run in which none was executed is a failure.
+# The GPU's part on Chromium's software adapter, which webdriver.json asks for. It is slow, and compiles shaders at first.
+stage_wasm_webgpu() {
+  ensure_browser
+  WASM_BINDGEN_USE_BROWSER=1 WASM_BINDGEN_TEST_TIMEOUT=1500 \
+    wasm_tests --headless --chrome --chromedriver "$(command -v chromedriver)" -- --test web-gpu --features webgpu
+}
+
+# wasm_tests FLAG… [-- WHICH…]: wasm-pack's tests; a run in which none was executed is a failure.
 wasm_tests() {
+  local flags=() which=(--lib --test web)
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    flags+=("$1")
+    shift
+  done
+  [ $# -eq 0 ] || which=("${@:2}")
   ensure_wasm_std
   ensure_wasm_bindgen
   ensure_wasm_pack
   local log=$ROOT/target/wasm-tests.log
   mkdir -p "$ROOT/target"
-  wasm-pack test "$@" --release --mode no-install -- --lib --test web 2>&1 | tee "$log"
+  wasm-pack test "${flags[@]}" --release --mode no-install -- "${which[@]}" 2>&1 | tee "$log"
   grep -qE 'test result: ok\. [1-9][0-9]* passed' "$log" ||
-    die "wasm-pack ran no test ($*): tests/web/main.rs must not be configured for only one of browser and Node."
+    die "wasm-pack ran no test (${flags[*]} ${which[*]}): tests/web must not be configured for only one of browser and Node."
 }
 
 # The README's first command, all but the serving.

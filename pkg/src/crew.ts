@@ -32,8 +32,9 @@ export function loadInWorkers(options: LoadOptions | undefined, platform: Platfo
   });
 }
 
-// What the GPU is given in one go: so many pieces of a list.
+// What the GPU is given in one go: so many pieces of a list, once it has shown that it takes no longer over them than this.
 const GPU_PIECES = 64;
+const GPU_CALL_MS = 2_000;
 
 /** Workers that have the same files, and the queue they work off; gone with the last one who joined. */
 class Crew {
@@ -197,14 +198,19 @@ class Crew {
 
   /** Works lists off with the GPU, many pieces in one call; what it fails at, the others do. */
   async #workOnGpu(thread: Thread, least: number): Promise<void> {
+    let most = least;
     while (crews.has(this) && thread.alive) {
-      const pieces = await this.#queue.takeMany(least, GPU_PIECES);
+      const pieces = await this.#queue.takeMany(least, most);
+      const start = performance.now();
       const [{ job, index }] = pieces as [Piece];
       // Vectors need no GPU.
       if (!Array.isArray(job.calls[index]!.input)) this.#queue.putBack(pieces.splice(1), false);
       try {
         const answers = split(pieces, await thread.call(joined(pieces)));
         for (const [n, { job, index }] of pieces.entries()) job.answer(index, answers[n]);
+        // A worker that is slow must not run out of patience for want of an answer.
+        const slow = performance.now() - start > GPU_CALL_MS;
+        most = slow ? Math.max(least, most >> 1) : Math.min(GPU_PIECES, Math.max(most, 2 * pieces.length));
       } catch (error) {
         const code = error instanceof PieError ? error.code : 'internal';
         if (thread.alive && code !== 'gpu_failed' && code !== 'internal') {

@@ -1,7 +1,7 @@
 // What runs in the worker that has the GPU: takes the files of both engines, then answers calls.
 import type { SentCall } from './call.js';
 import { bytesOf, type EngineFiles, makeEngine } from './engine.js';
-import { fasterFrom, GpuHost, makeGpu } from './gpu.js';
+import { fasterFrom, GpuHost, makeGpu, prove } from './gpu.js';
 import { serve } from './serve.js';
 import type { Started } from './worker.js';
 
@@ -30,5 +30,6 @@ async function start({ gpu: module, measure, ...files }: GpuFiles): Promise<Star
   const gpu = await makeGpu(module, files.model.bytes);
   const engine = await makeEngine(files);
   host = new GpuHost(engine, gpu);
-  return { info: engine.info(), bytes: bytesOf(files), from: measure ? await fasterFrom(engine, gpu.adapter(), host) : 1 };
+  await prove(engine, host);
+  return { info: engine.info(), bytes: bytesOf(files), from: measure ? await fasterFrom(engine, host) : 1 };
 }

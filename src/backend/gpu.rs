@@ -1,13 +1,12 @@
 //! Back ends on the GPU, natively.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Backend, Cpu};
 use crate::encoder::{Output, TokenBatch};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gguf::Gguf;
-use crate::webgpu::{Context, GpuEncoder};
+use crate::webgpu::GpuEncoder;
 
 /// The encoder on a GPU; calls wait for each other and block until their vectors are there.
 pub struct Gpu {
@@ -16,11 +15,8 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// # Errors
-    /// Those of [`GpuEncoder::from_gguf`].
-    pub fn from_gguf(context: Arc<Context>, gguf: &Gguf<'_>) -> Result<Self> {
-        let name = context.name();
-        Ok(Self { name, encoder: GpuEncoder::from_gguf(context, gguf)?.into() })
+    pub fn new(encoder: GpuEncoder) -> Self {
+        Self { name: encoder.context().name(), encoder: encoder.into() }
     }
 }
 

@@ -17,7 +17,6 @@ const MAX_TOKENS: usize = 8_192;
 /// A model on the GPU.
 #[wasm_bindgen]
 pub struct GpuEngine {
-    context: std::sync::Arc<Context>,
     encoder: GpuEncoder,
 }
 
@@ -29,9 +28,9 @@ impl GpuEngine {
         let model = PageFile(model);
         let header = Gguf::header(&model).map_err(js_error)?;
         let gguf = Gguf::open(&header, &model).map_err(js_error)?;
-        let mut encoder = GpuEncoder::from_gguf(context.clone(), &gguf).map_err(js_error)?;
+        let mut encoder = GpuEncoder::from_gguf(context, &gguf).map_err(js_error)?;
         encoder.limit_tokens(MAX_TOKENS);
-        Ok(Self { context, encoder })
+        Ok(Self { encoder })
     }
 
     /// The vectors of texts, `[texts, dimensions]`, from their token ids, one text behind the other.
@@ -46,15 +45,5 @@ impl GpuEngine {
         }
         let vectors = self.encoder.encode(&batch, Output { dimensions, normalize }).await.map_err(js_error)?;
         Ok(Float32Array::from(vectors.as_slice()))
-    }
-
-    /// The adapter's name, for people and as a key.
-    pub fn adapter(&self) -> String {
-        self.context.name()
-    }
-
-    /// Gives the device back at once; what is under way on it fails.
-    pub fn destroy(&self) {
-        self.context.destroy();
     }
 }

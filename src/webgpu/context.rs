@@ -73,6 +73,8 @@ pub struct Context {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     adapter: wgpu::AdapterInfo,
+    language: wgpu::WgslLanguageFeatures,
+    max_binding_bytes: u64,
     /// By source: what two encoders have in common is compiled once.
     pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
     fault: Arc<Mutex<Option<String>>>,
@@ -88,12 +90,16 @@ impl Context {
         descriptor.backends = wgpu::Backends::PRIMARY;
         let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
         let absent = |e: &dyn std::fmt::Display| Error::new(ErrorCode::NoWebgpu, format!("no GPU through WebGPU: {e}"));
-        let adapter = wgpu::Instance::new(descriptor).request_adapter(&options).await.map_err(|e| absent(&e))?;
+        let instance = wgpu::Instance::new(descriptor);
+        let language = instance.wgsl_language_features();
+        let adapter = instance.request_adapter(&options).await.map_err(|e| absent(&e))?;
         let required_limits = match limits {
             Limits::Adapter => adapter.limits(),
             Limits::Smallest => wgpu::Limits::defaults(),
             Limits::Buffers(bytes) => wgpu::Limits { max_storage_buffer_binding_size: bytes, ..wgpu::Limits::defaults() },
         };
+        // A browser gives no less than the standard's smallest, whatever is asked for: what was asked for is kept to.
+        let max_binding_bytes = required_limits.max_storage_buffer_binding_size.min(required_limits.max_buffer_size);
         let required_features = adapter.features() & wgpu::Features::SHADER_F16;
         let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| absent(&e))?;
@@ -107,7 +113,7 @@ impl Context {
         let (lost, failed) = (note(&fault), note(&fault));
         device.set_device_lost_callback(move |reason, message| lost(format!("the device was lost ({reason:?}): {message}")));
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| failed(error.to_string())));
-        Ok(Arc::new(Self { device, queue, adapter: adapter.get_info(), pipelines: Mutex::default(), fault }))
+        Ok(Arc::new(Self { device, queue, adapter: adapter.get_info(), language, max_binding_bytes, pipelines: Mutex::default(), fault }))
     }
 
     /// [`new`](Self::new) for who may wait.
@@ -135,15 +141,24 @@ impl Context {
         self.adapter.device_type == wgpu::DeviceType::Cpu
     }
 
+    /// By the vendor's number on the PCI bus.
+    pub(super) const fn is_nvidia(&self) -> bool {
+        self.adapter.vendor == 0x10de
+    }
+
     /// Whether shaders may have 16-bit floats.
     pub(super) fn has_f16(&self) -> bool {
         self.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
+    /// Whether shaders may multiply bytes, four at a time.
+    pub(super) fn has_packed(&self) -> bool {
+        self.language.contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct)
+    }
+
     /// The largest buffer that a shader may read.
-    pub(super) fn max_binding_bytes(&self) -> u64 {
-        let limits = self.device.limits();
-        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    pub(super) const fn max_binding_bytes(&self) -> u64 {
+        self.max_binding_bytes
     }
 
     /// # Errors

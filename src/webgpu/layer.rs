@@ -8,10 +8,10 @@ use crate::error::Result;
 use crate::gguf::{Gguf, keys};
 
 use super::context::{Buffer, Context, Dispatch, Pipeline};
-use super::linear::{Finish, Linear, Product, Tile};
+use super::linear::{Finish, Linear, Operands, Product};
 use super::matrix::Stored;
-use super::ops;
 use super::workspace::{States, Step};
+use super::{Products, ops};
 
 pub(super) struct Layer {
     qkv: Linear,
@@ -26,7 +26,7 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    pub(super) fn from_gguf(context: &Context, gguf: &Gguf<'_>, config: &EncoderConfig, index: usize) -> Result<Self> {
+    pub(super) fn from_gguf(context: &Context, gguf: &Gguf<'_>, config: &EncoderConfig, index: usize, products: Products) -> Result<Self> {
         use keys::layer::{ATTN_K, ATTN_OUTPUT, ATTN_OUTPUT_NORM, ATTN_Q, ATTN_V, FFN_DOWN, FFN_UP, LAYER_OUTPUT_NORM};
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
         let linear = |names: &[&str], inputs, outputs, finish| -> Result<Linear> {
@@ -36,7 +36,7 @@ impl Layer {
                 tensors.push(gguf.tensor(&format!("blk.{index}.{name}.weight"), &[inputs, outputs])?);
                 bias.extend(load_f32(gguf, &format!("blk.{index}.{name}.bias"), &[outputs])?);
             }
-            Ok(Linear::new(context, &Stored::from_tensors(&tensors)?, &bias, inputs, finish))
+            Ok(Linear::new(context, &Stored::from_tensors(&tensors)?, &bias, inputs, finish, products))
         };
         let load_norm = |name| ops::load_norm(context, gguf, &format!("blk.{index}.{name}"), hidden);
         Ok(Self {
@@ -54,15 +54,15 @@ impl Layer {
 
     /// The layer over these buffers of at most `tokens`: it replaces `states.hidden` by its output.
     pub(super) fn bind(&self, context: &Context, tasks: &Buffer, states: &States, tokens: usize) -> BoundLayer {
-        let large = Tile::large(context, tokens);
-        let States { hidden, qkv, context: attended, projected, intermediate } = states;
+        let States { hidden, qkv, context: attended, projected, intermediate, bytes } = states;
+        let bind = |linear: &Linear, x, y| linear.bind(context, &Operands { x, residual: hidden, y, bytes }, tokens);
         BoundLayer {
-            qkv: self.qkv.bind(context, hidden, hidden, qkv, large),
+            qkv: bind(&self.qkv, hidden, qkv),
             attention: context.dispatch(&self.attention, &[qkv, tasks, attended]),
-            attention_output: self.attention_output.bind(context, attended, hidden, projected, large),
+            attention_output: bind(&self.attention_output, attended, projected),
             attention_norm: context.dispatch(&self.norm, &[projected, &self.attention_norm, hidden]),
-            up: self.up.bind(context, hidden, hidden, intermediate, large),
-            down: self.down.bind(context, intermediate, hidden, projected, large),
+            up: bind(&self.up, hidden, intermediate),
+            down: bind(&self.down, intermediate, projected),
             output_norm: context.dispatch(&self.norm, &[projected, &self.output_norm, hidden]),
             head_groups: self.head_groups,
         }

@@ -73,6 +73,11 @@ impl Stored {
         Matrix { words: context.upload(label, &words), scales: context.upload(label, &scales) }
     }
 
+    /// Whether the numbers are whole ones with a scale per 32.
+    pub(super) const fn is_quantized(&self) -> bool {
+        matches!(self.dtype, Dtype::Q8_0 | Dtype::Q4_0)
+    }
+
     /// Rows of `columns` numbers that one buffer of `bytes` holds.
     pub(super) const fn rows_in(&self, bytes: u64, columns: usize) -> usize {
         bytes as usize / (columns / Self::per_word(self.dtype) * size_of::<u32>())
@@ -89,7 +94,7 @@ impl Stored {
     }
 }
 
-/// A matrix on the device.
+/// A matrix on the device: words of numbers, and scales where blocks have one.
 pub(super) struct Matrix {
     pub(super) words: Buffer,
     pub(super) scales: Buffer,

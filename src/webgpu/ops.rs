@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::config::{EncoderConfig, Pooling};
+use crate::config::{Dtype, EncoderConfig, Pooling};
 use crate::encoder::embedding::load_positions;
 use crate::encoder::tensor::load_f32;
 use crate::error::Result;
 use crate::gguf::{Gguf, keys};
 
 use super::context::{Buffer, Context, Dispatch, Pipeline, Slot};
+use super::linear::ROWS;
 use super::matrix::{Matrix, Stored};
 use super::shader::{self, compose};
 
@@ -93,6 +94,16 @@ pub(super) fn attention(context: &Context, config: &EncoderConfig) -> Arc<Pipeli
 /// Heads that one workgroup serves together, as workgroups.
 pub(super) const fn head_groups(config: &EncoderConfig) -> u32 {
     config.num_attention_heads.div_ceil(KEY_WIDTH / config.head_dim()) as u32
+}
+
+/// Rows of a dense layer's input as bytes with a scale per 32: a thread a block.
+pub(super) fn quantize(context: &Context) -> Arc<Pipeline> {
+    context.pipeline("quantize", compose(&[("THREADS", ROWS)], &[shader::QUANTIZE]), &[Slot::Read, Slot::Write, Slot::Write])
+}
+
+/// Workgroups for `rows`: so many threads as rows are a multiple of need no end within one.
+pub(super) const fn quantize_groups(rows: usize, inputs: usize) -> u32 {
+    (rows.div_ceil(ROWS) * (inputs / Dtype::Q8_0.block_len())) as u32
 }
 
 /// Whether the shaders have this shape: the reason where they do not.

@@ -8,7 +8,11 @@ pub(super) const LAYER_NORM: &str = include_str!("shaders/layer_norm.wgsl");
 pub(super) const SUM: &str = include_str!("shaders/sum.wgsl");
 pub(super) const ATTENTION: &str = include_str!("shaders/attention.wgsl");
 pub(super) const POOLING: &str = include_str!("shaders/pooling.wgsl");
+pub(super) const DENSE: &str = include_str!("shaders/dense.wgsl");
 pub(super) const LINEAR: &str = include_str!("shaders/linear.wgsl");
+pub(super) const LINEAR_BARE: &str = include_str!("shaders/linear_bare.wgsl");
+pub(super) const LINEAR_PACKED: &str = include_str!("shaders/linear_packed.wgsl");
+pub(super) const QUANTIZE: &str = include_str!("shaders/quantize.wgsl");
 pub(super) const FINISH_NONE: &str = include_str!("shaders/finish_none.wgsl");
 pub(super) const FINISH_GELU: &str = include_str!("shaders/finish_gelu.wgsl");
 pub(super) const FINISH_RESIDUAL: &str = include_str!("shaders/finish_residual.wgsl");
@@ -25,17 +29,28 @@ pub(super) fn compose(constants: &[(&str, usize)], parts: &[&str]) -> String {
     source + &parts.join("\n")
 }
 
-/// `linear.wgsl` with its loop over `k` written out for a tile of `count`: the compilers of drivers leave it a loop. With `half` the
-/// products of a tile are added in f16.
-pub(super) fn linear(count: usize, half: bool) -> String {
-    const HEAD: &str = "        for (var k = 0u; k < TILE_K; k++) {\n";
+/// A product with its loop over `k` written out for a tile of `count`: the compilers of drivers leave it a loop.
+pub(super) fn unroll(product: &str, count: usize) -> String {
+    let (before, body, after) = around_loop(product);
+    let steps: String = (0..count).map(|k| format!("        {{\n            const k = {k}u;\n{body}\n        }}\n")).collect();
+    [before, &steps, after].concat()
+}
+
+/// `linear.wgsl`, unrolled, with the products of a tile added in f16.
+pub(super) fn unroll_half(count: usize) -> String {
     const PARTS: &str = "        var parts: array<vec4<f16>, THREAD_M * GROUPS_N>;\n";
     const ADD: &str = "        for (var i = 0u; i < THREAD_M * GROUPS_N; i++) {\n            sums[i] += vec4<f32>(parts[i]);\n        }\n";
-    let (before, rest) = LINEAR.split_once(HEAD).unwrap_or_default();
+    let (before, body, after) = around_loop(LINEAR);
+    let steps = [before, PARTS, HEAD, &body.replace("sums[", "parts["), "\n        }\n", ADD, after].concat();
+    unroll(&steps, count)
+}
+
+const HEAD: &str = "        for (var k = 0u; k < TILE_K; k++) {\n";
+
+fn around_loop(product: &str) -> (&str, &str, &str) {
+    let (before, rest) = product.split_once(HEAD).unwrap_or_default();
     let (body, after) = rest.split_once("\n        }\n").unwrap_or_default();
-    let steps: String = (0..count).map(|k| format!("        {{\n            const k = {k}u;\n{body}\n        }}\n")).collect();
-    let (parts, steps, add) = if half { (PARTS, steps.replace("sums[", "parts["), ADD) } else { ("", steps, "") };
-    [before, parts, &steps, add, after].concat()
+    (before, body, after)
 }
 
 #[cfg(test)]
@@ -44,8 +59,7 @@ mod tests {
 
     #[test]
     fn the_loop_is_written_out() {
-        for half in [false, true] {
-            let source = linear(3, half);
+        for source in [unroll(LINEAR, 3), unroll_half(3), unroll(LINEAR_PACKED, 3)] {
             assert_eq!((LINEAR.matches("var k").count(), source.matches("var k").count()), (1, 0));
             assert_eq!((source.matches("const k = 2u;").count(), source.matches("const k = ").count()), (1, 3));
             assert_eq!(source.matches('{').count(), source.matches('}').count());

@@ -12,10 +12,14 @@ use crate::gguf::{Tensor, dequantize};
 use crate::kernels::{AttentionScratch, attention, gelu, l2_normalize, layer_norm, scalar};
 
 use super::context::{Buffer, Context, Limits};
-use super::linear::{Finish, Linear, Tile};
-use super::matrix::Stored;
-use super::ops;
+use super::linear::{Finish, Linear, Operands, Tile};
+use super::matrix::{Matrix, Stored};
 use super::workspace::Job;
+use super::{Products, ops};
+
+#[path = "../../tests/shared/random.rs"]
+mod random;
+use random::random;
 
 static CONTEXT: LazyLock<Option<Arc<Context>>> = LazyLock::new(|| match pollster::block_on(Context::new(Limits::Smallest)) {
     Ok(context) => Some(context),
@@ -25,18 +29,6 @@ static CONTEXT: LazyLock<Option<Arc<Context>>> = LazyLock::new(|| match pollster
         None
     }
 });
-
-/// Numbers in -1..1 that depend on the seed alone (xorshift).
-fn random(len: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
-    };
-    (0..len).map(|_| next()).collect()
-}
 
 /// A matrix as a model file stores it, and its numbers.
 fn matrix(dtype: Dtype, rows: usize, columns: usize, seed: u64) -> (Vec<u8>, Vec<f32>) {
@@ -92,19 +84,31 @@ fn config(heads: usize, head_dim: usize) -> EncoderConfig {
     }
 }
 
+/// Numbers that are as many steps of a power of two, of which each block of 32 has the largest: made bytes, they lose nothing.
+fn steps(len: usize, seed: u64) -> Vec<f32> {
+    let step = |(at, x): (usize, f32)| {
+        let steps = if at % 32 == seed as usize % 32 { 127.0_f32.copysign(x) } else { (x * 127.0).round() };
+        steps * 0.5_f32.powi(at as i32 / 32 % 4 + 6)
+    };
+    random(len, seed).into_iter().enumerate().map(step).collect()
+}
+
 /// Shapes are few, since each compiles anew; rows are many.
-fn check_linear(context: &Context, dtype: Dtype, finish: Finish, rows: usize, large: Option<Tile>, seed: u64) {
+fn check_linear(context: &Context, dtype: Dtype, finish: Finish, rows: usize, tile: Tile, seed: u64) {
     let (inputs, outputs) = (96, 160);
     let (data, weights) = matrix(dtype, outputs, inputs, seed);
     let tensor = Tensor { name: "w", dimensions: vec![inputs, outputs], dtype, data: (&data).into() };
-    let (x, bias, residual) = (random(rows * inputs, seed ^ 1), random(outputs, seed ^ 2), random(rows * outputs, seed ^ 3));
-    let linear = Linear::new(context, &Stored::from_tensors(&[tensor]).unwrap(), &bias, inputs, finish);
+    let packed = [Tile::SMALL_PACKED, Tile::LARGE_PACKED].contains(&tile);
+    let x = if packed { steps(rows * inputs, seed ^ 1) } else { random(rows * inputs, seed ^ 1) };
+    let (bias, residual) = (random(outputs, seed ^ 2), random(rows * outputs, seed ^ 3));
+    let linear = Linear::new(context, &Stored::from_tensors(&[tensor]).unwrap(), &bias, inputs, finish, Products::F32);
     let padded = rows.next_multiple_of(super::linear::ROWS);
     let padded_x: Vec<f32> = x.iter().copied().chain(std::iter::repeat_n(f32::NAN, (padded - rows) * inputs)).collect();
     let y = output(context, padded * outputs);
     let inputs_buffer = context.upload("x", &padded_x);
     let residual_buffer = context.upload("residual", &residual);
-    let product = linear.bind(context, &inputs_buffer, &residual_buffer, &y, large);
+    let bytes = Matrix { words: output(context, padded * inputs / 4), scales: output(context, padded * inputs / 32) };
+    let product = linear.cut(context, &Operands { x: &inputs_buffer, residual: &residual_buffer, y: &y, bytes: &bytes }, tile);
     let got = run(context, |pass| product.record(pass, rows), &y, rows * outputs);
 
     let mut want = vec![0.0; rows * outputs];
@@ -114,8 +118,8 @@ fn check_linear(context: &Context, dtype: Dtype, finish: Finish, rows: usize, la
         Finish::Gelu => gelu(&mut want),
         Finish::Residual => want.iter_mut().zip(&residual).for_each(|(y, x)| *y += x),
     }
-    let tolerance = if large == Some(Tile::LARGE_F16) { 2e-2 } else { 2e-5 };
-    assert_close(&got, &want, tolerance, &format!("{dtype}, {finish:?}, {rows} rows"));
+    let tolerance = if tile == Tile::LARGE_F16 { 2e-2 } else { 2e-5 };
+    assert_close(&got, &want, tolerance, &format!("{dtype}, {finish:?}, {rows} rows, {tile:?}"));
 }
 
 proptest! {
@@ -124,11 +128,35 @@ proptest! {
     #[test]
     fn linear(rows in 1_usize..300, seed in 1_u64..u64::MAX) {
         let Some(context) = &*CONTEXT else { return Ok(()) };
-        for dtype in [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0] {
-            check_linear(context, dtype, Finish::None, rows, None, seed);
+        for tile in [Tile::SMALL, Tile::BARE] {
+            for dtype in [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0] {
+                check_linear(context, dtype, Finish::None, rows, tile, seed);
+            }
+            check_linear(context, Dtype::Q8_0, Finish::Gelu, rows, tile, seed);
+            check_linear(context, Dtype::Q8_0, Finish::Residual, rows, tile, seed);
         }
-        check_linear(context, Dtype::Q8_0, Finish::Gelu, rows, None, seed);
-        check_linear(context, Dtype::Q8_0, Finish::Residual, rows, None, seed);
+        check_linear(context, Dtype::Q8_0, Finish::Residual, rows, Tile::SMALL_PACKED, seed);
+        check_linear(context, Dtype::Q4_0, Finish::None, rows, Tile::SMALL_PACKED, seed);
+    }
+
+    #[test]
+    fn quantize(rows in 1_usize..300, zero in any::<bool>(), seed in 1_u64..u64::MAX) {
+        let Some(context) = &*CONTEXT else { return Ok(()) };
+        let (inputs, padded) = (96, rows.next_multiple_of(super::linear::ROWS));
+        let mut x = random(padded * inputs, seed);
+        if zero {
+            x[..32].fill(0.0);
+        }
+        let (numbers, [words, scales]) = (context.upload("x", &x), [4, 32].map(|per| output(context, padded * inputs / per)));
+        let dispatch = context.dispatch(&ops::quantize(context), &[&numbers, &words, &scales]);
+        let read = |from, per| run(context, |pass| dispatch.record(pass, ops::quantize_groups(rows, inputs), 1), from, rows * inputs / per);
+        let bytes: Vec<i8> = read(&words, 4).iter().flat_map(|word| word.to_le_bytes().map(|byte| byte as i8)).collect();
+        for ((x, bytes), scale) in x.chunks_exact(32).zip(bytes.chunks_exact(32)).zip(read(&scales, 32)) {
+            let largest = x.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+            prop_assert!((scale * 127.0 - largest).abs() <= 1e-6);
+            // As near as bytes come, but for the rounding of the division.
+            prop_assert!(x.iter().zip(bytes).all(|(x, &byte)| (x - f32::from(byte) * scale).abs() <= scale * 0.5001));
+        }
     }
 
     #[test]
@@ -201,9 +229,11 @@ proptest! {
 #[test]
 fn large_tiles() {
     let Some(context) = &*CONTEXT else { return };
-    check_linear(context, Dtype::Q4_0, Finish::Gelu, 2100, Some(Tile::LARGE), 1);
+    check_linear(context, Dtype::Q4_0, Finish::Gelu, 2100, Tile::LARGE, 1);
+    check_linear(context, Dtype::Q8_0, Finish::Residual, 2100, Tile::LARGE_PACKED, 2);
+    check_linear(context, Dtype::Q4_0, Finish::None, 2100, Tile::LARGE_PACKED, 3);
     if context.has_f16() {
-        check_linear(context, Dtype::Q8_0, Finish::Residual, 2100, Some(Tile::LARGE_F16), 2);
+        check_linear(context, Dtype::Q8_0, Finish::Residual, 2100, Tile::LARGE_F16, 4);
     }
 }
 

@@ -6,9 +6,11 @@ use wgpu::BufferUsages;
 
 use crate::config::EncoderConfig;
 
+use super::Products;
 use super::context::{Buffer, Context, Dispatch, Pipeline};
 use super::layer::{BoundLayer, Layer};
 use super::linear::ROWS;
+use super::matrix::Matrix;
 use super::ops::{Embedding, QUERIES};
 
 /// Token states between the layers' steps.
@@ -23,6 +25,8 @@ pub(super) struct States {
     pub(super) projected: Buffer,
     /// `[tokens, intermediate]`
     pub(super) intermediate: Buffer,
+    /// The input of a dense layer in bytes, where products are of such.
+    pub(super) bytes: Matrix,
 }
 
 pub(super) struct Workspace {
@@ -81,11 +85,13 @@ impl Workspace {
         config: &EncoderConfig,
         (embedding, layers, pooling): (&Embedding, &[Layer], &Arc<Pipeline>),
         (tokens, texts): (usize, usize),
+        products: Products,
     ) -> Self {
         let rows = tokens.next_multiple_of(ROWS) as u64;
         let (hidden, intermediate) = (config.hidden_size as u64, config.intermediate_size as u64);
         let input = BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let states = |label, width| context.buffer(label, rows * width * 4, BufferUsages::STORAGE);
+        let packed = if products == Products::Packed { hidden.max(intermediate) } else { 0 };
         let (ids, tasks) = (context.buffer("ids", rows * 8, input), context.buffer("tasks", rows * 16, input));
         let (spans, output) = (context.buffer("spans", texts as u64 * 8, input), context.buffer("output", 16, input));
         let vectors = context.buffer("vectors", texts as u64 * hidden * 4, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
@@ -95,6 +101,7 @@ impl Workspace {
             context: states("context", hidden),
             projected: states("projected", hidden),
             intermediate: states("intermediate", intermediate),
+            bytes: Matrix { words: states("bytes", packed / 4), scales: states("scales", packed / 32) },
         };
         Self {
             tokens,

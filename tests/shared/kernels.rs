@@ -4,17 +4,8 @@ use pie_embed_wasm::kernels::{
     AttentionScratch, BLOCK, PackedF32, PackedInt, Quantized, Simd, Width, attention, gemm_f32, gemm_i8, gemm_i8_by, scalar,
 };
 
-/// Numbers in -1..1 that depend on the seed alone (xorshift).
-fn random(len: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
-    };
-    (0..len).map(|_| next()).collect()
-}
+mod random;
+use random::random;
 
 pub fn gemm_f32_equals_the_oracle(rows: usize, columns: usize, k: usize, seed: u64) {
     let (x, w, bias) = (random(rows * k, seed), random(columns * k, seed ^ 1), random(columns, seed ^ 2));

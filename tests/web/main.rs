@@ -5,27 +5,14 @@ use pie_embed_wasm::{EmbedOptions, Embedder, ErrorCode, kernels};
 use serde::Deserialize;
 use wasm_bindgen_test::wasm_bindgen_test;
 
+mod fixtures;
 #[path = "../shared/kernels.rs"]
 mod shared;
 
-const F32_MODEL: &[u8] = include_bytes!("../fixtures/tiny/model-f32.gguf");
-const Q8_MODEL: &[u8] = include_bytes!("../fixtures/tiny/model-q8.gguf");
+use fixtures::{F32_MODEL, Q8_MODEL, floats, instructions, mean_vectors};
+
 const NATIVE: &[u8] = include_bytes!("../fixtures/tiny/model-q8.native.f32");
-const INSTRUCTIONS: &str = include_str!("../fixtures/instructions.jsonl");
 const GOLDENS: &str = include_str!("../fixtures/tiny/goldens.json");
-const VECTORS: &[u8] = include_bytes!("../fixtures/tiny/goldens.safetensors");
-
-fn instructions() -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Line {
-        text: String,
-    }
-    INSTRUCTIONS.lines().map(|line| serde_json::from_str::<Line>(line).unwrap().text).collect()
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
-}
 
 #[wasm_bindgen_test]
 fn the_build_has_the_kernels_it_was_made_for() {
@@ -65,8 +52,7 @@ fn token_ids_and_vectors_equal_hugging_face() {
     for (text, item) in texts.iter().zip(&goldens.items) {
         assert_eq!(embedder.tokenize(text, &EmbedOptions::default()).unwrap().input_ids, item.truncated_ids, "{text:?}");
     }
-    let file = safetensors::SafeTensors::deserialize(VECTORS).unwrap();
-    let golden = floats(file.tensor("mean").unwrap().data());
+    let golden = mean_vectors();
     let vectors = embedder.embed(&texts, &EmbedOptions::default()).unwrap();
     assert_eq!(vectors.data.len(), golden.len());
     for (a, b) in vectors.data.iter().zip(&golden) {

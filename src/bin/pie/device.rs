@@ -8,7 +8,7 @@ use etcetera::BaseStrategy;
 use pie_embed_wasm::backend::{Backend, Cpu, Gpu, Routed};
 use pie_embed_wasm::encoder::{Arithmetic, Output};
 use pie_embed_wasm::gguf::Gguf;
-use pie_embed_wasm::webgpu::{Context, Limits};
+use pie_embed_wasm::webgpu::{Context, GpuEncoder, Limits};
 use pie_embed_wasm::{Embedder, Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ impl Device {
     /// Loads a model onto it.
     pub fn load(self, bytes: &[u8]) -> Result<Embedder> {
         let cpu = |gguf: &Gguf<'_>| Cpu::from_gguf(gguf, Arithmetic::default());
-        let gpu = |gguf: &Gguf<'_>| Gpu::from_gguf(Context::blocking(Limits::Adapter)?, gguf);
+        let gpu = |gguf: &Gguf<'_>| GpuEncoder::from_gguf(Context::blocking(Limits::Adapter)?, gguf).map(Gpu::new);
         Embedder::from_bytes_on(bytes, |gguf| match self {
             Self::Cpu => Ok(Box::new(cpu(gguf)?)),
             Self::Webgpu => Ok(Box::new(gpu(gguf)?)),

@@ -8,21 +8,10 @@
 
 // [tokens, INPUTS / 4]
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-// [OUTPUTS / 4]
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-// [tokens, OUTPUTS / 4]
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-// [tokens, OUTPUTS / 4]
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
-const THREADS_N = TILE_N / THREAD_N;
-const THREADS_M = TILE_M / THREAD_M;
-const THREADS = THREADS_M * THREADS_N;
 const QUADS = TILE_K / 4;
 const LOADS_X = TILE_M * QUADS / THREADS;
 const LOADS_W = TILE_N * QUADS / THREADS;
-const GROUPS_M = THREAD_M / 4;
-const GROUPS_N = THREAD_N / 4;
 
 // [TILE_K, TILE_M / 4]
 var<workgroup> x_tile: array<vec4<real>, TILE_K * TILE_M / 4>;
@@ -103,8 +92,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
         let n = tile.x * (TILE_N / 4) + j * THREADS_N + column;
         if (n < OUTPUTS / 4) {
             for (var i = 0u; i < THREAD_M; i++) {
-                let m = tile.y * TILE_M + (i / 4 * THREADS_M + row) * 4 + i % 4;
-                y[m * (OUTPUTS / 4) + n] = finish(sums[i * GROUPS_N + j] + bias[n], m * (OUTPUTS / 4) + n);
+                put(sums[i * GROUPS_N + j], tile.y * TILE_M + (i / 4 * THREADS_M + row) * 4 + i % 4, n);
             }
         }
     }

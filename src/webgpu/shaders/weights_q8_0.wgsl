@@ -11,6 +11,9 @@ fn fetch(row: u32, quad: u32) -> Stored {
     return Stored(weights[row * (INPUTS / 4) + quad], scales[row * (INPUTS / 32) + quad / 8]);
 }
 
+// Four numbers without their scale, a byte each.
+fn bytes(stored: Stored) -> u32 { return stored.word; }
+
 fn decode(stored: Stored) -> vec4<f32> {
     let bytes = vec4<i32>(vec4<u32>(stored.word << 24, stored.word << 16, stored.word << 8, stored.word)) >> vec4<u32>(24);
     return vec4<f32>(bytes) * stored.scale;
