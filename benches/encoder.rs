@@ -181,7 +181,7 @@ fn profile(embedder: &Embedder, gguf: &Gguf<'_>, texts: &[String]) -> Result<()>
     let mut parts = vec![("tokens of the text", tokenize), ("integer products", products)];
     parts.extend(each_layer.map(|(name, us)| (name, us * layers as f64)));
     let rest = total - parts.iter().map(|(_, us)| us).sum::<f64>();
-    parts.extend([("embeddings, pooling, fresh buffers, weights from farther away", rest), ("one call", total)]);
+    parts.extend([("embeddings, pooling, weights from farther away", rest), ("one call", total)]);
     println!("\n| part | µs | share |\n|---|---|---|");
     for (name, us) in parts {
         println!("| {name} | {us:.0} | {:.1} % |", 100.0 * us / total);

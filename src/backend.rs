@@ -3,6 +3,8 @@
 #[cfg(all(feature = "webgpu", not(target_arch = "wasm32")))]
 mod gpu;
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::encoder::{Arithmetic, Encoder, Output, Scratch, TokenBatch};
 use crate::error::Result;
 use crate::gguf::Gguf;
@@ -30,32 +32,35 @@ pub trait Backend: Send + Sync {
 }
 
 /// The encoder on the CPU, with feature `parallel` on all cores.
-pub struct Cpu(Encoder);
+pub struct Cpu {
+    encoder: Encoder,
+    /// What calls that are over have left for the next ones, which take no memory from the system then.
+    buffers: Mutex<Vec<Buffers>>,
+}
 
 impl Cpu {
     /// # Errors
     /// As [`Encoder::from_gguf`].
     pub fn from_gguf(gguf: &Gguf<'_>, arithmetic: Arithmetic) -> Result<Self> {
-        Encoder::from_gguf(gguf, arithmetic).map(Self)
+        Ok(Self { encoder: Encoder::from_gguf(gguf, arithmetic)?, buffers: Mutex::default() })
     }
 
-    fn encode_batch<'b>(&self, texts: &[&[u32]], output: Output, buffers: &'b mut Buffers) -> Result<&'b [f32]> {
-        let Buffers { batch, scratch, pooled } = buffers;
+    fn encode_batch(&self, texts: &[&[u32]], output: Output, out: &mut [f32]) -> Result<()> {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let Buffers { batch, scratch, pooled } = &mut buffers;
         batch.clear();
         texts.iter().for_each(|ids| batch.push(ids));
-        self.0.forward(batch, scratch, pooled)?;
-        let (Output { dimensions, normalize }, hidden) = (output, self.0.config().hidden_size);
-        if dimensions < hidden {
-            for row in 0..texts.len() {
-                pooled.copy_within(row * hidden..row * hidden + dimensions, row * dimensions);
-            }
-            pooled.truncate(texts.len() * dimensions);
+        self.encoder.forward(batch, scratch, pooled)?;
+        let rows = out.chunks_exact_mut(output.dimensions);
+        for (out, row) in rows.zip(pooled.chunks_exact(self.encoder.config().hidden_size)) {
+            out.copy_from_slice(&row[..output.dimensions]);
         }
-        output.check(pooled)?;
-        if normalize {
-            pooled.chunks_exact_mut(dimensions).for_each(l2_normalize);
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
+        output.check(out)?;
+        if output.normalize {
+            out.chunks_exact_mut(output.dimensions).for_each(l2_normalize);
         }
-        Ok(pooled)
+        Ok(())
     }
 }
 
@@ -64,22 +69,22 @@ impl Backend for Cpu {
         format!("cpu ({})", crate::kernels::simd_name())
     }
 
-    #[cfg(feature = "parallel")]
     fn encode(&self, texts: &[&[u32]], output: Output) -> Result<Vec<f32>> {
-        use rayon::prelude::*;
-        let rows: Vec<Vec<f32>> = batches(texts)
-            .par_iter()
-            .map_init(Buffers::default, |buffers, batch| self.encode_batch(batch, output, buffers).map(<[f32]>::to_vec))
-            .collect::<Result<_>>()?;
-        Ok(rows.concat())
-    }
-
-    #[cfg(not(feature = "parallel"))]
-    fn encode(&self, texts: &[&[u32]], output: Output) -> Result<Vec<f32>> {
-        let mut data = Vec::with_capacity(texts.len() * output.dimensions);
-        let mut buffers = Buffers::default();
-        for batch in batches(texts) {
-            data.extend_from_slice(self.encode_batch(batch, output, &mut buffers)?);
+        let mut data = vec![0.0; texts.len() * output.dimensions];
+        let mut rest = data.as_mut_slice();
+        let mut batches = batches(texts).map(|batch| (batch, rest.split_off_mut(..batch.len() * output.dimensions).unwrap_or_default()));
+        let encode = |(batch, out)| self.encode_batch(batch, output, out);
+        #[cfg(not(feature = "parallel"))]
+        batches.try_for_each(encode)?;
+        #[cfg(feature = "parallel")]
+        match (batches.next(), batches.next()) {
+            // One batch needs no other thread, and no list.
+            (Some(only), None) => encode(only)?,
+            (first, second) => {
+                use rayon::prelude::*;
+                let batches: Vec<_> = first.into_iter().chain(second).chain(batches).collect();
+                batches.into_par_iter().try_for_each(encode)?;
+            }
         }
         Ok(data)
     }
@@ -93,18 +98,15 @@ struct Buffers {
 }
 
 /// Splits texts, in order, into batches of at most [`BATCH_TOKENS`] tokens (a longer text is alone in its batch).
-fn batches<'t>(texts: &'t [&'t [u32]]) -> Vec<&'t [&'t [u32]]> {
-    let mut batches = Vec::new();
+fn batches<'t>(texts: &'t [&'t [u32]]) -> impl Iterator<Item = &'t [&'t [u32]]> {
     let mut rest = texts;
-    while !rest.is_empty() {
+    std::iter::from_fn(move || {
         let mut total = 0;
         let fitting = rest.iter().take_while(|ids| {
             total += ids.len();
             total <= BATCH_TOKENS
         });
-        let (batch, tail) = rest.split_at(fitting.count().max(1));
-        batches.push(batch);
-        rest = tail;
-    }
-    batches
+        let count = fitting.count().max(1);
+        rest.split_off(..count)
+    })
 }

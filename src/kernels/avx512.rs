@@ -5,6 +5,7 @@ use std::arch::x86_64::{
     _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps,
 };
 
+use super::elementwise::gelu_portable;
 use super::gemm::store;
 use super::gemm_i8::{PackedInt, Panel, Rows, Width, gemm_i8_with};
 use super::{BLOCK, PANEL_I8, Quantized, TILE_ROWS};
@@ -18,6 +19,19 @@ pub(super) fn gemm_i8(x: &Quantized, w: &PackedInt, bias: &[f32], out: &mut [f32
     assert!(available());
     // SAFETY: AVX-512 with 16-bit integers and VNNI is there.
     unsafe { gemm_i8_avx512(x, w, bias, out) }
+}
+
+pub(super) fn gelu(row: &mut [f32]) {
+    assert!(available());
+    // SAFETY: AVX-512 is there.
+    unsafe { gelu_avx512(row) }
+}
+
+/// # Safety
+/// Needs AVX-512.
+#[target_feature(enable = "avx512f")]
+unsafe fn gelu_avx512(row: &mut [f32]) {
+    gelu_portable(row);
 }
 
 /// # Safety

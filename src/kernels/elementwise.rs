@@ -97,7 +97,9 @@ pub fn exp(x: f32) -> f32 {
 /// GELU with the error function, in place: absolute error at most 1e-6 · max(1, |x|) (Abramowitz and Stegun 7.1.26).
 pub fn gelu(row: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
-    if super::avx2::available() {
+    if super::avx512::available() {
+        return super::avx512::gelu(row);
+    } else if super::avx2::available() {
         return super::avx2::gelu(row);
     }
     gelu_portable(row);

@@ -62,15 +62,17 @@ pub(super) fn gemm_f32_portable(x: &[f32], w: &[f32], k: usize, bias: &[f32], ou
     }
 }
 
+/// By index: of iterators LLVM makes shuffles, and attention over 16 tokens takes 24 µs in place of 17.
 #[inline(always)]
 fn tile_f32<const ROWS: usize>(x: &[f32], w: &[f32], k: usize, bias: &[f32], panel: usize, out: &mut [f32]) {
     let rows: [&[f32]; ROWS] = std::array::from_fn(|r| &x[r * k..][..k]);
+    let w = &w.as_chunks::<PANEL>().0[..k];
     let mut sums = [[0.0_f32; PANEL]; ROWS];
-    for (at, w) in w.as_chunks::<PANEL>().0.iter().enumerate().take(k) {
-        for (sum, row) in sums.iter_mut().zip(&rows) {
-            let x = row[at];
-            for (sum, w) in sum.iter_mut().zip(w) {
-                *sum += x * w;
+    for at in 0..k {
+        for r in 0..ROWS {
+            let x = rows[r][at];
+            for lane in 0..PANEL {
+                sums[r][lane] += x * w[at][lane];
             }
         }
     }

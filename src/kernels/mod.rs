@@ -37,8 +37,8 @@ pub use memory::keep_freed_memory;
 
 /// Output columns that lie side by side in packed float weights.
 pub const PANEL: usize = 8;
-/// Output columns that lie side by side in packed quantised weights: two registers of sums. Of 512 bits, for which 32 columns give
-/// 104 GMAC/s, 16 give 82 (4 rows of 384 x 1536, AMD Zen 4); and of 128 in wasm, where more columns are more registers than there are.
+/// Output columns that lie side by side in packed quantised weights: two registers of sums, of 512 bits (16 columns were a quarter slower,
+/// AMD Zen 4), or of 128 in wasm, where more columns are more registers than there are.
 const PANEL_I8: usize = if cfg!(target_arch = "x86_64") { 32 } else { 8 };
 /// Weights that share a scale.
 pub const BLOCK: usize = 32;

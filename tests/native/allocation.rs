@@ -1,7 +1,8 @@
-//! A warm encoder takes no memory from the system.
+//! A warm encoder takes no memory from the system, and a warm backend none but for its answer.
 
+use pie_embed_wasm::backend::{Backend, Cpu};
 use pie_embed_wasm::config::{Dtype, Pooling};
-use pie_embed_wasm::encoder::{Arithmetic, Encoder, Scratch, TokenBatch};
+use pie_embed_wasm::encoder::{Arithmetic, Encoder, Output, Scratch, TokenBatch};
 use pie_embed_wasm::gguf::Gguf;
 
 use crate::common::tiny;
@@ -29,5 +30,18 @@ fn a_warm_encoder_allocates_nothing() {
                 assert_eq!(warm.count_total, 0, "{dtype} {arithmetic:?} {pooling:?}, {} tokens", batch.token_count());
             }
         }
+    }
+}
+
+#[test]
+fn a_warm_backend_allocates_its_answer_alone() {
+    let ids: Vec<u32> = (0..40).collect();
+    let bytes = tiny(Dtype::Q4_0, Pooling::Mean);
+    let cpu = Cpu::from_gguf(&Gguf::parse(&bytes).unwrap(), Arithmetic::Integer).unwrap();
+    let output = Output { dimensions: 16, normalize: true };
+    let encode = |texts: &[&[u32]]| allocation_counter::measure(|| drop(cpu.encode(texts, output).unwrap()));
+    assert!(encode(&[&ids, &ids[..3], &ids[..3]]).count_total > 1, "the counter counts nothing");
+    for texts in [&[&ids[..16]][..], &[&ids[..3], &ids[..17], &ids[..9]], &[&ids]] {
+        assert_eq!(encode(texts).count_total, 1, "{} texts", texts.len());
     }
 }
