@@ -124,8 +124,11 @@ pub fn merge_like(labels: &BTreeSet<&str>, like: &[String]) -> HashMap<String, S
     joined.flat_map(|group| group.iter().map(|label| ((*label).to_owned(), group.join("##"))).collect::<Vec<_>>()).collect()
 }
 
+/// Two words of one meaning.
+type Same<'a> = HashSet<(&'a str, &'a str)>;
+
 /// The pairs of verbs, and of nouns, in which labels that are joined differ.
-fn same_words(joined: &[String]) -> (HashSet<(&str, &str)>, HashSet<(&str, &str)>) {
+fn same_words(joined: &[String]) -> (Same<'_>, Same<'_>) {
     let (mut verbs, mut nouns) = (HashSet::new(), HashSet::new());
     for label in joined {
         let parts: Vec<(&str, &str)> = label.split("##").filter_map(|part| part.split_once('|')).collect();
