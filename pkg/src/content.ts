@@ -1,4 +1,5 @@
 import type { EngineFiles, Lent } from './engine.js';
+import { PieError } from './error.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -63,7 +64,9 @@ export interface Files {
   taxonomy: Content | null;
 }
 
-export function lend<T>({ module, model, taxonomy }: Files, use: (files: EngineFiles) => Promise<T>): Promise<T> {
+export async function lend<T>({ module, model, taxonomy }: Files, use: (files: EngineFiles) => Promise<T>): Promise<T> {
+  // Of one address there is one content, which would wait for itself.
+  if (taxonomy === model) throw new PieError('invalid_argument', 'the model and the taxonomy are the same file');
   return model.lend((model) =>
     taxonomy ? taxonomy.lend((taxonomy) => use({ module, model, taxonomy })) : use({ module, model, taxonomy: null }),
   );

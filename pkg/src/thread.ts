@@ -127,9 +127,9 @@ export class Thread {
 
   #ask(request: Ask, patienceMs: number, transfer: Transferable[] = [], step?: Step): Promise<unknown> {
     const id = ++this.#asked;
-    const answer = this.#wait(id, patienceMs, step);
+    // First, since nobody waits for the answer to what cannot be sent.
     if (this.alive) this.#worker.postMessage(request(id), transfer);
-    return answer;
+    return this.#wait(id, patienceMs, step);
   }
 
   #wait(id: number, patienceMs: number, step?: Step): Promise<unknown> {

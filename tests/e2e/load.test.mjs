@@ -182,6 +182,7 @@ describe('the network', () => {
     assert.equal(code, 'no_taxonomy');
     assert.equal(page.requests.filter((url) => url.endsWith('.taxonomy')).length, 0);
     assert.match((await load(page, { model, taxonomy: `/pkg/models/${shipped.taxonomy.file}` })).label, /haiku|poem/);
+    assert.equal((await load(page, { model, taxonomy: model })).code, 'invalid_argument');
     assert.equal((await load(page, { model: '/no/such.gguf', taxonomy: null })).code, 'not_found');
     assert.equal((await load(page, { model: 'http://[bad', taxonomy: null })).code, 'invalid_argument');
   });
