@@ -171,7 +171,7 @@ impl<'a> Gguf<'a> {
             let header = source.read(0..len);
             match Gguf::parse_structure(&header, Bytes::Elsewhere(source)) {
                 Ok(_) => return Ok(header),
-                Err(error) if len == source.size() => return Err(error),
+                Err(error) if len == source.size() || !header.starts_with(MAGIC) => return Err(error),
                 // Its length is said nowhere: what is wrong may be only that not all of it is there.
                 Err(_) => len = source.size().min(2 * len),
             }
