@@ -102,6 +102,9 @@ fn unwritable(e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorCode::Data, format!("rows cannot be written as columns: {e}")).with_source(e)
 }
 
+/// Rows of a group, which waits in memory until it is whole: 100 MB of vectors.
+const GROUP: usize = 1 << 16;
+
 /// Makes the bytes of a file or stream, batch by batch.
 pub struct Encoder {
     schema: SchemaRef,
@@ -115,7 +118,7 @@ enum Bytes {
 
 impl Encoder {
     pub fn parquet(schema: SchemaRef) -> Result<Self> {
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).set_max_row_group_row_count(Some(GROUP)).build();
         let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties)).map_err(unwritable)?;
         Ok(Self { schema, bytes: Bytes::Parquet(Box::new(writer)) })
     }

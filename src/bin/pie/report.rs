@@ -191,13 +191,7 @@ impl Tally {
 impl Sample {
     fn new(vectors: &Vectors, seed: u64, progress: &Progress) -> Result<Self> {
         let mut random = Random::new(seed);
-        let mut draw = |rows: usize, n: usize| {
-            let mut order: Vec<usize> = (0..rows).collect();
-            random.shuffle(&mut order);
-            order.truncate(n);
-            order
-        };
-        let mut texts = if vectors.len() > SAMPLE { draw(vectors.len(), SAMPLE) } else { (0..vectors.len()).collect() };
+        let mut texts = if vectors.len() > SAMPLE { random.draw(SAMPLE, vectors.len()) } else { (0..vectors.len()).collect() };
         texts.sort_unstable();
         let rows = vectors.pick(&texts);
         progress.message("finding the nearest texts");
@@ -210,7 +204,7 @@ impl Sample {
         let curve = coverage(&rows, &rows.pick(&chosen), &sizes)?;
         let mut mean = vec![0.0; sizes.len()];
         for _ in 0..DRAWS {
-            let drawn = coverage(&rows, &rows.pick(&draw(rows.len(), chosen.len())), &sizes)?;
+            let drawn = coverage(&rows, &rows.pick(&random.draw(chosen.len(), rows.len())), &sizes)?;
             mean.iter_mut().zip(drawn).for_each(|(mean, drawn)| *mean += drawn / DRAWS as f64);
         }
         let mut served = vec![0; chosen.len()];
