@@ -10,7 +10,7 @@ pub struct Quantized {
     pub(super) scales: Vec<f32>,
     /// `-8 · Σ value` of each block: where the sums start when weights are read as 0..=15 instead of -8..=7.
     pub(super) offsets: Vec<i32>,
-    /// The values again in 16 bits, those of each eight as [`super::simd128`] takes them.
+    /// The values again in 16 bits, those of each four as [`super::simd128`] takes them.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     pub(super) wide: Vec<i16>,
 }

@@ -5,7 +5,7 @@
 //! compiler vectorises it, and sums in an order that does not depend on the machine: wasm and native give the same bits.
 //!
 //! The quantised product multiplies activations of 8 bits with weights of 8 or 4, each with a scale per 32. Sums of integers are exact
-//! in any order and no instruction used here saturates, so only the sums of floats need one order.
+//! in any order and none reaches where an instruction saturates, so only the sums of floats need one order.
 
 mod activations;
 mod attention;

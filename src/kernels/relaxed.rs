@@ -2,7 +2,7 @@
 //! gives the same. Weights are halves of 4 bits, so no sum saturates.
 //!
 //! What an engine makes of `i32x4.relaxed_dot_i8x16_i7x16_add_s` is one instruction where the processor has one (ARM's `sdot`, AVX-VNNI's
-//! `vpdpbusd`), else `pmaddubsw` and two more. There, `pmaddubsw` alone (`i16x8.relaxed_dot_i8x16_i7x16_s`) and sums of 16 bits are
+//! `vpdpbusd`), else `pmaddubsw` and some more. There, `pmaddubsw` alone (`i16x8.relaxed_dot_i8x16_i7x16_s`) and sums of 16 bits are
 //! better.
 
 use std::arch::wasm32::{
@@ -15,7 +15,7 @@ use super::gemm_i8::{PackedInt, Panel, Rows, Width, gemm_i8_with};
 use super::wasm::{Sums, add};
 use super::{BLOCK, PANEL_I8, Quantized, TILE_ROWS, simd128, wasm};
 
-/// Whether this engine makes three instructions of the dot product of 32 bits: `pmaddubsw`, and it alone, saturates sums of pairs.
+/// Whether this engine makes several instructions of the dot product of 32 bits: `pmaddubsw`, and it alone, saturates sums of pairs.
 pub(super) fn prefers_pairs() -> bool {
     let (x, w) = std::hint::black_box((i8x16_splat(127), i8x16_splat(-1)));
     i32x4_extract_lane::<0>(i32x4_relaxed_dot_i8x16_i7x16_add(x, w, i32x4_splat(0))) == 2 * i32::from(i16::MAX)

@@ -165,7 +165,7 @@ impl Engine {
             prompt: info.prompt.to_string(),
             sha256: &self.sha256,
             bytes: info.bytes,
-            simd: if cfg!(target_feature = "relaxed-simd") { "relaxed-simd" } else { crate::kernels::simd_name() },
+            simd: crate::kernels::simd_name(),
             taxonomy: self.taxonomy.as_ref().map(|_| JsTaxonomyInfo { tasks: count(Level::Task), kinds: count(Level::Kind) }),
             version: env!("CARGO_PKG_VERSION"),
         })
