@@ -139,7 +139,7 @@ describe('the demo page', () => {
     const page = await here.demo();
     await page.goto(here.address);
     await ready(page);
-    await page.fill('#instruction', 'zxqj 0x8f3a 77 -- ;;; vrrrp kkkk 0b1011 @@@@');
+    await page.fill('#instruction', 'hello there');
     await firstTask(page).filter({ hasText: 'unknown' }).waitFor();
     await page.getByText('No known pair fits. The nearest').waitFor();
   });
@@ -198,7 +198,7 @@ describe('the demo page', () => {
       await page.getByRole('button', { name: 'Try again' }).click();
       await firstTask(page).waitFor();
       await check(page, 'tags');
-      await page.fill('#instruction', 'zxqj 0x8f3a 77 -- ;;; vrrrp kkkk 0b1011 @@@@');
+      await page.fill('#instruction', 'hello there');
       await firstTask(page).filter({ hasText: 'unknown' }).waitFor();
       await check(page, 'unknown');
     });
