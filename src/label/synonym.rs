@@ -82,12 +82,8 @@ pub fn merge_synonyms(counts: &BTreeMap<String, usize>, wordnet: &WordNet) -> Ha
                 }
             }
         }
-        if group.len() > 1 {
-            group.sort_unstable();
-            let group: Vec<&str> = group.into_iter().map(|id| labels[id]).collect();
-            let name = group.join("##");
-            names.extend(group.into_iter().map(|label| (label.to_owned(), name.clone())));
-        }
+        group.sort_unstable();
+        names.extend(named(&group.into_iter().map(|id| labels[id]).collect::<Vec<_>>()));
     }
     names
 }
@@ -120,8 +116,13 @@ pub fn merge_like(labels: &BTreeSet<&str>, like: &[String]) -> HashMap<String, S
     for (label, id) in labels.into_iter().zip(group) {
         members.entry(id).or_default().push(label);
     }
-    let joined = members.into_values().filter(|group| group.len() > 1);
-    joined.flat_map(|group| group.iter().map(|label| ((*label).to_owned(), group.join("##"))).collect::<Vec<_>>()).collect()
+    members.values().flat_map(|group| named(group)).collect()
+}
+
+/// Each label of a group with the group's name; nothing for a label that is alone.
+fn named(group: &[&str]) -> Vec<(String, String)> {
+    let name = group.join("##");
+    group.iter().filter(|_| group.len() > 1).map(|label| ((*label).to_owned(), name.clone())).collect()
 }
 
 /// Two words of one meaning.
