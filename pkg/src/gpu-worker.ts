@@ -1,30 +1,31 @@
-// What runs in the worker that has the GPU: takes the files of both engines, proves what it computes, then answers calls.
+// What runs in the worker that has the GPU: finds that, takes the files of both engines, proves what it computes, then answers calls.
 import type { SentCall } from './call.js';
 import { bytesOf, type EngineFiles, makeEngine } from './engine.js';
-import { fasterFrom, GpuHost, makeGpu, prove } from './gpu.js';
+import { type AdapterInfo, fasterFrom, findGpu, GpuHost, makeGpu, prove } from './gpu.js';
 import { serve } from './serve.js';
 import type { Started } from './worker.js';
 
-/** The files of both engines. */
-export interface GpuFiles extends EngineFiles {
-  gpu: WebAssembly.Module;
-}
+/** What the page asks, in this order; `measure` from how many texts on the GPU is to work, instead of from the first on. */
+export type GpuRequest = { gpu: WebAssembly.Module } | { start: EngineFiles } | { measure: boolean } | { call: SentCall };
 
-/** What the page asks: after the start, from how many texts on the GPU is to work, by measuring or from the first on. */
-export type GpuRequest = { startGpu: GpuFiles } | { measure: boolean } | { call: SentCall };
-
+let adapter: AdapterInfo = {};
 let host: GpuHost | undefined;
 
 serve(
   (request: GpuRequest) =>
-    'startGpu' in request ? start(request.startGpu)
+    'gpu' in request ? find(request.gpu)
+    : 'start' in request ? start(request.start)
     : 'measure' in request ? worksFrom(host!, request.measure)
     : host!.answer(request.call),
   (id) => host?.forget(id),
 );
 
-async function start({ gpu: module, ...files }: GpuFiles): Promise<Started> {
-  const gpu = await makeGpu(module, files.model.bytes);
+async function find(module: WebAssembly.Module): Promise<void> {
+  adapter = await findGpu(module);
+}
+
+async function start(files: EngineFiles): Promise<Started> {
+  const gpu = await makeGpu(adapter, files.model.bytes);
   const engine = await makeEngine(files);
   host = new GpuHost(engine, gpu);
   return { info: engine.info(), bytes: bytesOf(files) };
@@ -32,5 +33,5 @@ async function start({ gpu: module, ...files }: GpuFiles): Promise<Started> {
 
 async function worksFrom(host: GpuHost, measure: boolean): Promise<number> {
   await prove(host);
-  return measure ? fasterFrom(host) : 1;
+  return measure ? fasterFrom(host, adapter) : 1;
 }

@@ -19,12 +19,23 @@ export interface Gpu {
   free(): void;
 }
 
-/** Sets the model up on the GPU; `no_webgpu` where there is none that can have it. */
-export async function makeGpu(module: WebAssembly.Module, model: Uint8Array): Promise<Gpu> {
+/** What a browser says of the adapter that the engine gets: some leave all but two of these empty, or have none of them. */
+export type AdapterInfo = Partial<Record<'vendor' | 'architecture' | 'device' | 'description', string>>;
+
+/** Sets the encoder up without a model, and looks for the adapter; `no_webgpu` where there is none. */
+export async function findGpu(module: WebAssembly.Module): Promise<AdapterInfo> {
   if (!('gpu' in navigator)) throw new PieError('no_webgpu', 'this browser has no WebGPU, or it is switched off');
+  await init({ module_or_path: module });
+  const { gpu } = navigator as unknown as { gpu: { requestAdapter(wish: object): Promise<{ info?: AdapterInfo } | null> } };
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw new PieError('no_webgpu', 'this browser has WebGPU, and no GPU for it');
+  return adapter.info ?? {};
+}
+
+/** Sets the model up on the GPU; `no_webgpu` where that has no room for it. */
+export async function makeGpu({ vendor }: AdapterInfo, model: Uint8Array): Promise<Gpu> {
   try {
-    await init({ module_or_path: module });
-    return (await GpuEngine.load(model, (await adapterInfo()).vendor === 'nvidia')) as Gpu;
+    return (await GpuEngine.load(model, vendor === 'nvidia')) as Gpu;
   } catch (error) {
     throw fromEngine(error);
   }
@@ -76,19 +87,10 @@ export async function prove(host: GpuHost): Promise<void> {
   }
 }
 
-type AdapterInfo = Record<'vendor' | 'architecture' | 'device' | 'description', string>;
-
-/** What a browser says of the adapter that the engine gets: some leave all but two of these empty, or have none of them. */
-async function adapterInfo(): Promise<Partial<AdapterInfo>> {
-  const { gpu } = navigator as unknown as { gpu: { requestAdapter(wish: object): Promise<{ info?: AdapterInfo } | null> } };
-  return (await gpu.requestAdapter({ powerPreference: 'high-performance' }))?.info ?? {};
-}
-
 /** From how many texts at once on the GPU is faster; 0 where it never is. Measured once an adapter, model and version. */
-export async function fasterFrom(host: GpuHost): Promise<number> {
+export async function fasterFrom(host: GpuHost, { vendor, architecture, device, description }: AdapterInfo): Promise<number> {
   const { engine } = host;
   const { sha256, version } = engine.info();
-  const { vendor, architecture, device, description } = await adapterInfo();
   const key = `webgpu/${version}/${sha256}/${encodeURIComponent([vendor, architecture, device, description].join(' '))}`;
   const known = Number(new TextDecoder().decode(await find(key)) || NaN);
   if (known === 0 || GPU_TEXTS.includes(known)) return known;

@@ -72,14 +72,15 @@ export class Thread {
   /** Gives the worker an engine, after which it can be called. */
   async start(files: Files): Promise<ModelInfo> {
     await this.#up();
-    return lend(files, (lent) => this.#handOver(lent, (id) => ({ id, start: lent }), PATIENCE_MS));
+    return lend(files, (lent) => this.#handOver(lent, PATIENCE_MS));
   }
 
   /** The same for a worker with the GPU, which says from how many texts on that is faster. */
   async startGpu(files: Files, gpu: WebAssembly.Module, measure: boolean): Promise<{ info: ModelInfo; from: number }> {
     await this.#up();
-    const info = await lend(files, (lent) => this.#handOver(lent, (id) => ({ id, startGpu: { ...lent, gpu } }), GPU_PATIENCE_MS));
-    // Not while it has the files, which others wait for.
+    // What may take its time is not done while it has the files, which others wait for.
+    await this.#ask((id) => ({ id, gpu }), GPU_PATIENCE_MS);
+    const info = await lend(files, (lent) => this.#handOver(lent, GPU_PATIENCE_MS));
     const from = (await this.#ask((id) => ({ id, measure }), GPU_PATIENCE_MS)) as number;
     return { info, from };
   }
@@ -115,9 +116,10 @@ export class Thread {
   }
 
   /** Hands the files' bytes over, and takes them back with the answer. */
-  async #handOver(lent: EngineFiles, request: Ask, patienceMs: number): Promise<ModelInfo> {
+  async #handOver(lent: EngineFiles, patienceMs: number): Promise<ModelInfo> {
     const files = [lent.model, lent.taxonomy].filter((file) => file !== null);
-    const { info, bytes } = (await this.#ask(request, patienceMs, files.map(({ bytes }) => bytes.buffer))) as Started;
+    const transfer = files.map(({ bytes }) => bytes.buffer);
+    const { info, bytes } = (await this.#ask((id) => ({ id, start: lent }), patienceMs, transfer)) as Started;
     for (const [n, file] of files.entries()) file.bytes = bytes[n]!;
     return info;
   }

@@ -183,7 +183,7 @@ describe('the worker', () => {
 
   test('pool: the first worker does the work while the others start, and they join it', async () => {
     const page = await watched();
-    const { alone, together } = await page.evaluate(async () => {
+    const { alone, together, same } = await page.evaluate(async () => {
       const { postMessage } = Worker.prototype;
       const held = [];
       Worker.prototype.postMessage = function (message, ...rest) {
@@ -191,16 +191,17 @@ describe('the worker', () => {
         else postMessage.call(this, message, ...rest);
       };
       const pie = await PieEmbedder.load({ pool: 2 });
-      await pie.embed(texts);
+      const first = await pie.embed(texts);
       const alone = workers.map(({ asked }) => asked);
       while (held.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
       held[0]();
       await workers[1].started;
-      await pie.embed(texts);
-      return { alone, together: workers.map(({ asked }) => asked) };
+      const { data } = await pie.embed(texts);
+      return { alone, together: workers.map(({ asked }) => asked), same: data.every((value, at) => value === first.data[at]) };
     });
     assert.deepEqual(alone, [12, 0]);
     assert.ok(together[0] > 12 && together[1] > 1, together.join());
+    assert.ok(same, 'other vectors');
   });
 
   test('pool: a worker that does not start costs nothing, and is tried again with the next list', async () => {
