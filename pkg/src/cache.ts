@@ -1,34 +1,34 @@
-// The Cache API's store of files, by their content. It is a help and no need: where it is missing, full or broken, files come from
-// the network each time, and whoever reads from it verifies what comes.
+// The Cache API's store of files, by their content, and of what was measured once. It is a help and no need: where it is missing, full or
+// broken, files come from the network and figures are measured each time, and whoever reads from it verifies what comes.
 const NAME = 'pie-embed-wasm';
 // Those of a few versions of this package; the oldest go first.
 const MAX_FILES = 12;
 const PIECE = 1 << 18;
 
-/** What is kept under a sha256, whatever it is by now. */
-export async function find(sha256: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** What is kept under a sha256 or a name, whatever it is by now. */
+export async function find(key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
-    const found = await (await caches.open(NAME)).match(address(sha256));
+    const found = await (await caches.open(NAME)).match(address(key));
     return found && new Uint8Array(await found.arrayBuffer());
   } catch {
     return undefined;
   }
 }
 
-/** Whether something is kept under a sha256. */
-export async function has(sha256: string): Promise<boolean> {
+/** Whether something is kept there. */
+export async function has(key: string): Promise<boolean> {
   try {
-    return (await (await caches.open(NAME)).match(address(sha256))) !== undefined;
+    return (await (await caches.open(NAME)).match(address(key))) !== undefined;
   } catch {
     return false;
   }
 }
 
 /** Whether they are kept: there may be no room, or none allowed. */
-export async function keep(sha256: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+export async function keep(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
   try {
     const cache = await caches.open(NAME);
-    await cache.put(address(sha256), new Response(inPieces(bytes)));
+    await cache.put(address(key), new Response(inPieces(bytes)));
     const files = await cache.keys();
     for (const file of files.slice(0, -MAX_FILES)) await cache.delete(file);
     return true;
@@ -37,9 +37,9 @@ export async function keep(sha256: string, bytes: Uint8Array<ArrayBuffer>): Prom
   }
 }
 
-export async function discard(sha256: string): Promise<void> {
+export async function discard(key: string): Promise<void> {
   try {
-    await (await caches.open(NAME)).delete(address(sha256));
+    await (await caches.open(NAME)).delete(address(key));
   } catch {
     // What cannot be thrown away is found out again the next time.
   }
@@ -57,6 +57,6 @@ function inPieces(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<Arr
 }
 
 // Never asked for: a key must have the form of an address, and this one is nobody's.
-function address(sha256: string): string {
-  return `https://sha256.invalid/${sha256}`;
+function address(key: string): string {
+  return `https://sha256.invalid/${key}`;
 }

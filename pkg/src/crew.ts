@@ -129,10 +129,15 @@ class Crew {
     });
   }
 
+  /** The first worker is enough to begin with; each of the others joins it once it is up. */
   async #startThreads(): Promise<ModelInfo> {
-    const [info] = await Promise.all(this.#threads.map((_, place) => this.#start(place)));
-    for (const place of this.#threads.keys()) void this.#work(place);
-    return info!;
+    const info = await this.#start(0);
+    void this.#work(0);
+    for (let place = 1; place < this.#threads.length && crews.has(this); place++) {
+      // One that does not start is tried again when there is work for it.
+      void this.#start(place).catch(() => {}).then(() => this.#work(place));
+    }
+    return info;
   }
 
   async #start(place: number): Promise<ModelInfo> {
@@ -178,21 +183,43 @@ class Crew {
 
   /** Works the queue off with one worker, and with another where that one died; ends where nobody is left to work for. */
   async #work(place: number): Promise<void> {
+    let failed = false;
     while (crews.has(this)) {
+      const thread = this.#threads[place];
+      if (!thread?.alive) {
+        failed = await this.#replace(place, failed);
+        continue;
+      }
       const piece = await this.#queue.take();
       const { job, index, again } = piece;
-      let called = false;
+      // It may have died while it had nothing to do.
+      if (!thread.alive) {
+        this.#queue.putBack([piece], again);
+        continue;
+      }
       try {
-        if (!this.#threads[place]?.alive) await this.#start(place);
-        called = true;
-        job.answer(index, await this.#threads[place]!.call(job.calls[index]!));
+        job.answer(index, await thread.call(job.calls[index]!));
       } catch (error) {
-        const thread = this.#threads[place]!;
-        if (called && !thread.alive && !again) this.#queue.putBack([piece], true);
+        if (!thread.alive && !again) this.#queue.putBack([piece], true);
         else job.fail(error);
         // After a trap the engine's memory is in doubt.
         if (error instanceof PieError && error.code === 'internal') thread.stop();
       }
+    }
+  }
+
+  /** Starts a worker for what the others leave waiting; after a start that failed, for what is new. Whether this one failed too. */
+  async #replace(place: number, failed: boolean): Promise<boolean> {
+    await this.#queue.wanted(failed);
+    if (!crews.has(this)) return false;
+    try {
+      await this.#start(place);
+      return false;
+    } catch (error) {
+      if (this.#threads.some((thread) => thread?.alive)) return true;
+      // Nobody else can do it.
+      this.#queue.poll()?.job.fail(error);
+      return false;
     }
   }
 

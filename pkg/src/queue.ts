@@ -34,17 +34,20 @@ export class Queue {
   readonly #prompts: Job[] = [];
   readonly #lists: Job[] = [];
   readonly #idle: Idle[] = [];
+  readonly #absent: (() => void)[] = [];
   #promptsInARow = 0;
 
   add(job: Job): void {
     (job.calls.length === 1 ? this.#prompts : this.#lists).push(job);
     this.#serve();
+    this.#callAbsent();
   }
 
   /** Takes back what a worker could not do, for the next one to do first. */
   putBack(pieces: Piece[], again: boolean): void {
     for (const { job, index } of pieces) this.#again.push({ job, index, again });
     this.#serve();
+    this.#callAbsent();
   }
 
   async take(): Promise<Piece> {
@@ -55,6 +58,26 @@ export class Queue {
   /** From `least` to `most` pieces of one list, for who is slow with few; with a `least` of 1, prompts too. */
   takeMany(least: number, most: number): Promise<Piece[]> {
     return this.#wait(least, most);
+  }
+
+  /** A piece that nobody has taken, where there is one. */
+  poll(): Piece | undefined {
+    return this.#few(1)[0];
+  }
+
+  /** Until there is more than who is free can take; with `next`, not before there is something new. */
+  wanted(next: boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#absent.push(resolve);
+      if (!next) this.#callAbsent();
+    });
+  }
+
+  #callAbsent(): void {
+    if (this.#absent.length === 0) return;
+    const waits = (job: Job) => !job.over;
+    if (!this.#again.some(({ job }) => waits(job)) && !this.#prompts.some(waits) && !this.#lists.some(waits)) return;
+    for (const resolve of this.#absent.splice(0)) resolve();
   }
 
   #wait(least: number, most: number): Promise<Piece[]> {

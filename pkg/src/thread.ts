@@ -3,11 +3,12 @@ import { type Call, type CallError, Given, lengthOf } from './call.js';
 import { type Files, lend } from './content.js';
 import type { EngineFiles } from './engine.js';
 import { PieError } from './error.js';
-import type { GpuRequest, StartedGpu } from './gpu-worker.js';
+import type { GpuRequest } from './gpu-worker.js';
 import type { ModelInfo } from './types.js';
 import type { Request, Started } from './worker.js';
 
-// A worker that says nothing for so long, and a second more a text or vector, is given up.
+// A worker that gives no answer for so long, and a second more a text or vector, is given up. Of one that ends before its first word
+// there is no other sign: its lock is not taken yet, and its script may still be on the way.
 const PATIENCE_MS = 60_000;
 const PATIENCE_PER_TEXT_MS = 1_000;
 // Compiling shaders takes some devices their time.
@@ -71,20 +72,16 @@ export class Thread {
   /** Gives the worker an engine, after which it can be called. */
   async start(files: Files): Promise<ModelInfo> {
     await this.#up();
-    return lend(files, async (lent) => {
-      const { info } = await this.#handOver(lent, (id) => ({ id, start: lent }), PATIENCE_MS);
-      return info;
-    });
+    return lend(files, (lent) => this.#handOver(lent, (id) => ({ id, start: lent }), PATIENCE_MS));
   }
 
   /** The same for a worker with the GPU, which says from how many texts on that is faster. */
   async startGpu(files: Files, gpu: WebAssembly.Module, measure: boolean): Promise<{ info: ModelInfo; from: number }> {
     await this.#up();
-    return lend(files, async (lent) => {
-      const startGpu = { ...lent, gpu, measure };
-      const { info, from } = await this.#handOver<StartedGpu>(lent, (id) => ({ id, startGpu }), GPU_PATIENCE_MS);
-      return { info, from };
-    });
+    const info = await lend(files, (lent) => this.#handOver(lent, (id) => ({ id, startGpu: { ...lent, gpu } }), GPU_PATIENCE_MS));
+    // Not while it has the files, which others wait for.
+    const from = (await this.#ask((id) => ({ id, measure }), GPU_PATIENCE_MS)) as number;
+    return { info, from };
   }
 
   async call(call: Call): Promise<unknown> {
@@ -118,11 +115,11 @@ export class Thread {
   }
 
   /** Hands the files' bytes over, and takes them back with the answer. */
-  async #handOver<T extends Started>(lent: EngineFiles, request: Ask, patienceMs: number): Promise<T> {
+  async #handOver(lent: EngineFiles, request: Ask, patienceMs: number): Promise<ModelInfo> {
     const files = [lent.model, lent.taxonomy].filter((file) => file !== null);
-    const started = (await this.#ask(request, patienceMs, files.map(({ bytes }) => bytes.buffer))) as T;
-    for (const [n, file] of files.entries()) file.bytes = started.bytes[n]!;
-    return started;
+    const { info, bytes } = (await this.#ask(request, patienceMs, files.map(({ bytes }) => bytes.buffer))) as Started;
+    for (const [n, file] of files.entries()) file.bytes = bytes[n]!;
+    return info;
   }
 
   #ask(request: Ask, patienceMs: number, transfer: Transferable[] = [], step?: Step): Promise<unknown> {

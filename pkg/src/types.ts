@@ -24,7 +24,10 @@ export interface LoadOptions {
   taxonomy?: FileSource | null;
   /** The engine's wasm, where it does not lie beside this module. It is set up once a thread: there the first load decides. */
   wasm?: FileSource | WebAssembly.Module;
-  /** How many workers share the work on long lists; each has its own copy of the model. Default 1. One thread has one engine. */
+  /**
+   * How many workers share the work on long lists; each has its own copy of the model. Default 1. One thread has one engine.
+   * The first is enough to begin with: the others join it as they come.
+   */
   pool?: number;
   /** Default `wasm`. `auto` measures once which is faster, and keeps the answer; `webgpu` fails with `no_webgpu` where there is none. */
   device?: Device;

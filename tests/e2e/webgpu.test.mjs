@@ -146,6 +146,19 @@ describe('with a GPU', () => {
     });
   }
 
+  test('a GPU that is slow to prove itself keeps nobody waiting for the files', async () => {
+    const page = await open('GPUQueue.prototype.onSubmittedWorkDone = () => new Promise(() => {});');
+    const outcome = await page.evaluate(async () => {
+      const load = loadOn('webgpu').catch(({ code }) => code);
+      while (!globalThis.gpuWorker) await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => gpuWorker.addEventListener('message', ({ data }) => data.answer && resolve()));
+      const { length } = await (await loadOn('wasm')).embed('a');
+      gpuWorker.dispatchEvent(new ErrorEvent('error', { message: 'enough' }));
+      return { length, code: await load };
+    });
+    assert.deepEqual(outcome, { length: 384, code: 'worker_failed' });
+  });
+
   test('a worker that is ended in mid-batch loses no text', async () => {
     const page = await open();
     const outcome = await page.evaluate(async () => {

@@ -8,19 +8,33 @@ const SCRIPT = '**/pkg/worker.js';
 describe('the worker', () => {
   const here = withBrowser(['--host-resolver-rules=MAP insecure.test 127.0.0.1']);
 
-  /** A page whose workers can be got at; `pie` is loaded in it. */
-  async function open(options, host) {
+  /** A page whose workers can be got at, with texts to embed. */
+  async function watched(host) {
     const page = await here.blank({ host });
-    await page.evaluate(async (options) => {
+    await page.evaluate(() => {
       globalThis.workers = [];
       globalThis.Worker = class extends Worker {
         constructor(...given) {
           super(...given);
           workers.push(this);
           this.spoke = new Promise((resolve) => this.addEventListener('message', resolve, { once: true }));
+          this.started = new Promise((resolve) => this.addEventListener('message', ({ data }) => data.answer && resolve()));
+          this.asked = 0;
+        }
+        postMessage(message, ...rest) {
+          if (message.call) this.asked++;
+          super.postMessage(message, ...rest);
         }
       };
       globalThis.texts = Array.from({ length: 96 }, (_, index) => `Write a list of ${index} ideas for the garden in spring`);
+    });
+    return page;
+  }
+
+  /** Such a page with `pie` loaded in it. */
+  async function open(options, host) {
+    const page = await watched(host);
+    await page.evaluate(async (options) => {
       globalThis.pie = await PieEmbedder.load(options);
     }, options);
     return page;
@@ -156,23 +170,60 @@ describe('the worker', () => {
 
   test('pool: n workers, all of them at work', async () => {
     const page = await open({ pool: 3 });
-    assert.equal(page.workers().length, 3);
     const asked = await page.evaluate(async () => {
-      const asked = workers.map(() => 0);
-      for (const [index, worker] of workers.entries()) {
-        const plain = worker.postMessage;
-        worker.postMessage = function (...given) {
-          asked[index]++;
-          return plain.apply(this, given);
-        };
-      }
+      await Promise.all(workers.map(({ started }) => started));
       await pie.embed(texts);
-      return asked;
+      return workers.map(({ asked }) => asked);
     });
-    assert.ok(asked.every((count) => count > 1), asked.join());
+    assert.ok(asked.length === 3 && asked.every((count) => count > 1), asked.join());
     assert.equal(asked.reduce((sum, count) => sum + count), 12);
     await page.evaluate(() => pie.dispose());
     await left(page, 0);
+  });
+
+  test('pool: the first worker does the work while the others start, and they join it', async () => {
+    const page = await watched();
+    const { alone, together } = await page.evaluate(async () => {
+      const { postMessage } = Worker.prototype;
+      const held = [];
+      Worker.prototype.postMessage = function (message, ...rest) {
+        if (message.start && this !== workers[0]) held.push(() => postMessage.call(this, message, ...rest));
+        else postMessage.call(this, message, ...rest);
+      };
+      const pie = await PieEmbedder.load({ pool: 2 });
+      await pie.embed(texts);
+      const alone = workers.map(({ asked }) => asked);
+      while (held.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      held[0]();
+      await workers[1].started;
+      await pie.embed(texts);
+      return { alone, together: workers.map(({ asked }) => asked) };
+    });
+    assert.deepEqual(alone, [12, 0]);
+    assert.ok(together[0] > 12 && together[1] > 1, together.join());
+  });
+
+  test('pool: a worker that does not start costs nothing, and is tried again with the next list', async () => {
+    const page = await watched();
+    const { rows, asked } = await page.evaluate(async () => {
+      const Watched = Worker;
+      globalThis.Worker = class extends Watched {
+        constructor(script, options) {
+          super([1, 2].includes(workers.length) ? new URL('/none.js', script) : script, options);
+        }
+      };
+      const pie = await PieEmbedder.load({ pool: 2 });
+      const rows = [(await pie.embed(texts)).dims[0]];
+      while (workers.length < 3) rows.push((await pie.embed(texts)).dims[0]);
+      // The second time it may still be on its way to fail.
+      while (workers.length < 4) rows.push((await pie.embed(texts)).dims[0]);
+      await workers[3].started;
+      rows.push((await pie.embed(texts)).dims[0]);
+      return { rows, asked: workers.map(({ asked }) => asked) };
+    });
+    assert.ok(rows.every((count) => count === 96), rows.join());
+    assert.ok(asked[0] > 12 && asked[3] > 1, asked.join());
+    assert.deepEqual(asked.slice(1, 3), [0, 0]);
   });
 
   test('prompts go before lists, and lists are not starved by them', async () => {
