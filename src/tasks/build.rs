@@ -7,8 +7,8 @@ use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::labelled::Labelled;
-use super::prototypes::Calibration;
 use super::name::{noun, task_name};
+use super::prototypes::Calibration;
 use super::tagger::centroid;
 use super::taxonomy::{Level, MODEL_SHA256};
 use crate::config::Dtype;
@@ -248,12 +248,7 @@ fn merge(mut groups: Vec<Group>, options: &BuildOptions, vectors: &HashMap<usize
 }
 
 /// Adds the rows of each lender to the one group that it is near to; says how many lenders were.
-fn lend(
-    groups: &mut [Group],
-    lenders: impl Iterator<Item = Vec<usize>>,
-    vectors: &HashMap<usize, Vec<f32>>,
-    dimensions: usize,
-) -> usize {
+fn lend(groups: &mut [Group], lenders: impl Iterator<Item = Vec<usize>>, vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> usize {
     let mut lent = vec![Vec::new(); groups.len()];
     for rows in lenders {
         let prototype = mean(&rows, vectors, dimensions);

@@ -13,7 +13,7 @@ use pie_embed_wasm::train::Candle;
 use pie_embed_wasm::webgpu::{Context, GpuEncoder, Limits, Products};
 use pie_embed_wasm::{EmbedOptions, Embedder, ErrorCode, Result};
 
-use crate::common::{compare, instructions, tiny};
+use crate::common::{compare, instructions, root, tiny};
 
 const OUTPUT: Output = Output { dimensions: 64, normalize: true };
 
@@ -81,6 +81,29 @@ fn packed_products_are_near_the_floats() {
         assert!(mean >= 0.996 && worst >= 0.985, "{dtype}: mean {mean}, worst {worst}");
         // Floats stay floats.
         assert!(dtype != Dtype::F32 || worst >= 0.999999, "{worst}");
+    }
+}
+
+/// The shipped models on the golden instructions, 1 to 512 tokens long, with all products that the adapter has.
+#[test]
+fn shipped_models_are_as_on_the_cpu() {
+    let Some(context) = context(Limits::Adapter) else { return };
+    for name in ["pie-small", "pie-base"] {
+        let bytes = std::fs::read(root().join(format!("models/{name}.gguf"))).unwrap();
+        let embedder = Embedder::from_bytes(&bytes).unwrap();
+        let ids = |text: &String| embedder.tokenize(text, &EmbedOptions::default()).unwrap().input_ids;
+        let ids: Vec<Vec<u32>> = instructions().iter().map(ids).collect();
+        let texts: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        let gguf = Gguf::parse(&bytes).unwrap();
+        let output = Output { dimensions: 384, normalize: true };
+        let cpu = Cpu::from_gguf(&gguf, Arithmetic::F32).unwrap().encode(&texts, output).unwrap();
+        for products in Products::ALL.into_iter().filter(|products| products.are_available(&context)) {
+            let gpu = Gpu::new(GpuEncoder::from_gguf_with(context.clone(), &gguf, products).unwrap());
+            let (mean, worst) = compare(&gpu.encode(&texts, output).unwrap(), &cpu, output.dimensions);
+            println!("{name}, {products:?}, {} texts: mean {mean:.7}, worst {worst:.7}", texts.len());
+            let (least, least_worst) = if products == Products::Packed { (0.996, 0.985) } else { (0.999, 0.999) };
+            assert!(mean >= least && worst >= least_worst, "{name}, {products:?}: mean {mean}, worst {worst}");
+        }
     }
 }
 
