@@ -24,7 +24,7 @@ export async function makeGpu(module: WebAssembly.Module, model: Uint8Array): Pr
   if (!('gpu' in navigator)) throw new PieError('no_webgpu', 'this browser has no WebGPU, or it is switched off');
   try {
     await init({ module_or_path: module });
-    return (await GpuEngine.load(model)) as Gpu;
+    return (await GpuEngine.load(model, (await adapterInfo()).vendor === 'nvidia')) as Gpu;
   } catch (error) {
     throw fromEngine(error);
   }
@@ -76,19 +76,20 @@ export async function prove(host: GpuHost): Promise<void> {
   }
 }
 
-// What a browser says of the adapter that the engine gets: some leave all but two of these empty.
-async function adapterName(): Promise<string> {
-  type Adapter = { info?: Record<'vendor' | 'architecture' | 'device' | 'description', string> } | null;
-  const { gpu } = navigator as unknown as { gpu: { requestAdapter(wish: object): Promise<Adapter> } };
-  const info = (await gpu.requestAdapter({ powerPreference: 'high-performance' }))?.info;
-  return info ? [info.vendor, info.architecture, info.device, info.description].join(' ') : '';
+type AdapterInfo = Record<'vendor' | 'architecture' | 'device' | 'description', string>;
+
+/** What a browser says of the adapter that the engine gets: some leave all but two of these empty, or have none of them. */
+async function adapterInfo(): Promise<Partial<AdapterInfo>> {
+  const { gpu } = navigator as unknown as { gpu: { requestAdapter(wish: object): Promise<{ info?: AdapterInfo } | null> } };
+  return (await gpu.requestAdapter({ powerPreference: 'high-performance' }))?.info ?? {};
 }
 
 /** From how many texts at once on the GPU is faster; 0 where it never is. Measured once an adapter, model and version. */
 export async function fasterFrom(host: GpuHost): Promise<number> {
   const { engine } = host;
   const { sha256, version } = engine.info();
-  const key = `webgpu/${version}/${sha256}/${encodeURIComponent(await adapterName())}`;
+  const { vendor, architecture, device, description } = await adapterInfo();
+  const key = `webgpu/${version}/${sha256}/${encodeURIComponent([vendor, architecture, device, description].join(' '))}`;
   const known = Number(new TextDecoder().decode(await find(key)) || NaN);
   if (known === 0 || GPU_TEXTS.includes(known)) return known;
   const ms = async (texts: number, embed: (texts: string[]) => unknown) => {

@@ -23,7 +23,7 @@ export interface Runner {
 export function loadHere(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
   return load(options, platform, ({ device, onFallback }) => async (files) => {
     if (device !== 'wasm') {
-      const error = new PieError('no_webgpu', 'the GPU works from a worker: load the package by its main entry, in a page');
+      const error = new PieError('no_webgpu', 'the GPU works from a worker: load the package by its main entry, in a page or in a worker');
       if (device === 'webgpu') throw error;
       onFallback?.(error);
     }

@@ -9,7 +9,7 @@ use super::js_error;
 use crate::encoder::{Output, TokenBatch};
 use crate::error::{Error, ErrorCode};
 use crate::gguf::Gguf;
-use crate::webgpu::{Context, GpuEncoder, Limits};
+use crate::webgpu::{Context, GpuEncoder, Limits, Products};
 
 /// Tokens of one submission, at most: the buffers for them take some 100 MB of a device that draws the page too.
 const MAX_TOKENS: usize = 8_192;
@@ -22,13 +22,14 @@ pub struct GpuEngine {
 
 #[wasm_bindgen]
 impl GpuEngine {
-    /// Reads a model file.
-    pub async fn load(model: Uint8Array) -> Result<GpuEngine, JsValue> {
+    /// Reads a model file. Whose adapter it is the page knows by name.
+    pub async fn load(model: Uint8Array, nvidia: bool) -> Result<GpuEngine, JsValue> {
         let context = Context::new(Limits::Adapter).await.map_err(js_error)?;
         let model = PageFile(model);
         let header = Gguf::header(&model).map_err(js_error)?;
         let gguf = Gguf::open(&header, &model).map_err(js_error)?;
-        let mut encoder = GpuEncoder::from_gguf(context, &gguf).map_err(js_error)?;
+        let products = Products::fastest(&context, nvidia);
+        let mut encoder = GpuEncoder::from_gguf_with(context, &gguf, products).map_err(js_error)?;
         encoder.limit_tokens(MAX_TOKENS);
         Ok(Self { encoder })
     }

@@ -141,7 +141,7 @@ impl Context {
         self.adapter.device_type == wgpu::DeviceType::Cpu
     }
 
-    /// By the vendor's number on the PCI bus.
+    /// By the vendor's number on the PCI bus, which a browser does not give.
     pub(super) const fn is_nvidia(&self) -> bool {
         self.adapter.vendor == 0x10de
     }

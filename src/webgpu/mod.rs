@@ -59,9 +59,9 @@ impl Products {
     }
 
     /// The fastest, as far as is known: on NVIDIA's an instruction multiplies four bytes, and an H100 does 1.33 times as much with them
-    /// (`benches/webgpu.rs`). A browser does not say whose adapter it has.
-    fn fastest(context: &Context) -> Self {
-        if context.is_nvidia() && context.has_packed() { Self::Packed } else { Self::of_floats(context) }
+    /// (`benches/webgpu.rs`).
+    pub(crate) fn fastest(context: &Context, nvidia: bool) -> Self {
+        if nvidia && context.has_packed() { Self::Packed } else { Self::of_floats(context) }
     }
 
     /// The fastest of floats.
@@ -92,7 +92,7 @@ impl GpuEncoder {
     /// # Errors
     /// As [`from_gguf_with`](Self::from_gguf_with).
     pub fn from_gguf(context: Arc<Context>, gguf: &Gguf<'_>) -> Result<Self> {
-        let products = Products::fastest(&context);
+        let products = Products::fastest(&context, context.is_nvidia());
         Self::from_gguf_with(context, gguf, products)
     }
 

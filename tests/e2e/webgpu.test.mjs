@@ -170,27 +170,26 @@ describe('with a GPU', () => {
     assert.deepEqual(outcome, { dims: [texts.length, 384], told: ['worker_failed'], device: 'wasm' });
   });
 
-  // A headless page is always in view; one that is not runs at the browser's pleasure, and here the debugger's.
-  test('a page that stands still in mid-batch goes on with it later', async () => {
-    const page = await open();
-    const session = await page.context().newCDPSession(page);
-    await page.evaluate(async () => {
-      const pie = await loadOn('webgpu');
-      globalThis.outcome = pie.embed(texts).then(({ dims }) => ({ dims, told, device: pie.info().device }));
-    });
-    const stopped = new Promise((resolve) => session.once('Debugger.paused', resolve));
-    await session.send('Debugger.enable');
-    await session.send('Debugger.pause');
-    await stopped;
-    await new Promise((resolve) => setTimeout(resolve, 3000));
-    await session.send('Debugger.resume');
-    assert.deepEqual(await page.evaluate(() => outcome), { dims: [texts.length, 384], told: [], device: 'webgpu' });
-  });
-
   test('the smallest limits that there are will do', async () => {
     const page = await open('{ const { requestDevice } = GPUAdapter.prototype; GPUAdapter.prototype.requestDevice = function () {'
       + ' return requestDevice.call(this); }; }');
     isWhole(await both(page), 'webgpu', []);
+  });
+
+  test('where the adapter is NVIDIA\'s, bytes are multiplied, as natively', async () => {
+    const page = await open(`Object.defineProperty(GPUAdapter.prototype, 'info', { get: () => ({ vendor: 'nvidia', description: '' }) });
+      globalThis.packed = 0;
+      { const { createShaderModule } = GPUDevice.prototype; GPUDevice.prototype.createShaderModule = function (given) {
+        if (given.code.includes('dot4I8Packed')) packed++;
+        return createShaderModule.call(this, given); }; }`);
+    const cosine = await page.evaluate(async () => {
+      const [cpu, gpu] = [await loadOn('wasm'), await loadOn('webgpu')];
+      const few = texts.slice(0, 2);
+      return worstCosine(await cpu.embed(few), await gpu.embed(few));
+    });
+    assert.ok(cosine >= 0.985, `worst cosine ${cosine}`);
+    const worker = page.workers().find((worker) => worker.url().endsWith('gpu-worker.js'));
+    assert.ok((await worker.evaluate(() => packed)) > 0);
   });
 
   test('auto measures once, and loses nothing either way', async () => {
@@ -215,6 +214,26 @@ describe('with a GPU', () => {
     assert.equal(code, 'disposed');
     for (let tries = 0; page.workers().length > 0 && tries < 1500; tries++) await page.waitForTimeout(20);
     assert.equal(page.workers().length, 0);
+  });
+
+  test('a worker of one\'s own has it by the main entry; by ./local it is refused with a code, or told of', async () => {
+    const page = await here.blank();
+    page.setDefaultTimeout(0);
+    await page.route('**/own.js', (route) => route.fulfill({ contentType: 'text/javascript', body: `
+      onmessage = async ({ data: { entry, device } }) => {
+        const { PieEmbedder } = await import('/pkg/' + entry);
+        const told = [];
+        const load = PieEmbedder.load({ device, onFallback: ({ code }) => told.push(code) });
+        postMessage(await load.then(async (pie) => [(await pie.embed('a')).length, pie.info().device, told], ({ code }) => code));
+      };` }));
+    const outcome = (entry, device) => page.evaluate(([entry, device]) => new Promise((resolve) => {
+      const worker = new Worker('/own.js', { type: 'module' });
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.postMessage({ entry, device });
+    }), [entry, device]);
+    assert.deepEqual(await outcome('index.js', 'webgpu'), [384, 'webgpu', []]);
+    assert.equal(await outcome('local.js', 'webgpu'), 'no_webgpu');
+    assert.deepEqual(await outcome('local.js', 'auto'), [384, 'wasm', ['no_webgpu']]);
   });
 
   test('two embedders of two models have a GPU each', async () => {
