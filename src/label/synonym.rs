@@ -98,7 +98,7 @@ pub fn merge_like(labels: &BTreeSet<&str>, like: &[String]) -> HashMap<String, S
     for (id, label) in labels.iter().enumerate() {
         let Some((verb, noun)) = label.split_once('|') else { continue };
         alike.entry((true, verb)).or_default().push((id, noun));
-        if !matches!(noun, "knowledge" | "none" | "math") {
+        if let Some(noun) = crate::tasks::noun(label) {
             alike.entry((false, noun)).or_default().push((id, verb));
         }
     }

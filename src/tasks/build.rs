@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hasher;
+use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::labelled::Labelled;
+use super::name::{noun, task_name};
 use super::prototypes::Calibration;
 use super::tagger::centroid;
-use super::task_name;
 use super::taxonomy::{Level, MODEL_SHA256};
 use crate::config::Dtype;
 use crate::embedder::{EmbedOptions, Embedder};
@@ -23,6 +24,14 @@ const HOLD_OUT: u64 = 5;
 const UNKNOWN_LABELS: u64 = 8;
 /// Share of unknown texts that the calibration expects.
 const UNKNOWN_PRIOR: f64 = 0.1;
+/// Which labels lend their rows ([`Source::lenders`]): those of so many rows that are so sure, whose prototype is so near to one label's,
+/// and nearer by so much than to any other's.
+const LENDER_ROWS: usize = 5;
+const LENDER_CONF: f32 = 0.8;
+const LENDER_COSINE: f32 = 0.6;
+const LENDER_MARGIN: f32 = 0.05;
+/// The rows of a lender count as so many, however few they are: a label has hundreds of its own.
+const LENDER_WEIGHT: usize = 100;
 
 /// What becomes a label, and how many.
 #[derive(Clone, Debug)]
@@ -55,6 +64,9 @@ pub struct Source<'a> {
     /// Rows to fit the calibration on, best such as the encoder was not trained on; one in five of `rows` where there are none.
     /// Those of labels that `rows` does not have count as unknown.
     pub held_out: &'a [Labelled],
+    /// Rows with labels of another kind, finer ones: where the mean of such a label is near to one label of this level alone, its rows
+    /// count for that too. So prototypes know more ways of asking than `rows` has.
+    pub lenders: &'a [Labelled],
     pub options: BuildOptions,
 }
 
@@ -78,6 +90,8 @@ pub struct BuildReport {
     pub labels: usize,
     /// Labels that became aliases of another.
     pub merged: usize,
+    /// Labels of [`Source::lenders`] whose rows count.
+    pub lent: usize,
     pub calibration: Calibration,
     /// Held-out rows whose label is the first, and among the first three.
     pub held_out: usize,
@@ -115,7 +129,7 @@ pub fn build(
     let (mut reports, mut done) = (Vec::new(), 0);
     for source in sources {
         let (groups, report) = build_level(embedder, source, &mut |n| progress(done + n))?;
-        done += source.rows.len() + source.held_out.len();
+        done += source.rows.len() + source.held_out.len() + source.lenders.len();
         write(&mut file, source.level, &groups, report.calibration, embedder.config().hidden_size)?;
         reports.push(report);
     }
@@ -124,11 +138,11 @@ pub fn build(
 
 fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMut(usize)) -> Result<(Vec<Group>, BuildReport)> {
     let Source { level, options, .. } = source;
-    let rows: Vec<&Labelled> = source.rows.iter().chain(source.held_out).collect();
-    let mut by_label: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (n, row) in rows.iter().enumerate().filter(|(_, row)| row.conf >= options.min_conf) {
-        by_label.entry(row.label()).or_default().push(n);
-    }
+    let rows: Vec<&Labelled> = source.rows.iter().chain(source.held_out).chain(source.lenders).collect();
+    let own = source.rows.len() + source.held_out.len();
+    let by_label = grouped(&rows, 0..own, options.min_conf);
+    let mut lenders = grouped(&rows, own..rows.len(), LENDER_CONF);
+    lenders.retain(|_, rows| rows.len() >= LENDER_ROWS);
     let mut kept: Vec<(&str, Vec<usize>)> = by_label.into_iter().filter(|(_, rows)| rows.len() >= options.min_samples).collect();
     kept.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then(a.0.cmp(b.0)));
     kept.truncate(options.max_labels);
@@ -136,7 +150,7 @@ fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMu
         let message = format!(
             "{} of {} rows and {} labels are left (min_conf {}, min_samples {}); a taxonomy needs at least 2 labels of a {level}",
             kept.iter().map(|(_, rows)| rows.len()).sum::<usize>(),
-            rows.len(),
+            own,
             kept.len(),
             options.min_conf,
             options.min_samples
@@ -146,15 +160,13 @@ fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMu
 
     let is_held_out = |row: usize| match source.held_out {
         [] => (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).is_multiple_of(HOLD_OUT),
-        _ => row >= source.rows.len(),
+        _ => (source.rows.len()..own).contains(&row),
     };
     let known: BTreeSet<&str> = kept.iter().map(|(label, _)| *label).collect();
-    let mut strangers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (n, row) in rows.iter().enumerate().skip(source.rows.len()).filter(|(_, row)| !known.contains(row.label())) {
-        strangers.entry(row.label()).or_default().push(n);
-    }
+    let mut strangers = grouped(&rows, source.rows.len()..own, f32::NEG_INFINITY);
+    strangers.retain(|label, _| !known.contains(label));
 
-    let used: Vec<usize> = kept.iter().map(|(_, rows)| rows).chain(strangers.values()).flatten().copied().collect();
+    let used: Vec<usize> = kept.iter().map(|(_, rows)| rows).chain(strangers.values()).chain(lenders.values()).flatten().copied().collect();
     let dimensions = embedder.config().hidden_size;
     let mut vectors: HashMap<usize, Vec<f32>> = HashMap::with_capacity(used.len());
     for chunk in used.chunks(CHUNK) {
@@ -170,7 +182,8 @@ fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMu
         let prototype = mean(&members, &vectors, dimensions);
         Group { label: label.to_owned(), name, aliases: Vec::new(), rows: members, prototype }
     });
-    let groups = merge(groups.collect(), options, &vectors, dimensions);
+    let mut groups = merge(groups.collect(), options, &vectors, dimensions);
+    let lent = lend(&mut groups, lenders.into_values(), &vectors, dimensions);
     let strangers = strangers.into_iter().map(|(label, members)| {
         let prototype = mean(&members, &vectors, dimensions);
         Group { label: label.to_owned(), name: String::new(), aliases: Vec::new(), rows: members, prototype }
@@ -179,9 +192,19 @@ fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMu
     let mut report = calibrate(source, &groups, &strangers, &is_held_out, &vectors, dimensions);
     report.rows = rows.len();
     report.used_rows = used.len();
+    report.lent = lent;
     report.labels = groups.len();
     report.merged = before - groups.len();
     Ok((groups, report))
+}
+
+/// The rows of each label, of those in a range that are sure enough.
+fn grouped<'a>(rows: &[&'a Labelled], range: Range<usize>, min_conf: f32) -> BTreeMap<&'a str, Vec<usize>> {
+    let mut by_label: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for n in range.filter(|&n| rows[n].conf >= min_conf) {
+        by_label.entry(rows[n].label()).or_default().push(n);
+    }
+    by_label
 }
 
 fn mean(rows: &[usize], vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> Vec<f32> {
@@ -191,10 +214,6 @@ fn mean(rows: &[usize], vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn noun(label: &str) -> Option<&str> {
-    label.split_once('|').map(|(_, noun)| noun)
 }
 
 /// Merges the closest pair until none is close enough; the larger group names the result.
@@ -226,6 +245,29 @@ fn merge(mut groups: Vec<Group>, options: &BuildOptions, vectors: &HashMap<usize
         best = (0..groups.len()).map(|a| best_of(&groups, a)).collect();
     }
     groups
+}
+
+/// Adds the rows of each lender to the one group that it is near to; says how many lenders were.
+fn lend(groups: &mut [Group], lenders: impl Iterator<Item = Vec<usize>>, vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> usize {
+    let mut lent = vec![Vec::new(); groups.len()];
+    for rows in lenders {
+        let prototype = mean(&rows, vectors, dimensions);
+        let mut nearest: Vec<(f32, usize)> = groups.iter().map(|group| cosine(&group.prototype, &prototype)).zip(0..).collect();
+        nearest.sort_by(|a, b| b.0.total_cmp(&a.0));
+        if let [(first, group), (second, _), ..] = nearest[..]
+            && first >= LENDER_COSINE
+            && first - second >= LENDER_MARGIN
+        {
+            lent[group].push(rows);
+        }
+    }
+    for (group, lenders) in groups.iter_mut().zip(&lent).filter(|(_, lenders)| !lenders.is_empty()) {
+        for rows in lenders {
+            group.rows.extend(rows.iter().cycle().take(rows.len().max(LENDER_WEIGHT)));
+        }
+        group.prototype = mean(&group.rows, vectors, dimensions);
+    }
+    lent.iter().map(Vec::len).sum()
 }
 
 /// A number that depends on nothing but the text: which rows and labels are held out does not change with their order.
@@ -340,6 +382,7 @@ fn measure(level: Level, cosines: &[Vec<f32>], cases: &[(usize, Option<usize>)],
         rows: 0,
         labels: 0,
         merged: 0,
+        lent: 0,
         calibration,
         held_out: known,
         top1: share(top1, known),
@@ -363,4 +406,31 @@ fn write(file: &mut GgufWriter, level: Level, groups: &[Group], calibration: Cal
         .metadata(&level.key("unknown"), MetadataValue::F32(calibration.unknown))
         .tensor(&level.tensor(), &prototypes, &[groups.len(), dimensions], dtype)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Group, HashMap, LENDER_WEIGHT, cosine, lend};
+
+    #[test]
+    fn labels_lend_their_rows_to_the_one_that_they_are_near_to() {
+        let group = |prototype: [f32; 3], row| Group {
+            label: String::new(),
+            name: String::new(),
+            aliases: Vec::new(),
+            rows: vec![row; LENDER_WEIGHT],
+            prototype: prototype.to_vec(),
+        };
+        let own = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
+        // Near the first, as near to both, near to none.
+        let lenders = [[0.8, 0.0, 0.6], [0.7, 0.7, 0.141], [0.1, 0.0, 0.995]];
+        let vectors: HashMap<usize, Vec<f32>> = (0..).zip(own.iter().chain(&lenders).map(|v| v.to_vec())).collect();
+        let mut groups = vec![group(own[0], 0), group(own[1], 1)];
+        assert_eq!(lend(&mut groups, (2..5).map(|row| vec![row]), &vectors, 3), 1);
+        assert_eq!(groups.iter().map(|group| group.rows.len()).collect::<Vec<_>>(), [2 * LENDER_WEIGHT, LENDER_WEIGHT]);
+        // Half way between its own rows and the one that was lent.
+        let half = cosine(&groups[0].prototype, &own[0]);
+        assert!((half - cosine(&groups[0].prototype, &lenders[0])).abs() < 1e-6 && half > 0.9, "{half}");
+        assert_eq!(groups[1].prototype, own[1]);
+    }
 }

@@ -35,6 +35,8 @@ pub use kmeans::{Clusters, KMeans};
 #[cfg(feature = "convert")]
 pub use labelled::{Labelled, read_labelled};
 pub use map::{MIN_ROWS, t_sne};
+#[cfg(feature = "label")]
+pub(crate) use name::noun;
 pub use name::task_name;
 pub use prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
 pub use random::Random;

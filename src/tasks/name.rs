@@ -64,6 +64,12 @@ pub fn task_name(label: &str) -> String {
     if NO_ARTICLE.contains(&noun) { format!("{verb} {noun}") } else { format!("{verb} {} {noun}", article(noun)) }
 }
 
+/// The noun of a `verb|noun` label, where it names one: `knowledge` (a question), `math` and `none` are no words of the text.
+#[cfg(any(feature = "convert", feature = "label"))]
+pub fn noun(label: &str) -> Option<&str> {
+    label.split_once('|').map(|(_, noun)| noun).filter(|noun| !matches!(*noun, "knowledge" | "math" | "none"))
+}
+
 fn article(word: &str) -> &'static str {
     let sounds_like_consonant = ["uni", "use", "one", "eu"].iter().any(|start| word.starts_with(start));
     let sounds_like_vowel = word.starts_with("hour") || word.starts_with("honest");

@@ -9,8 +9,12 @@ use pie_embed_wasm::config::{Dtype, Pooling};
 use pie_embed_wasm::gguf::{ConvertOptions, convert};
 use serde::Deserialize;
 
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
 pub fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+    root().join("tests/fixtures")
 }
 
 /// The folder of the all-MiniLM-L6-v2 checkpoint, or `None` (said on stderr) where the environment does not name it.

@@ -16,6 +16,7 @@ mod goldens;
 mod kernels;
 mod label;
 mod model_file;
+mod parts_cli;
 mod phrasebook;
 mod prune_cli;
 mod report_cli;

@@ -29,7 +29,7 @@ pub fn labelled() -> Vec<Labelled> {
 fn source(rows: &[Labelled]) -> [Source<'_>; 1] {
     // A random model's vectors all lie close together.
     let options = BuildOptions { merge_above: 0.9999, merge_same_noun_above: 0.9999, ..Default::default() };
-    [Source { level: Level::Task, rows, held_out: &[], options }]
+    [Source { level: Level::Task, rows, held_out: &[], lenders: &[], options }]
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn kinds_stand_beside_tasks() {
         .collect();
     let (train, dev) = kinds.split_at(kinds.len() - 6);
     let [task] = source(&tasks);
-    let kind = Source { level: Level::Kind, rows: train, held_out: dev, options: task.options.clone() };
+    let kind = Source { level: Level::Kind, rows: train, held_out: dev, lenders: &[], options: task.options.clone() };
     let (file, reports) = build(&embedder, &sha256, &[task, kind], |_| ()).unwrap();
     assert_eq!(reports.iter().map(|r| (r.level, r.labels)).collect::<Vec<_>>(), [(Level::Task, 3), (Level::Kind, 2)]);
     let taxonomy = Taxonomy::from_bytes(&file, &sha256, 64).unwrap();

@@ -369,7 +369,7 @@ fn retrieve_renders_few_shot_prompts() {
         ("retrieve --index changed.index a", 1, "changed.index: no index: row 0 is not what was written"),
         ("retrieve --index longer.index a", 1, "longer.index: no index"),
         ("retrieve --index tiny.gguf a", 1, "tiny.gguf: no index: columns cannot be read"),
-        ("retrieve --index other.arrow a", 1, "other.arrow: no index: it does not say \"pie.model_sha256\""),
+        ("retrieve --index other.arrow a", 1, "other.arrow: no index: it does not say \"pie.index.prompt\""),
         ("retrieve --index missing.index a", 1, "[io]"),
         ("retrieve --index pool.index --input pool.csv --label y", 1, "no column \"y\""),
         ("index --input pool.csv -o pool.index", 1, "pool.index exists: --force"),

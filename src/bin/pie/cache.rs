@@ -64,7 +64,7 @@ impl CacheArgs {
             "format": FORMAT,
             "model_sha256": model.sha256,
             "device": model.embedder.device(),
-            "prompt": options.prompt.as_ref().unwrap_or(&model.embedder.info().prompt).to_string(),
+            "prompt": model.prompt(options.prompt.as_ref()).to_string(),
             "max_tokens": options.max_tokens,
             "dimensions": dimensions,
         });

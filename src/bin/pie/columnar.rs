@@ -24,6 +24,9 @@ use serde_json::Value;
 use crate::progress::Progress;
 use crate::reader::{Fields, distinct};
 
+/// What a schema's metadata says: the model that made the vectors, and its prompt.
+pub const MODEL_SHA256: &str = "pie.model_sha256";
+pub const PROMPT: &str = "pie.prompt";
 /// Rows that are decoded or written at a time.
 const BATCH: usize = 1024;
 
@@ -37,16 +40,17 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// A Parquet file, page by page, and the progress through its rows.
-    pub fn parquet(file: File) -> Result<(Self, Progress)> {
+    /// A Parquet file, page by page; progress is in bytes, as its rows share them.
+    pub fn parquet(file: File, progress: &Progress) -> Result<Self> {
         let faulty = |e: ParquetError| Error::new(ErrorCode::Data, format!("no Parquet: {e}")).with_source(e);
+        let bytes = file.metadata().map_err(|e| faulty(e.into()))?.len();
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(faulty)?.with_batch_size(BATCH);
-        let progress = Progress::of(builder.metadata().file_metadata().num_rows().max(0).unsigned_abs());
+        let rows = builder.metadata().file_metadata().num_rows().max(1).unsigned_abs();
         let schema = builder.schema().clone();
         let advance = progress.clone();
         let batches = builder.build().map_err(faulty)?;
-        let batches = batches.inspect(move |batch| batch.iter().for_each(|batch| advance.add(batch.num_rows() as u64)));
-        Ok((Self::new(schema, batches)?, progress))
+        let batches = batches.inspect(move |batch| batch.iter().for_each(|batch| advance.add(batch.num_rows() as u64 * bytes / rows)));
+        Self::new(schema, batches)
     }
 
     /// An Arrow IPC stream.
@@ -62,6 +66,11 @@ impl Batches {
 
     pub fn columns(&self) -> Vec<&str> {
         self.schema.fields().iter().map(|field| field.name().as_str()).collect()
+    }
+
+    /// What the file says of itself.
+    pub fn said(&self, key: &str) -> Option<&str> {
+        self.schema.metadata().get(key).map(String::as_str)
     }
 
     /// The type of a column that holds no text.
@@ -106,7 +115,7 @@ fn unwritable(e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
 const GROUP: usize = 1 << 16;
 
 /// Makes the bytes of a file or stream, batch by batch.
-pub struct Encoder {
+pub struct ColumnWriter {
     schema: SchemaRef,
     bytes: Bytes,
 }
@@ -116,7 +125,7 @@ enum Bytes {
     Arrow(Box<StreamWriter<Vec<u8>>>),
 }
 
-impl Encoder {
+impl ColumnWriter {
     pub fn parquet(schema: SchemaRef) -> Result<Self> {
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).set_max_row_group_row_count(Some(GROUP)).build();
         let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties)).map_err(unwritable)?;
@@ -162,7 +171,7 @@ pub fn vector_type(dimensions: usize) -> DataType {
 /// Rows as a Parquet file; a column has the type that fits all its values.
 pub fn parquet<'a>(rows: impl Iterator<Item = &'a Fields> + Clone) -> Result<Vec<u8>> {
     let schema = infer_json_schema_from_iterator(rows.clone().map(|row| Ok(Value::Object(row.clone())))).map_err(unwritable)?;
-    let mut encoder = Encoder::parquet(Arc::new(schema))?;
+    let mut encoder = ColumnWriter::parquet(Arc::new(schema))?;
     let mut bytes = Vec::new();
     let rows: Vec<&Fields> = rows.collect();
     for rows in rows.chunks(BATCH) {

@@ -30,8 +30,9 @@ const HALF_OCTAVES: std::ops::RangeInclusive<i32> = -6..=4;
 pub struct Args {
     #[command(flatten)]
     encode: EncodeArgs,
-    /// The test set: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines
-    #[arg(long, value_name = "FILE")]
+    /// The test set: .jsonl, .csv, .tsv, .parquet, .arrow, .json (a list, or the benchmark's) or text lines, or a folder with parts of one
+    /// of these
+    #[arg(long, value_name = "FILE|DIR")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
@@ -84,7 +85,7 @@ struct Point {
 
 pub fn run(args: &Args) -> Result<()> {
     refuse_existing([&args.output].into_iter().chain(&args.report).chain(&args.curve), args.force)?;
-    let table = Table::read(&args.input, args.column.as_deref())?;
+    let table = args.encode.read(&args.input, args.column.as_deref())?;
     let rows = table.records.len();
     if args.anchors == 0 || args.anchors > rows {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("--anchors is {}; the test set has {rows} rows", args.anchors)));
@@ -154,7 +155,7 @@ fn read_results(path: &Path, table: &Table, id: &str) -> Result<Vec<Results>> {
         let mut places: HashMap<String, usize> = HashMap::new();
         for (at, name) in results.strings(id)?.into_iter().enumerate() {
             if places.contains_key(&name) {
-                return Err(wrong(format!("line {}: {id} {name:?} is there twice", results.records[at].line)));
+                return Err(wrong(format!("{}: {id} {name:?} is there twice", results.records[at].place)));
             }
             places.insert(name, at);
         }

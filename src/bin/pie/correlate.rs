@@ -24,8 +24,9 @@ use crate::table::{Table, render};
 pub struct Args {
     #[command(flatten)]
     encode: EncodeArgs,
-    /// Two or more: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines
-    #[arg(value_name = "[NAME=]FILE", num_args = 2.., required = true)]
+    /// Two or more: .jsonl, .csv, .tsv, .parquet, .arrow, .json (a list, or the benchmark's) or text lines, or a folder with parts of one
+    /// of these
+    #[arg(value_name = "[NAME=]FILE|DIR", num_args = 2.., required = true)]
     data: Vec<String>,
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
@@ -73,7 +74,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some((name, _)) = named.iter().find(|(name, _)| !seen.insert(name)) {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("two data sets are called {name:?}: say NAME=FILE")));
     }
-    let tables = named.iter().map(|(_, path)| Table::read(path, args.column.as_deref())).collect::<Result<Vec<_>>>()?;
+    let tables = named.iter().map(|(_, path)| args.encode.read(path, args.column.as_deref())).collect::<Result<Vec<_>>>()?;
     let model = args.encode.load(tables.len())?;
     let sets: Vec<DataSet> = named.into_iter().zip(tables).map(|((name, _), table)| DataSet { name, table }).collect();
     let vectors = sets.iter().enumerate().map(|(at, set)| args.encode.encode(&model, at, &set.table)).collect::<Result<Vec<_>>>()?;

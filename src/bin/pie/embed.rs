@@ -1,14 +1,14 @@
 //! `pie embed`: texts to vectors.
 
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, Schema};
 use pie_embed_wasm::{EmbedOptions, Prompt, Result};
 use serde::Serialize;
 
 use crate::cache::CacheArgs;
-use crate::columnar::vector_type;
-use crate::encode::{CHUNK, Encoder};
+use crate::columnar::{MODEL_SHA256, PROMPT, vector_type};
+use crate::encode::{CHUNK, EMBEDDING, ERROR, Encoder};
 use crate::input::{Faults, InputArgs};
-use crate::model::ModelArgs;
+use crate::model::{Model, ModelArgs};
 use crate::sink::{OutputArgs, SinkRow};
 
 /// Embed texts: a NumPy file [n, dim] of float32, JSON lines, Parquet or Arrow
@@ -69,9 +69,11 @@ impl SinkRow for Row<'_> {
 pub fn run(args: Args) -> Result<()> {
     let model = args.model.load()?;
     let options = args.prompt.options(args.dimensions)?;
+    let prompt = model.prompt(options.prompt.as_ref()).to_string();
     let mut encoder = Encoder::new(&model, options, &args.cache, args.input.is_file())?;
     let dimensions = encoder.dimensions;
-    let mut sink = args.output.open(columns(dimensions), Some(dimensions))?;
+    let schema = schema(&model, prompt, dimensions);
+    let mut sink = args.output.open(schema, Some(dimensions))?;
     let mut input = args.input.open()?;
     let (mut faults, mut done) = (Faults::default(), 0_u64);
     let zeros = vec![0.0; dimensions];
@@ -100,11 +102,13 @@ pub fn run(args: Args) -> Result<()> {
     args.input.finish(faults)
 }
 
-fn columns(dimensions: usize) -> Vec<Field> {
-    vec![
+fn schema(model: &Model, prompt: String, dimensions: usize) -> Schema {
+    let columns = vec![
         Field::new("text", DataType::Utf8, false),
-        Field::new("embedding", vector_type(dimensions), false),
+        Field::new(EMBEDDING, vector_type(dimensions), false),
         Field::new("truncated", DataType::Boolean, true),
-        Field::new("error", DataType::Utf8, true),
-    ]
+        Field::new(ERROR, DataType::Utf8, true),
+    ];
+    let metadata = [(MODEL_SHA256, model.sha256.clone()), (PROMPT, prompt)];
+    Schema::new_with_metadata(columns, metadata.map(|(key, value)| (key.to_owned(), value)))
 }

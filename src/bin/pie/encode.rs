@@ -1,20 +1,29 @@
 //! Texts to vectors through the cache: what it holds is read, and what it lacks is computed and kept.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
+use serde_json::Value;
 
 use crate::cache::{Cache, CacheArgs, text_hash};
+use crate::columnar::{MODEL_SHA256, PROMPT};
+use crate::input::missing;
 use crate::model::{Model, ModelArgs};
 use crate::npy;
 use crate::output::say;
+use crate::parts::parts;
 use crate::progress::Progress;
+use crate::reader::{Content, Format, Reader};
 use crate::table::Table;
 
 /// Rows that are read, encoded, kept and written at a time.
 pub const CHUNK: usize = 1024;
+
+/// Columns of what `pie embed` writes: vectors, and what is wrong with a row that has none.
+pub const EMBEDDING: &str = "embedding";
+pub const ERROR: &str = "error";
 
 /// Options of the commands that need the vectors of whole data sets.
 #[derive(clap::Args)]
@@ -26,8 +35,10 @@ pub struct EncodeArgs {
     /// pie, short, none, or a template with {instruction} [default: the model's]
     #[arg(long)]
     pub prompt: Option<Prompt>,
-    /// What `pie embed` made of the same rows with the same model and prompt, a file each data set: nothing is encoded
-    #[arg(long, value_name = "FILE.npy")]
+    /// What `pie embed` made of the same rows with the same model and prompt, a file or a folder of parts each data set: NumPy's arrays,
+    /// or JSON lines, Parquet or Arrow, which may be the data set itself (its column `embedding` is then not written again); nothing is
+    /// encoded
+    #[arg(long, value_name = "FILE|DIR")]
     vectors: Vec<PathBuf>,
 }
 
@@ -41,18 +52,62 @@ impl EncodeArgs {
         self.model.load()
     }
 
+    /// Reads a data set; where vectors are given, those that its rows may have are not kept.
+    pub fn read(&self, path: &Path, column: Option<&str>) -> Result<Table> {
+        Table::read(path, column, (!self.vectors.is_empty()).then_some(EMBEDDING))
+    }
+
     /// The vectors of a data set, at length 1; `at` is its number.
     pub fn encode(&self, model: &Model, at: usize, table: &Table) -> Result<Vectors> {
         let Some(path) = self.vectors.get(at) else {
             return encode(model, &table.texts(), self.prompt.clone(), &self.cache).map_err(|e| e.context(table.path().display()));
         };
-        let vectors = npy::read(path, model.embedder.config().hidden_size)?;
+        let vectors = self.read_vectors(path, model)?;
         if vectors.len() != table.records.len() {
             let (rows, sound) = (vectors.len(), table.records.len());
             let message = format!("{}: {rows} vectors of {sound} sound rows in {}", path.display(), table.path().display());
             return Err(Error::new(ErrorCode::Data, message));
         }
         Ok(vectors.normalized())
+    }
+
+    /// What `pie embed` wrote, but for rows that have an error.
+    fn read_vectors(&self, path: &Path, model: &Model) -> Result<Vectors> {
+        let dimensions = model.embedder.config().hidden_size;
+        let mut data = Vec::new();
+        for part in parts(path)? {
+            if part.extension().is_some_and(|extension| extension == "npy") {
+                npy::read(&part, dimensions, &mut data)?;
+                continue;
+            }
+            let mut reader = Reader::open(Some(&part), Format::Auto)?;
+            let wrong = |what: String| Error::new(ErrorCode::Data, format!("{}: {what}", part.display()));
+            let prompt = model.prompt(self.prompt.as_ref()).to_string();
+            for (key, expected) in [(MODEL_SHA256, &model.sha256), (PROMPT, &prompt)] {
+                if let Some(other) = reader.said(key).filter(|said| said != expected) {
+                    return Err(wrong(format!("its vectors were made with {key} {other:?}; here it is {expected:?}")));
+                }
+            }
+            while let Some(row) = reader.row()? {
+                let fields = match row.content {
+                    Content::Fields(fields) if fields.get(ERROR).is_none_or(Value::is_null) => fields,
+                    Content::Fields(_) | Content::Blank => continue,
+                    Content::Faulty { error, .. } => return Err(wrong(format!("{}: {error}", row.place))),
+                };
+                let vector = fields.get(EMBEDDING).and_then(Value::as_array).ok_or_else(|| {
+                    let columns: Vec<&str> = fields.keys().map(String::as_str).collect();
+                    wrong(format!("{}: {}", row.place, missing(&[EMBEDDING], &columns)))
+                })?;
+                if vector.len() != dimensions {
+                    let what = format!("{}: a vector of {} numbers; the model's have {dimensions}", row.place, vector.len());
+                    return Err(wrong(what));
+                }
+                // What is no number is refused with those that are not finite.
+                data.extend(vector.iter().map(|number| number.as_f64().map_or(f32::NAN, |number| number as f32)));
+            }
+            reader.progress.finish();
+        }
+        Vectors::new(data, dimensions).map_err(|e| e.context(path.display()))
     }
 }
 

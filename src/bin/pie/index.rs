@@ -19,15 +19,13 @@ use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::columnar::{Encoder, vector_type};
+use crate::columnar::{ColumnWriter, MODEL_SHA256, vector_type};
 use crate::encode::{CHUNK, EncodeArgs};
 use crate::model::Model;
 use crate::output::{AtomicFile, refuse_existing};
 use crate::progress::Progress;
 use crate::reader::Fields;
-use crate::table::Table;
 
-const MODEL_SHA256: &str = "pie.model_sha256";
 const PROMPT: &str = "pie.index.prompt";
 const ROWS: &str = "pie.index.rows";
 
@@ -36,8 +34,9 @@ const ROWS: &str = "pie.index.rows";
 pub struct Args {
     #[command(flatten)]
     encode: EncodeArgs,
-    /// The pool: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines; - is stdin
-    #[arg(long, value_name = "FILE|-")]
+    /// The pool: .jsonl, .csv, .tsv, .parquet, .arrow, .json (a list, or the benchmark's) or text lines, or a folder with parts of
+    /// one of these; - is stdin
+    #[arg(long, value_name = "FILE|DIR|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
@@ -61,11 +60,11 @@ struct Entry<'a> {
 
 pub fn run(args: &Args) -> Result<()> {
     refuse_existing([&args.output], args.force)?;
-    let table = Table::read(&args.input, args.column.as_deref())?;
+    let table = args.encode.read(&args.input, args.column.as_deref())?;
     let model = args.encode.load(1)?;
     let vectors = args.encode.encode(&model, 0, &table)?;
-    let prompt = args.encode.prompt.as_ref().unwrap_or(&model.embedder.info().prompt);
-    let columns = vec![
+    let prompt = model.prompt(args.encode.prompt.as_ref());
+    let fields = vec![
         Field::new("text", DataType::Utf8, false),
         Field::new("row", DataType::Utf8, false),
         Field::new("vector", vector_type(vectors.dimensions()), false),
@@ -73,7 +72,7 @@ pub fn run(args: &Args) -> Result<()> {
     ];
     let metadata = [(MODEL_SHA256, model.sha256.clone()), (PROMPT, prompt.to_string()), (ROWS, vectors.len().to_string())];
     let metadata: HashMap<String, String> = metadata.map(|(key, value)| (key.to_owned(), value)).into();
-    let mut encoder = Encoder::arrow(Arc::new(Schema::new_with_metadata(columns, metadata)))?;
+    let mut columns = ColumnWriter::arrow(Arc::new(Schema::new_with_metadata(fields, metadata)))?;
     let mut file = AtomicFile::create(&args.output)?;
     let progress = Progress::steps(vectors.len() as u64, "rows written");
     let mut rows = table.records.iter().zip(vectors.rows());
@@ -86,11 +85,11 @@ pub fn run(args: &Args) -> Result<()> {
         if entries.is_empty() {
             break;
         }
-        file.write(&encoder.encode(&entries)?)?;
+        file.write(&columns.encode(&entries)?)?;
         progress.add(entries.len() as u64);
     }
     progress.finish();
-    file.write(&encoder.finish()?)?;
+    file.write(&columns.finish()?)?;
     file.persist()?;
     println!("{}: {} rows of {} dimensions", args.output.display(), vectors.len(), vectors.dimensions());
     table.finish()

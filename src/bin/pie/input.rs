@@ -1,4 +1,4 @@
-//! A text a row, from a file or stdin, read in chunks so that memory does not grow with the input.
+//! A text a row, from a file, a folder of parts or stdin, read in chunks so that memory does not grow with the input.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::output::say;
 use crate::progress::Progress;
-use crate::reader::{Content, Fields, Format, Reader, TEXT_COLUMNS};
+use crate::reader::{Content, Fields, Format, Place, Reader, TEXT_COLUMNS};
 
 /// A chunk ends when its rows hold this much text.
 const CHUNK_BYTES: usize = 8 << 20;
@@ -16,8 +16,9 @@ const SHOWN_ERRORS: u64 = 20;
 
 #[derive(clap::Args)]
 pub struct InputArgs {
-    /// Text lines, or JSON lines, CSV, TSV, JSON, Parquet or an Arrow stream with an `instruction` or `text`; - is stdin
-    #[arg(long, value_name = "FILE|-")]
+    /// Text lines, or JSON lines, CSV, TSV, JSON, Parquet or an Arrow stream with an `instruction` or `text`, or a folder with parts of
+    /// one of these; - is stdin
+    #[arg(long, value_name = "FILE|DIR|-")]
     pub input: Option<PathBuf>,
     /// How the input is read
     #[arg(long, value_enum, default_value_t = Format::Auto)]
@@ -86,7 +87,7 @@ pub const fn kind(value: &Value) -> &'static str {
 
 /// One row of the input: its text, or what is wrong with it. A faulty row keeps its place in the output.
 pub struct Row {
-    pub line: u64,
+    pub place: Place,
     pub text: String,
     pub error: Option<String>,
 }
@@ -145,7 +146,7 @@ impl Input {
             Content::Blank => (String::new(), Some("the text is blank".to_owned())),
             Content::Faulty { text, error } => (text, Some(error)),
         };
-        Ok(Some(Row { line: row.line, text, error }))
+        Ok(Some(Row { place: row.place, text, error }))
     }
 
     pub const fn progress(&self) -> &Progress {
@@ -164,17 +165,17 @@ impl Faults {
     /// Takes note of a chunk.
     pub fn note(&mut self, rows: &[Row], progress: &Progress) {
         for row in rows {
-            self.count(row.line, row.error.as_deref(), |line| progress.print(line));
+            self.count(&row.place, row.error.as_deref(), |line| progress.print(line));
         }
     }
 
-    /// Takes note of one line.
-    pub fn count(&mut self, line: u64, error: Option<&str>, print: impl FnOnce(&str)) {
+    /// Takes note of one row.
+    pub fn count(&mut self, place: &Place, error: Option<&str>, print: impl FnOnce(&str)) {
         self.rows += 1;
         let Some(error) = error else { return };
         self.faulty += 1;
         if self.faulty <= SHOWN_ERRORS {
-            print(&format!("pie: line {line}: {error}"));
+            print(&format!("pie: {place}: {error}"));
         }
     }
 

@@ -29,6 +29,7 @@ mod manifest;
 mod model;
 mod npy;
 mod output;
+mod parts;
 mod phrasebook;
 mod progress;
 mod prune;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::tasks::{Level, Taxonomy, Vectors};
-use pie_embed_wasm::{Embedder, Error, ErrorCode, Result, sha256_hex};
+use pie_embed_wasm::{Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 use rayon::prelude::*;
 
 use crate::device::Device;
@@ -73,6 +73,11 @@ fn find_manifest() -> Result<Option<(PathBuf, Manifest)>> {
 }
 
 impl Model {
+    /// The prompt that is asked for, or the model's own.
+    pub fn prompt<'a>(&'a self, asked: Option<&'a Prompt>) -> &'a Prompt {
+        asked.unwrap_or(&self.embedder.info().prompt)
+    }
+
     /// The task of each vector by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.
     pub fn tasks(&self, vectors: &Vectors) -> Result<Option<Vec<String>>> {
         let Some(taxonomy) = self.own_taxonomy()? else { return Ok(None) };

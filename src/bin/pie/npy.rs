@@ -5,7 +5,6 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use npyz::{NpyFile, Order};
-use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 
 /// The header of an array `[rows, dimensions]` of float32: format 1.0, padded to 128 bytes so that the number of rows can be filled in
@@ -19,8 +18,8 @@ pub fn header(rows: u64, dimensions: usize) -> [u8; 128] {
     header
 }
 
-/// Reads an array `[rows, dimensions]` of float32 or float64.
-pub fn read(path: &Path, dimensions: usize) -> Result<Vectors> {
+/// Reads an array `[rows, dimensions]` of float32 or float64 to the end of `data`.
+pub fn read(path: &Path, dimensions: usize, data: &mut Vec<f32>) -> Result<()> {
     let faulty = |what: String| Error::new(ErrorCode::Data, format!("{}: {what}", path.display()));
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
     let bytes = file.metadata().map_err(|e| Error::io(path, e))?.len();
@@ -36,21 +35,20 @@ pub fn read(path: &Path, dimensions: usize) -> Result<Vectors> {
         return Err(faulty(format!("an array {shape:?} of {kind}, but {bytes} bytes: the file is cut off")));
     }
     let numbers = numbers as usize;
-    let data = match array.try_data::<f32>() {
-        Ok(single) => collect(single, numbers),
+    let read = match array.try_data::<f32>() {
+        Ok(single) => collect(single, numbers, data),
         Err(array) => match array.try_data::<f64>() {
-            Ok(double) => collect(double.map(|x| x.map(|x| x as f32)), numbers),
+            Ok(double) => collect(double.map(|x| x.map(|x| x as f32)), numbers, data),
             Err(_) => return Err(faulty(format!("an array of {kind}; float32 and float64 are read"))),
         },
     };
-    let data = data.map_err(|e| faulty(format!("reading {numbers} numbers: {e}")))?;
-    Vectors::new(data, dimensions).map_err(|e| e.context(path.display()))
+    read.map_err(|e| faulty(format!("reading {numbers} numbers: {e}")))
 }
 
-fn collect(numbers: impl Iterator<Item = io::Result<f32>>, count: usize) -> io::Result<Vec<f32>> {
-    let mut data = Vec::with_capacity(count);
+fn collect(numbers: impl Iterator<Item = io::Result<f32>>, count: usize, data: &mut Vec<f32>) -> io::Result<()> {
+    data.reserve_exact(count);
     for number in numbers {
         data.push(number?);
     }
-    Ok(data)
+    Ok(())
 }

@@ -1,10 +1,12 @@
-//! Rows with their columns, one after another, from text lines, JSON lines, CSV, TSV, JSON, Parquet or Arrow, so that memory does not
-//! grow with the input (a JSON document is read whole).
+//! Rows with their columns, one after another, from text lines, JSON lines, CSV, TSV, JSON, Parquet or Arrow, or a folder with parts of
+//! one of these, so that memory does not grow with the input (a JSON document is read whole).
 
-use std::collections::HashSet;
-use std::fs::File;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use pie_embed_wasm::ieb::TaskSet;
@@ -13,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::columnar::Batches;
 use crate::json::{begins_with_object, parse_json};
+use crate::parts::parts;
 use crate::progress::Progress;
 
 /// Where a text stands when no column is named; text lines have the first.
@@ -51,9 +54,22 @@ pub enum Content {
     },
 }
 
-/// A row and the number of its line, or of its entry in a document.
-pub struct Row {
+/// Where a row stands: the number of its line, or of its entry in a document, and the part of a folder.
+#[derive(Clone)]
+pub struct Place {
+    pub part: Option<Arc<str>>,
     pub line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.part.iter().try_for_each(|part| write!(f, "{part}: "))?;
+        write!(f, "line {}", self.line)
+    }
+}
+
+pub struct Row {
+    pub place: Place,
     pub content: Content,
 }
 
@@ -66,11 +82,15 @@ enum Source {
 
 /// Reads rows.
 pub struct Reader {
-    /// The file's name, for errors.
+    /// The name of the file, for errors.
     name: String,
     source: Source,
-    /// Lines or entries that were read.
-    line: u64,
+    /// How all parts are read, as the first one says.
+    format: Format,
+    /// What was read of this part last.
+    place: Place,
+    /// Parts of a folder that come after this one.
+    rest: std::vec::IntoIter<PathBuf>,
     pub progress: Progress,
 }
 
@@ -83,39 +103,44 @@ fn reading(e: io::Error) -> Error {
 }
 
 impl Reader {
-    /// Opens a file; stdin is none, or `-`.
+    /// Opens a file, or the parts of a folder as one; stdin is none, or `-`.
     pub fn open(path: Option<&Path>, format: Format) -> Result<Self> {
-        let path = path.filter(|path| path.as_os_str() != "-");
-        let name = path.map_or_else(|| "stdin".to_owned(), |path| path.display().to_string());
-        let opened = match path {
-            None if format == Format::Parquet => Err(data("Parquet is read from a file: its end says what it holds")),
-            None => Source::open(Box::new(io::stdin()), None, format).map(|source| (source, Progress::rows())),
-            Some(path) => {
-                let file = File::open(path).map_err(|e| Error::io(path, e))?;
-                let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
-                if metadata.is_dir() {
-                    return Err(Error::new(ErrorCode::Io, format!("{name} is a folder")));
-                }
-                let by_name = || path.extension().is_some_and(|extension| extension == "parquet" || extension == "pq");
-                if format == Format::Parquet || (format == Format::Auto && by_name()) {
-                    Batches::parquet(file).map(|(batches, progress)| (Source::Batches(batches), progress))
-                } else {
-                    let progress = if metadata.is_file() { Progress::of(metadata.len()) } else { Progress::rows() };
-                    Source::open(Box::new(progress.over(file)), Some(path), format).map(|source| (source, progress))
-                }
-            }
+        let place = Place { part: None, line: 0 };
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            let name = "stdin".to_owned();
+            let (source, format) = Source::stream(Box::new(io::stdin()), None, format).map_err(|e| e.context(&name))?;
+            return Ok(Self { name, source, format, place, rest: Vec::new().into_iter(), progress: Progress::rows() });
         };
-        let (source, progress) = opened.map_err(|e| e.context(&name))?;
-        Ok(Self { name, source, line: 0, progress })
+        let parts = parts(path)?;
+        if let Some(other) = parts.iter().find(|part| format == Format::Auto && Format::by_name(part) != Format::by_name(&parts[0])) {
+            let [one, other] = [&parts[0], other].map(|part| part_name(part));
+            return Err(data(format!("the folder {} holds files of two kinds: {one} and {other}", path.display())));
+        }
+        let (mut bytes, mut regular) = (0, true);
+        for part in &parts {
+            let metadata = fs::metadata(part).map_err(|e| Error::io(part, e))?;
+            bytes += metadata.len();
+            regular &= metadata.is_file();
+        }
+        let progress = if regular { Progress::of(bytes) } else { Progress::rows() };
+        let in_folder = path.is_dir();
+        let mut rest = parts.into_iter();
+        let first = rest.next().unwrap_or_default();
+        let (source, format) = Source::file(&first, format, &progress)?;
+        let place = Place { part: in_folder.then(|| part_name(&first)), ..place };
+        Ok(Self { name: first.display().to_string(), source, format, place, rest, progress })
     }
 
     /// The columns, where they are known before the rows.
     pub fn columns(&self) -> Option<Vec<&str>> {
+        self.source.columns()
+    }
+
+    /// What the file says of itself under this key.
+    pub fn said(&self, key: &str) -> Option<&str> {
         match &self.source {
-            Source::Lines { json: false, .. } => Some(vec![TEXT_COLUMNS[0]]),
-            Source::Csv { header, .. } => Some(header.iter().map(String::as_str).collect()),
-            Source::Batches(batches) => Some(batches.columns()),
-            Source::Lines { .. } | Source::Document(_) => None,
+            Source::Batches(batches) => batches.said(key),
+            _ => None,
         }
     }
 
@@ -129,40 +154,88 @@ impl Reader {
 
     /// The next row; none at the end.
     pub fn row(&mut self) -> Result<Option<Row>> {
-        self.line += 1;
-        let found = match &mut self.source {
-            Source::Lines { reader, json } => line_content(reader, *json),
-            Source::Csv { reader, header } => csv_content(reader, header, &mut self.line),
-            Source::Document(entries) => Ok(entries.next()),
-            Source::Batches(batches) => batches.row().map(|row| row.map(Content::Fields)),
-        };
-        let content = found.map_err(|e| e.context(format!("{}: line {}", self.name, self.line)))?;
-        Ok(content.map(|content| Row { line: self.line, content }))
+        loop {
+            self.place.line += 1;
+            let found = match &mut self.source {
+                Source::Lines { reader, json } => line_content(reader, *json),
+                Source::Csv { reader, header } => csv_content(reader, header, &mut self.place.line),
+                Source::Document(entries) => Ok(entries.next()),
+                Source::Batches(batches) => batches.row().map(|row| row.map(Content::Fields)),
+            };
+            let content = found.map_err(|e| e.context(format!("{}: line {}", self.name, self.place.line)))?;
+            if let Some(content) = content {
+                return Ok(Some(Row { place: self.place.clone(), content }));
+            }
+            let Some(next) = self.rest.next() else { return Ok(None) };
+            self.begin(&next)?;
+        }
+    }
+
+    /// Goes on with the next part, which must have the columns of the last.
+    fn begin(&mut self, part: &Path) -> Result<()> {
+        let (source, _) = Source::file(part, self.format, &self.progress)?;
+        let [before, here] = [&self.source, &source].map(|source| source.columns().map(BTreeSet::from_iter));
+        if before != here {
+            let [before, here] = [before, here].map(Option::unwrap_or_default);
+            return Err(data(format!("{}: the columns are {here:?}; those of {} are {before:?}", part.display(), self.name)));
+        }
+        self.name = part.display().to_string();
+        self.place = Place { part: Some(part_name(part)), line: 0 };
+        self.source = source;
+        Ok(())
+    }
+}
+
+fn part_name(part: &Path) -> Arc<str> {
+    part.file_name().unwrap_or_default().to_string_lossy().into()
+}
+
+impl Format {
+    /// What the name of a file says.
+    fn by_name(path: &Path) -> Option<Self> {
+        Some(match path.extension()?.to_str()? {
+            "jsonl" | "ndjson" => Self::Jsonl,
+            "csv" => Self::Csv,
+            "tsv" => Self::Tsv,
+            "json" => Self::Json,
+            "arrow" => Self::Arrow,
+            "parquet" | "pq" => Self::Parquet,
+            _ => return None,
+        })
     }
 }
 
 impl Source {
-    fn open(raw: Box<dyn Read>, path: Option<&Path>, format: Format) -> Result<Self> {
+    /// Opens a file; with it comes how it is read.
+    fn file(path: &Path, format: Format, progress: &Progress) -> Result<(Self, Format)> {
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let opened = if format == Format::Parquet || (format == Format::Auto && Format::by_name(path) == Some(Format::Parquet)) {
+            Batches::parquet(file, progress).map(|batches| (Self::Batches(batches), Format::Parquet))
+        } else {
+            Self::stream(Box::new(progress.over(file)), Some(path), format)
+        };
+        opened.map_err(|e| e.context(path.display()))
+    }
+
+    fn stream(raw: Box<dyn Read>, path: Option<&Path>, format: Format) -> Result<(Self, Format)> {
         let mut reader = BufReader::with_capacity(1 << 20, raw);
         let mut start = beginning(&mut reader).map_err(reading)?;
         let format = match format {
-            Format::Auto => match path.and_then(|p| p.extension()).and_then(|e| e.to_str()) {
-                Some("jsonl" | "ndjson") => Format::Jsonl,
-                Some("csv") => Format::Csv,
-                Some("tsv") => Format::Tsv,
-                Some("arrow") => Format::Arrow,
-                Some("json") => {
+            Format::Auto => match path.and_then(Format::by_name) {
+                // JSON lines are often called that.
+                Some(Format::Json) => {
                     reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut start).map_err(reading)?;
                     if is_json_line(&start) { Format::Jsonl } else { Format::Json }
                 }
-                _ if start == ARROW_START => Format::Arrow,
-                _ if begins_with_object(&start) => Format::Jsonl,
-                _ => Format::Text,
+                Some(format) => format,
+                None if start == ARROW_START => Format::Arrow,
+                None if begins_with_object(&start) => Format::Jsonl,
+                None => Format::Text,
             },
             format => format,
         };
         let mut reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 20, Cursor::new(start).chain(reader)));
-        Ok(match format {
+        let source = match format {
             Format::Csv => Self::csv(reader, b',')?,
             Format::Tsv => Self::csv(reader, b'\t')?,
             Format::Json => {
@@ -171,8 +244,20 @@ impl Source {
                 Self::Document(document(bytes)?.into_iter())
             }
             Format::Arrow => Self::Batches(Batches::arrow(reader)?),
-            Format::Auto | Format::Text | Format::Jsonl | Format::Parquet => Self::Lines { reader, json: format == Format::Jsonl },
-        })
+            Format::Parquet => return Err(data("Parquet is read from a file: its end says what it holds")),
+            Format::Auto | Format::Text | Format::Jsonl => Self::Lines { reader, json: format == Format::Jsonl },
+        };
+        Ok((source, format))
+    }
+
+    /// The columns, where they are known before the rows.
+    fn columns(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Lines { json: false, .. } => Some(vec![TEXT_COLUMNS[0]]),
+            Self::Csv { header, .. } => Some(header.iter().map(String::as_str).collect()),
+            Self::Batches(batches) => Some(batches.columns()),
+            Self::Lines { .. } | Self::Document(_) => None,
+        }
     }
 
     fn csv(reader: Box<dyn BufRead>, delimiter: u8) -> Result<Self> {

@@ -12,6 +12,7 @@ use crate::encode::encode;
 use crate::model::ModelArgs;
 use crate::output::{refuse_existing, write_file};
 use crate::progress::Progress;
+use crate::reader::Place;
 use crate::table::{Record, Table};
 
 mod page;
@@ -35,8 +36,9 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     cache: CacheArgs,
-    /// The data set: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines; - is stdin
-    #[arg(long, value_name = "FILE|-")]
+    /// The data set: .jsonl, .csv, .tsv, .parquet, .arrow, .json (a list, or the benchmark's) or text lines, or a folder with parts of
+    /// one of these; - is stdin
+    #[arg(long, value_name = "FILE|DIR|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
@@ -60,8 +62,8 @@ pub struct Args {
 /// The different texts of a data set, in the order in which they first come.
 struct Pool {
     texts: Vec<String>,
-    /// Of each text the line on which it first stands, and how many rows have it.
-    lines: Vec<u64>,
+    /// Of each text where it first stands, and how many rows have it.
+    places: Vec<Place>,
     counts: Vec<usize>,
 }
 
@@ -118,7 +120,7 @@ pub fn run(args: &Args) -> Result<()> {
         let message = format!("--near-duplicate is {}; it must lie in 0..=1", args.near_duplicate);
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
-    let mut table = Table::read(&args.input, args.column.as_deref())?;
+    let mut table = Table::read(&args.input, args.column.as_deref(), None)?;
     let pool = Pool::new(std::mem::take(&mut table.records));
     let model = args.model.load()?;
     let texts: Vec<&str> = pool.texts.iter().map(String::as_str).collect();
@@ -148,16 +150,16 @@ pub fn run(args: &Args) -> Result<()> {
 
 impl Pool {
     fn new(records: Vec<Record>) -> Self {
-        let mut pool = Self { texts: Vec::new(), lines: Vec::new(), counts: Vec::new() };
-        let mut places = HashMap::with_capacity(records.len());
+        let mut pool = Self { texts: Vec::new(), places: Vec::new(), counts: Vec::new() };
+        let mut numbers = HashMap::with_capacity(records.len());
         for record in records {
-            let place = *places.entry(text_hash(&record.text)).or_insert(pool.texts.len());
-            if place == pool.texts.len() {
+            let number = *numbers.entry(text_hash(&record.text)).or_insert(pool.texts.len());
+            if number == pool.texts.len() {
                 pool.texts.push(record.text);
-                pool.lines.push(record.line);
+                pool.places.push(record.place);
                 pool.counts.push(0);
             }
-            pool.counts[place] += 1;
+            pool.counts[number] += 1;
         }
         pool
     }

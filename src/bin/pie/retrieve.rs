@@ -38,8 +38,9 @@ pub struct Args {
     /// Made by `pie index` with the same model
     #[arg(long, value_name = "FILE")]
     index: PathBuf,
-    /// Instructions: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines; - is stdin
-    #[arg(long, value_name = "FILE|-")]
+    /// Instructions: .jsonl, .csv, .tsv, .parquet, .arrow, .json (a list, or the benchmark's) or text lines, or a folder with parts of
+    /// one of these; - is stdin
+    #[arg(long, value_name = "FILE|DIR|-")]
     input: Option<PathBuf>,
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
@@ -77,7 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
         text.parse::<Template>().map_err(|e| e.context(path.display()))
     });
     let template = template.transpose()?;
-    let table = args.input.as_ref().map(|path| Table::read(path, args.column.as_deref())).transpose()?;
+    let table = args.input.as_ref().map(|path| Table::read(path, args.column.as_deref(), None)).transpose()?;
     let texts: Vec<&str> = table.as_ref().map_or_else(|| args.texts.iter().map(String::as_str).collect(), Table::texts);
     let label = table.as_ref().map(|table| table.label_column(args.label.as_deref())).transpose()?.flatten();
 

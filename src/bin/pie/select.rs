@@ -14,7 +14,7 @@ use crate::encode::EncodeArgs;
 use crate::manifest::to_json;
 use crate::output::{Stdout, refuse_existing, write_files};
 use crate::progress::Progress;
-use crate::table::{Table, render};
+use crate::table::render;
 
 /// Points of the curves.
 const POINTS: usize = 40;
@@ -30,8 +30,9 @@ const SILHOUETTE: usize = 2048;
 pub struct Args {
     #[command(flatten)]
     encode: EncodeArgs,
-    /// The pool: .jsonl, .csv, .tsv, .parquet, .json (a list, or the benchmark's), or text lines; - is stdin
-    #[arg(long, value_name = "FILE|-")]
+    /// The pool: .jsonl, .csv, .tsv, .parquet, .arrow, .json (a list, or the benchmark's) or text lines, or a folder with parts of
+    /// one of these; - is stdin
+    #[arg(long, value_name = "FILE|DIR|-")]
     input: PathBuf,
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
@@ -92,7 +93,7 @@ impl From<By> for Method {
 pub fn run(args: &Args) -> Result<()> {
     refuse_existing([&args.output].into_iter().chain(&args.report).chain(&args.curve), args.force)?;
     let method = Method::from(args.method);
-    let table = Table::read(&args.input, args.column.as_deref())?;
+    let table = args.encode.read(&args.input, args.column.as_deref())?;
     if args.count == 0 || args.count > table.records.len() {
         let message = format!("--count is {}; the pool has {} rows", args.count, table.records.len());
         return Err(Error::new(ErrorCode::InvalidArgument, message));

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_schema::{Fields, Schema};
+use arrow_schema::Schema;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
 
-use crate::columnar::Encoder;
+use crate::columnar::ColumnWriter;
 use crate::npy;
 use crate::output::{Output, json_line, refuse_existing};
 
@@ -38,7 +38,7 @@ pub struct Sink {
 
 enum Form {
     Json,
-    Columns(Encoder),
+    Columns(ColumnWriter),
     Npy { rows: u64, dimensions: usize },
 }
 
@@ -48,16 +48,16 @@ impl OutputArgs {
         self.output.as_os_str() == "-" && !self.arrow
     }
 
-    /// Begins the output of rows with these columns; with `dimensions` they have vectors.
-    pub fn open(&self, columns: impl Into<Fields>, dimensions: Option<usize>) -> Result<Sink> {
+    /// Begins the output of rows of this schema; with `dimensions` they have vectors.
+    pub fn open(&self, schema: Schema, dimensions: Option<usize>) -> Result<Sink> {
         refuse_existing([&self.output], self.force)?;
-        let schema = Arc::new(Schema::new(columns));
+        let schema = Arc::new(schema);
         let form = match (self.output.extension().and_then(|extension| extension.to_str()), dimensions) {
             (Some("jsonl" | "ndjson"), _) => Form::Json,
-            (Some("parquet"), _) => Form::Columns(Encoder::parquet(schema)?),
-            (Some("arrow"), _) => Form::Columns(Encoder::arrow(schema)?),
+            (Some("parquet"), _) => Form::Columns(ColumnWriter::parquet(schema)?),
+            (Some("arrow"), _) => Form::Columns(ColumnWriter::arrow(schema)?),
             (Some("npy"), Some(dimensions)) => Form::Npy { rows: 0, dimensions },
-            _ if self.arrow => Form::Columns(Encoder::arrow(schema)?),
+            _ if self.arrow => Form::Columns(ColumnWriter::arrow(schema)?),
             _ if self.is_plain() => Form::Json,
             _ => {
                 let npy = if dimensions.is_some() { ".npy, " } else { "" };

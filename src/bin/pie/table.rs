@@ -8,20 +8,20 @@ use serde_json::Value;
 
 use crate::columnar;
 use crate::input::{Faults, TextColumn, kind, missing};
-use crate::reader::{Content, Fields, Format, Reader};
+use crate::reader::{Content, Fields, Format, Place, Reader};
 
 /// Where a task stands when no column is named.
 const LABEL_COLUMNS: [&str; 3] = ["category", "label", "task"];
 
 /// A sound row.
 pub struct Record {
-    pub line: u64,
+    pub place: Place,
     /// Empty in a table without texts.
     pub text: String,
     pub fields: Fields,
 }
 
-/// The sound rows of a file. Faulty ones are named on stderr and left out.
+/// The sound rows of a file or folder. Faulty ones are named on stderr and left out.
 pub struct Table {
     path: PathBuf,
     pub records: Vec<Record>,
@@ -29,12 +29,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads a data set with a text a row; `column` says where.
-    pub fn read(path: &Path, column: Option<&str>) -> Result<Self> {
+    /// Reads a data set with a text a row; `column` says where. A column that is not wanted is left out.
+    pub fn read(path: &Path, column: Option<&str>, unwanted: Option<&str>) -> Result<Self> {
         let column = TextColumn::new(column);
         let reader = Reader::open(Some(path), Format::Auto)?;
         column.check(&reader).map_err(|e| e.context(path.display()))?;
-        let table = Self::collect(path, reader, |fields| column.text(fields).map(str::to_owned))?;
+        let table = Self::collect(path, reader, unwanted, |fields| column.text(fields).map(str::to_owned))?;
         if table.records.is_empty() {
             return Err(Error::new(ErrorCode::Data, format!("{}: no row has a text", path.display())));
         }
@@ -43,18 +43,26 @@ impl Table {
 
     /// Reads a data set of which only columns are wanted.
     pub fn read_columns(path: &Path) -> Result<Self> {
-        Self::collect(path, Reader::open(Some(path), Format::Auto)?, |_| Ok(String::new()))
+        Self::collect(path, Reader::open(Some(path), Format::Auto)?, None, |_| Ok(String::new()))
     }
 
-    fn collect(path: &Path, mut reader: Reader, text: impl Fn(&Fields) -> std::result::Result<String, String>) -> Result<Self> {
+    fn collect(
+        path: &Path,
+        mut reader: Reader,
+        unwanted: Option<&str>,
+        text: impl Fn(&Fields) -> std::result::Result<String, String>,
+    ) -> Result<Self> {
         let mut table = Self { path: path.to_owned(), records: Vec::new(), faults: Faults::default() };
         while let Some(row) = reader.row()? {
             let record = match row.content {
                 Content::Blank => continue,
                 Content::Faulty { error, .. } => Err(error),
-                Content::Fields(fields) => text(&fields).map(|text| Record { line: row.line, text, fields }),
+                Content::Fields(mut fields) => {
+                    unwanted.map(|column| fields.remove(column));
+                    text(&fields).map(|text| Record { place: row.place.clone(), text, fields })
+                }
             };
-            table.faults.count(row.line, record.as_ref().err().map(String::as_str), |line| reader.progress.print(line));
+            table.faults.count(&row.place, record.as_ref().err().map(String::as_str), |line| reader.progress.print(line));
             table.records.extend(record.ok());
         }
         reader.progress.finish();
@@ -66,7 +74,7 @@ impl Table {
         self.faults.finish().map_err(|e| e.context(self.path.display()))
     }
 
-    /// The file, for messages.
+    /// The file or folder, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -124,7 +132,7 @@ impl Table {
         }
         let value = |record: &Record| {
             read(record.fields.get(column).unwrap_or(&Value::Null))
-                .map_err(|e| Error::new(ErrorCode::Data, format!("{}: line {}: {column:?} {e}", self.path.display(), record.line)))
+                .map_err(|e| Error::new(ErrorCode::Data, format!("{}: {}: {column:?} {e}", self.path.display(), record.place)))
         };
         self.records.iter().map(value).collect()
     }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, Schema};
 use pie_embed_wasm::tasks::{Level, Tag};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
@@ -15,6 +15,7 @@ use crate::encode::{CHUNK, Encoder};
 use crate::input::{Faults, InputArgs, Row};
 use crate::model::ModelArgs;
 use crate::progress::Progress;
+use crate::reader::Place;
 use crate::sink::{OutputArgs, SinkRow};
 
 /// Name the task that each text asks for: one JSON line a text, best task first
@@ -72,7 +73,7 @@ pub fn run(args: Args) -> Result<()> {
     let taxonomy = model.taxonomy(args.taxonomy.as_deref())?;
     let mut encoder = Encoder::new(&model, args.prompt.options(None)?, &args.cache, args.input.is_file())?;
     let for_people = args.output.is_plain() && !args.json && std::io::stdout().is_terminal();
-    let mut sink = args.output.open(columns(), None)?;
+    let mut sink = args.output.open(schema(), None)?;
     let (mut faults, mut done) = (Faults::default(), 0_u64);
 
     let mut tag = |rows: &[Row], progress: &Progress| -> Result<()> {
@@ -113,7 +114,8 @@ pub fn run(args: Args) -> Result<()> {
         input.progress().finish();
     } else {
         let blank = |text: &str| text.trim().is_empty().then(|| "the text is blank".to_owned());
-        let rows: Vec<Row> = args.texts.into_iter().zip(1..).map(|(text, line)| Row { line, error: blank(&text), text }).collect();
+        let row = |(text, line): (String, u64)| Row { place: Place { part: None, line }, error: blank(&text), text };
+        let rows: Vec<Row> = args.texts.into_iter().zip(1..).map(row).collect();
         let progress = Progress::rows();
         faults.note(&rows, &progress);
         tag(&rows, &progress)?;
@@ -123,17 +125,17 @@ pub fn run(args: Args) -> Result<()> {
     args.input.finish(faults)
 }
 
-fn columns() -> Vec<Field> {
+fn schema() -> Schema {
     let label = || Field::new("label", DataType::Utf8, false);
     let score = || Field::new("score", DataType::Float32, false);
     let task = DataType::Struct(vec![label(), Field::new("name", DataType::Utf8, false), score()].into());
-    vec![
+    Schema::new(vec![
         Field::new("text", DataType::Utf8, false),
         Field::new("tasks", DataType::List(Arc::new(Field::new("item", task, false))), false),
         Field::new("kind", DataType::Struct(vec![label(), score()].into()), true),
         Field::new("truncated", DataType::Boolean, true),
         Field::new("error", DataType::Utf8, true),
-    ]
+    ])
 }
 
 impl SinkRow for Tagged<'_> {

@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 350_000;
 /// Make the taxonomy of a model from labelled instructions
 ///
 /// A task's prototype is the mean of its instructions' vectors; tasks whose prototypes are nearly the same merge, the larger one
-/// naming both.
+/// naming both. The rows of a task that is near to one kind alone count for that kind too.
 #[derive(clap::Args)]
 pub struct Args {
     /// JSON lines of {"instruction", "category": "verb|noun", "conf"}
@@ -72,14 +72,15 @@ pub fn run(args: Args) -> Result<()> {
         merge_same_noun_above: args.merge_same_noun_above,
         ..BuildOptions::default()
     };
-    let mut sources = vec![Source { level: Level::Task, rows: &tasks, held_out: &tasks_dev, options }];
+    let mut sources = vec![Source { level: Level::Task, rows: &tasks, held_out: &tasks_dev, lenders: &[], options }];
     if !kinds.is_empty() {
         // Kinds are chosen by hand: none merges, and each that is left out is another task.
         let never = f32::INFINITY;
         let options = BuildOptions { merge_above: never, merge_same_noun_above: never, near: never, ..BuildOptions::default() };
-        sources.push(Source { level: Level::Kind, rows: &kinds, held_out: &kinds_dev, options });
+        sources.push(Source { level: Level::Kind, rows: &kinds, held_out: &kinds_dev, lenders: &tasks, options });
     }
-    let progress = Progress::steps((tasks.len() + tasks_dev.len() + kinds.len() + kinds_dev.len()) as u64, "instructions embedded");
+    let wanted: usize = sources.iter().map(|source| source.rows.len() + source.held_out.len() + source.lenders.len()).sum();
+    let progress = Progress::steps(wanted as u64, "instructions embedded");
     let (bytes, reports) = build(&model.embedder, &model.sha256, &sources, |done| progress.set(done as u64))?;
     progress.finish();
     if bytes.len() > MAX_BYTES {
@@ -95,12 +96,13 @@ pub fn run(args: Args) -> Result<()> {
     say(&format!("{}: {} bytes", args.output.display(), files[0].1.len()));
     for report in reports {
         say(&format!(
-            "{} {}s ({} merged into others) from {} of {} rows; temperature {:.4}, unknown level {:.2}\n  \
+            "{} {}s ({} merged into others, {} of another level lent) from {} of {} rows; temperature {:.4}, unknown level {:.2}\n  \
              on {} held-out rows: first label right {:.3}, among three {:.3}, calibration error {:.3}, called unknown {:.3}\n  \
              rows of left-out labels called unknown: {:.3}",
             report.labels,
             report.level,
             report.merged,
+            report.lent,
             report.used_rows,
             report.rows,
             report.calibration.temperature,

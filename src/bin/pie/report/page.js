@@ -12,9 +12,9 @@
   const find = document.getElementById('find');
   const bars = [...document.querySelectorAll('.bars button')];
   const circles = [...svg.querySelectorAll('circle:not(#ring)')];
-  const dots = data.dots.map(([kind, task, line, cosine, text], at) => ({
+  const dots = data.dots.map(([kind, task, place, cosine, text], at) => ({
     labels: [kind, task],
-    line,
+    place,
     cosine,
     text,
     lower: text.toLowerCase(),
@@ -52,7 +52,7 @@
     about.className = 'note';
     const names = Object.keys(LEVELS).filter((level) => data[level]).map((level) => data[level][dot.labels[LEVELS[level]]]);
     const nearest = dot.cosine && `nearest other text ${dot.cosine}`;
-    about.textContent = [...names, `line ${dot.line.toLocaleString('en')}`, nearest].filter(Boolean).join(' · ');
+    about.textContent = [...names, dot.place, nearest].filter(Boolean).join(' · ');
     told.append(text, about);
   }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{Counted, Coverage, Report, Sample, Tally};
+use crate::reader::Place;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -96,12 +97,17 @@ fn shortened(text: &str, chars: usize) -> String {
     text.chars().take(chars).map(|c| if c.is_control() { ' ' } else { c }).chain(cut).collect()
 }
 
+fn place(place: &Place) -> String {
+    let part = place.part.iter().map(|part| format!("{part}, "));
+    part.chain([format!("line {}", whole(place.line as usize))]).collect()
+}
+
 /// A text of the data set, and where it first stands.
 fn entry(report: &Report<'_>, text: usize) -> Markup {
     let pool = report.pool;
     html! {
         q dir="auto" { (shortened(&pool.texts[text], LIST_CHARS)) }
-        " " span.where { "line " (whole(pool.lines[text] as usize)) }
+        " " span.where { (place(&pool.places[text])) }
     }
 }
 
@@ -244,14 +250,14 @@ fn map(report: &Report<'_>) -> Markup {
     }
 }
 
-/// What the script knows of each dot, in their order: `[kind, task, line, cosine, text]`, and the names of the labels.
+/// What the script knows of each dot, in their order: `[kind, task, place, cosine, text]`, and the names of the labels.
 fn map_data(report: &Report<'_>) -> Result<String> {
     let names = |tally: Option<&Tally>| tally.map(|tally| tally.labels.iter().map(|label| label.name.clone()).collect::<Vec<_>>());
     let of = |tally: Option<&Tally>, text: usize| tally.map(|tally| tally.of[text]);
     let dot = |(&text, nearest): (&usize, &Option<Hit>)| {
         let cosine = nearest.as_ref().map(|hit| format!("{:.2}", hit.cosine));
         let (kinds, tasks) = (report.kinds.as_ref(), report.tasks.as_ref());
-        json!([of(kinds, text), of(tasks, text), report.pool.lines[text], cosine, shortened(&report.pool.texts[text], MAP_CHARS)])
+        json!([of(kinds, text), of(tasks, text), place(&report.pool.places[text]), cosine, shortened(&report.pool.texts[text], MAP_CHARS)])
     };
     let data = json!({
         "kind": names(report.kinds.as_ref()),
