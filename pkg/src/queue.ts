@@ -34,6 +34,7 @@ export class Queue {
   readonly #prompts: Job[] = [];
   readonly #lists: Job[] = [];
   readonly #idle: Idle[] = [];
+  // Who would start a worker for what waits: those who have not tried, and those who failed.
   readonly #absent: (() => void)[] = [];
   readonly #failed: (() => void)[] = [];
   #promptsInARow = 0;
