@@ -39,7 +39,7 @@ describe('a long list in the demo page', () => {
     await page.getByRole('button', { name: 'Leave out near-duplicates' }).click();
     await shown(new RegExp(`^[\\d,]+ of ${all} prompts$`));
     await page.fill('#count', '50');
-    await page.getByRole('button', { name: 'Pick' }).click();
+    await page.getByRole('button', { name: 'Pick', exact: true }).click();
     await shown(`50 of ${all} prompts`);
     said('thinned out');
     assert.deepEqual((await page.locator('#table-body .badge').allInnerTexts()).slice(0, 3), ['pick 1', 'pick 2', 'pick 3']);
