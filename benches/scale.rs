@@ -15,12 +15,13 @@ use pie_embed_wasm::train::Phrasebook;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::json;
 
+use process::processor_seconds;
+
+mod process;
+
 const DEFAULT_ROWS: [usize; 2] = [10_000, 100_000];
 /// Between two looks at a process's memory.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// Of a second, in which Linux counts processor time.
-const TICKS: f64 = 100.0;
 
 /// One run of the program.
 struct Run {
@@ -40,13 +41,9 @@ struct Used {
 impl Used {
     /// Nothing once the process is gone.
     fn of(process: u32) -> Option<Self> {
-        let read = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}")).ok();
-        let status = read("status")?;
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
         let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
-        // Behind the program's name, which may hold anything: its own time in user mode and in the kernel are the 12th and 13th.
-        let stat = read("stat")?;
-        let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum::<f64>();
-        Some(Self { processor_seconds: ticks / TICKS, peak_bytes: kilobytes.parse::<f64>().ok()? * 1024.0 })
+        Some(Self { processor_seconds: processor_seconds(process)?, peak_bytes: kilobytes.parse::<f64>().ok()? * 1024.0 })
     }
 }
 

@@ -13,6 +13,10 @@ use pie_embed_wasm::kernels::keep_freed_memory;
 use pie_embed_wasm::train::loss::{SameTask, supervised_contrastive};
 use pie_embed_wasm::train::{AdamW, Encoder, Freeze, Optimiser, Tokens};
 
+use process::processor_seconds;
+
+mod process;
+
 fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().collect();
     let value = |name: &str| args.iter().position(|a| a == name).and_then(|at| args.get(at + 1));
@@ -73,10 +77,7 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Processor time of this process so far, all threads (Linux; 0 elsewhere): what a busy machine does not distort.
+/// Processor time of this process so far (0 where it is not known): what a busy machine does not distort.
 fn cpu_ms() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Fields 14 and 15, in ticks of 10 ms, behind the name in parentheses.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10.0
+    processor_seconds(std::process::id()).unwrap_or(0.0) * 1e3
 }

@@ -11,6 +11,11 @@ const TILE: usize = 64;
 /// Cosines of equal texts fall short of 1 by rounding.
 const ROUNDING: f32 = 1e-6;
 
+/// Whether a cosine reaches the threshold of near-duplicates; that of equal texts reaches 1.
+pub fn is_near_duplicate(cosine: f32, threshold: f32) -> bool {
+    cosine >= threshold - ROUNDING
+}
+
 /// Walks the rows in the order given, and keeps those that have no kept row at `threshold` or nearer. For each row of the pool the
 /// kept row that it repeats (the first such), or nothing where it is kept.
 ///
@@ -20,7 +25,6 @@ pub fn near_duplicates(pool: &Vectors, order: &[usize], threshold: f32) -> Resul
     if !(0.0..=1.0).contains(&threshold) {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("the threshold is {threshold}; it must lie in 0..=1")));
     }
-    let threshold = threshold - ROUNDING;
     let mut repeats = vec![None; pool.len()];
     let mut kept = Vec::new();
     for tile in order.chunks(TILE) {
@@ -29,12 +33,14 @@ pub fn near_duplicates(pool: &Vectors, order: &[usize], threshold: f32) -> Resul
         let before = kept.len();
         let blocks = map_blocks(before, |rows| {
             let cosines = factor.products(pool.pick(&kept[rows.clone()]).data());
-            let first = |column: usize| rows.clone().zip(cosines.iter().skip(column).step_by(tile.len())).find(|(_, c)| **c >= threshold);
+            let first = |column: usize| {
+                rows.clone().zip(cosines.iter().skip(column).step_by(tile.len())).find(|(_, c)| is_near_duplicate(**c, threshold))
+            };
             (0..tile.len()).map(|column| first(column).map(|(at, _)| at)).collect::<Vec<_>>()
         });
         for (column, &row) in tile.iter().enumerate() {
             let earlier = blocks.iter().find_map(|block| block[column]);
-            let here = || (before..kept.len()).find(|&at| dot(pool.row(kept[at]), pool.row(row)) >= threshold);
+            let here = || (before..kept.len()).find(|&at| is_near_duplicate(dot(pool.row(kept[at]), pool.row(row)), threshold));
             match earlier.or_else(here) {
                 Some(at) => repeats[row] = Some(kept[at]),
                 None => kept.push(row),

@@ -30,7 +30,7 @@ pub use build::{Bin, BuildOptions, BuildReport, Source, build};
 pub use cluster::{Grouping, cluster, cluster_within};
 pub use compress::{Anchor, Anchors, estimate, random_anchors};
 pub use correlate::{divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
-pub use coverage::{Spread, coverage, near_duplicates, spread};
+pub use coverage::{Spread, coverage, is_near_duplicate, near_duplicates, spread};
 pub use kmeans::{Clusters, KMeans};
 #[cfg(feature = "convert")]
 pub use labelled::{Labelled, read_labelled};

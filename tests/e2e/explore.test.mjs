@@ -149,13 +149,13 @@ describe('lists in the demo page', () => {
     assert.deepEqual(await prompts(), [texts[0], texts[4], texts[1], texts[3]]);
     assert.deepEqual(await page.locator('#table-body .badge').allInnerTexts(), ['first', 'like 1', 'first', 'like 2']);
     await page.fill('#count', '3');
-    await page.getByRole('button', { name: 'Pick' }).click();
+    await page.getByRole('button', { name: 'Pick', exact: true }).click();
     await shown(page, '3 of 5 prompts');
     assert.deepEqual(await page.locator('#table-body .badge').allInnerTexts(), ['pick 1', 'pick 2', 'pick 3']);
     const first = new Set((await prompts()).map((text) => text.replace(/[.!]$/, '')));
     assert.equal(first.size, 3, 'of the repeated ones, one each');
     await page.fill('#count', '6');
-    await page.getByRole('button', { name: 'Pick' }).click();
+    await page.getByRole('button', { name: 'Pick', exact: true }).click();
     assert.equal(await page.locator('#count').evaluate((field) => field.validity.rangeOverflow), true);
     await clean(page);
   });

@@ -55,6 +55,11 @@ fn repeated_and_nearly_repeated_texts_are_counted() {
     ] {
         assert!(page.contains(said), "{said}: {page}");
     }
+    // Of equal vectors the cosine may fall short of 1.
+    bench.ok("report --input pool.jsonl -o exact.html --near-duplicate 1");
+    assert!(
+        fs::read_to_string(bench.path("exact.html")).unwrap().contains("<dd>50 %</dd><dt>of the different texts have a near-duplicate")
+    );
     bench.write("one.txt", "Write a poem\n");
     bench.ok("report --input one.txt -o one.html");
 }

@@ -409,12 +409,16 @@ fn every_format_gives_the_same_rows() {
     bench.refuses(&[("select --input half.json -n 1 -o x.jsonl", 1, "half.json: no JSON: EOF")]);
 }
 
-/// The one file in a folder of kept vectors.
-fn kept(dir: &Path) -> PathBuf {
-    let files: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    files[0].clone()
+/// The files of kept vectors in a folder, that of the texts' hashes beside each.
+fn kept(dir: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|extension| extension == "vectors")).collect();
+    files.sort();
+    files
 }
+
+/// Bytes of a record of the tiny model's 64 dimensions.
+const RECORD: usize = 16 + 64 * 4 + 1 + 8;
 
 #[test]
 fn vectors_are_kept_between_runs() {
@@ -432,7 +436,7 @@ fn vectors_are_kept_between_runs() {
     assert_eq!(fs::read_dir(&bench.cache).unwrap().count(), 0);
     // Kept under the user's cache folder, for every command.
     assert_eq!(run(&index, ""), "");
-    let usual = kept(&bench.cache.path().join("pie"));
+    let usual = kept(&bench.cache.path().join("pie"))[0].clone();
     let all = format!("note: 360 of 360 vectors come from {}\n", usual.display());
     assert_eq!(run(&index, ""), all);
     assert_eq!(fs::read(bench.path("pool.index")).unwrap(), without);
@@ -445,21 +449,37 @@ fn vectors_are_kept_between_runs() {
     // Another prompt has vectors of its own.
     assert_eq!(run(&index, "--prompt short"), "");
     assert_eq!(run(&index, "--cache here"), "");
-    assert_eq!(fs::read_dir(bench.path("here")).unwrap().count(), 1);
+    assert_eq!(kept(&bench.path("here")).len(), 1);
 
     // What a kill leaves: half a record at the end, and one that is not what was written.
     let whole = fs::read(&usual).unwrap();
-    let record = 16 + 64 * 4 + 1 + 8;
-    let header = whole.len() - 360 * record;
+    let header = whole.len() - 360 * RECORD;
     run(&index, "--no-cache --prompt none");
-    fs::write(&usual, &whole[..header + 100 * record + 7]).unwrap();
+    fs::write(&usual, &whole[..header + 100 * RECORD + 7]).unwrap();
     let said = run(&index, "");
     assert!(said.contains("the last 7 bytes are no whole vectors") && said.contains("note: 100 of 360 vectors"), "{said}");
     assert_eq!((fs::read(bench.path("pool.index")).unwrap() == without, fs::read(&usual).unwrap() == whole), (true, true));
     let mut changed = whole.clone();
-    changed[header + 50 * record + 20] ^= 1;
+    changed[header + 50 * RECORD + 20] ^= 1;
+    changed[header + 60 * RECORD] ^= 1;
     fs::write(&usual, changed).unwrap();
-    assert!(run(&index, "").contains("note: 50 of 360 vectors"));
+    let said = run(&index, "");
+    assert!(said.contains("what is not as it was written is computed anew\nnote: 358 of 360 vectors"), "{said}");
+    assert!(fs::read(bench.path("pool.index")).unwrap() == without);
+    // It is kept anew.
+    assert_eq!(run(&index, ""), all);
+    // The hashes of the texts may be lost, cut off or wrong.
+    let texts = usual.with_extension("texts");
+    fs::remove_file(&texts).unwrap();
+    assert_eq!(run(&index, ""), all);
+    let mut hashes = fs::read(&texts).unwrap();
+    assert_eq!(hashes.len(), 362 * 16);
+    fs::write(&texts, &hashes[..100]).unwrap();
+    assert_eq!((run(&index, ""), fs::read(&texts).unwrap() == hashes), (all.clone(), true));
+    hashes[5] ^= 1;
+    hashes.swap(16 * 20, 16 * 21);
+    fs::write(&texts, &hashes).unwrap();
+    assert!(run(&index, "").contains("note: 357 of 360 vectors"));
     assert!(fs::read(bench.path("pool.index")).unwrap() == without);
     fs::write(&usual, &whole[..header / 2]).unwrap();
     assert_eq!(run(&index, ""), "");
@@ -470,6 +490,64 @@ fn vectors_are_kept_between_runs() {
     assert_eq!(fs::read(&usual).unwrap(), b"{\"pie_vectors\":\"of another\"}\n");
     bench.write("file", "");
     bench.refuses(&[(&format!("{compress} --force --cache file"), 1, "[io]")]);
+}
+
+/// What was used least recently goes first, nothing that is in use, and nothing that is no cache.
+#[test]
+fn the_cache_is_bounded() {
+    let bench = Bench::new();
+    let (pool, dir) = (example("instructions.jsonl"), bench.path("kept"));
+    // Room for two models or prompts of 360 vectors.
+    let size = 360 * (RECORD + 16) + 1000;
+    let run = |prompt: &str, files: f64| {
+        let limit = size as f64 * files / 1e9;
+        let output = bench.run(&format!("embed --input {pool} --prompt {prompt} --cache kept --cache-limit {limit} -o x.npy --force"));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        stderr
+    };
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("notes.vectors"), vec![0; 10 * size]).unwrap();
+    assert_eq!((run("none", 2.0), run("short", 2.0)), (String::new(), String::new()));
+    assert!(run("none", 2.0).contains("360 of 360"));
+    assert_eq!(run("pie", 2.0), "");
+    // `short` had to go for it.
+    assert!(run("none", 2.0).contains("360 of 360") && run("pie", 2.0).contains("360 of 360"));
+    assert_eq!(kept(&dir).len(), 3);
+    assert_eq!(run("short", 1.0), "");
+    assert!(run("short", 1.0).contains("360 of 360"));
+    let there = kept(&dir);
+    assert_eq!((there.len(), fs::read_dir(&dir).unwrap().count()), (2, 3), "{there:?}");
+    let used = there.iter().find(|path| !path.ends_with("notes.vectors")).unwrap();
+    let lock = File::open(used).unwrap();
+    lock.lock().unwrap();
+    let said = run("none", 1.0);
+    assert!(said.contains("note: vectors are not kept from here on: kept holds what --cache-limit allows, 0.0001"), "{said}");
+    lock.unlock().unwrap();
+    assert!(run("short", 1.0).contains("360 of 360"));
+    assert_eq!(run("none", 1.0), "");
+    assert_eq!(fs::metadata(dir.join("notes.vectors")).unwrap().len(), 10 * size as u64);
+    bench.refuses(&[("embed --cache-limit=-1 --input x", 2, "-1 is no number of at least 0")]);
+}
+
+/// A text that stands often in the pool is passed over in all its places, and others get what they would without it.
+#[test]
+fn a_text_of_many_copies_is_passed_over() {
+    let bench = Bench::new();
+    let texts = ["Write a poem", "Sum the list", "Translate this", "Write a song"];
+    let line = |text: &str| format!("{}\n", json!({"text": text}));
+    bench.write("few.jsonl", texts.map(line).concat());
+    bench.write("many.jsonl", format!("{}{}", line("Write a poem").repeat(300), texts.map(line).concat()));
+    let found = |name: &str| -> Vec<Vec<String>> {
+        bench.ok(&format!("index --input {name}.jsonl -o {name}.index"));
+        bench.ok(&format!("retrieve --index {name}.index --input {name}.jsonl -k 1 -o {name}.out"));
+        let text = |hit: &Value| hit["text"].as_str().unwrap().to_owned();
+        let hits = |row: Value| row["demonstrations"].as_array().unwrap().iter().map(text).collect();
+        bench.rows(&format!("{name}.out")).into_iter().map(hits).collect()
+    };
+    let (few, many) = (found("few"), found("many"));
+    assert_eq!(many.len(), 304);
+    assert!(many[..300].iter().all(|hits| *hits == few[0]) && many[300..] == few, "{few:?}");
 }
 
 /// Killed in mid-run, the next run goes on where the first stopped, and another model does not.
@@ -498,7 +576,7 @@ fn a_killed_run_is_resumed() {
     bench.write("other.gguf", tiny(Dtype::Q8_0, Pooling::Mean));
     let output = bench.run("embed --input pool.jsonl -o other.npy --cache kept-pool.npy --model ./other.gguf");
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(fs::read_dir(bench.path("kept-pool.npy")).unwrap().count(), 2);
+    assert_eq!(kept(&bench.path("kept-pool.npy")).len(), 2);
 }
 
 /// A stream is kept only where a folder is named, and what was truncated is known again.

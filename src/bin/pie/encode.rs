@@ -121,9 +121,6 @@ pub fn encode(model: &Model, texts: &[&str], prompt: Option<Prompt>, cache: &Cac
     let mut first: HashMap<u128, usize> = HashMap::with_capacity(texts.len());
     let same: Vec<usize> = texts.iter().enumerate().map(|(row, text)| *first.entry(text_hash(text)).or_insert(row)).collect();
     let distinct: Vec<usize> = (0..texts.len()).filter(|&row| same[row] == row).collect();
-    if let Some(cache) = &encoder.cache {
-        say_found(first.keys().filter(|hash| cache.contains(**hash)).count(), first.len(), cache);
-    }
     drop(first);
     let mut data = vec![0.0; texts.len() * dimensions];
     let progress = Progress::steps(distinct.len() as u64, "texts encoded");
@@ -136,16 +133,11 @@ pub fn encode(model: &Model, texts: &[&str], prompt: Option<Prompt>, cache: &Cac
         progress.set((n * CHUNK + rows.len()) as u64);
     }
     progress.finish();
+    encoder.say_found();
     for (row, &same) in same.iter().enumerate() {
         data.copy_within(same * dimensions..(same + 1) * dimensions, row * dimensions);
     }
     Ok(Vectors::new(data, dimensions)?.normalized())
-}
-
-fn say_found(found: usize, of: usize, cache: &Cache) {
-    if found > 0 {
-        say(&format!("note: {found} of {of} vectors come from {}", cache.path().display()));
-    }
 }
 
 /// Encodes with one model and prompt.
@@ -189,9 +181,14 @@ impl<'a> Encoder<'a> {
         let mut encoded = Encoded { data: vec![0.0; texts.len() * dimensions], dimensions, truncated: vec![false; texts.len()] };
         let mut missing = Vec::new();
         for ((row, text), vector) in texts.iter().enumerate().zip(encoded.data.chunks_exact_mut(dimensions)) {
-            match self.cache.as_mut().map_or(Ok(None), |cache| cache.get(text_hash(text), vector))? {
-                Some(truncated) => encoded.truncated[row] = truncated,
-                None => missing.push(row),
+            match self.cache.as_mut().map_or(Ok(None), |cache| cache.get(text_hash(text), vector)) {
+                Ok(Some(truncated)) => encoded.truncated[row] = truncated,
+                Ok(None) => missing.push(row),
+                Err(e) => {
+                    progress.print(&format!("note: vectors are not read from here on: {e}"));
+                    self.cache = None;
+                    missing.push(row);
+                }
             }
         }
         self.done += texts.len();
@@ -213,10 +210,10 @@ impl<'a> Encoder<'a> {
         Ok(encoded)
     }
 
-    /// Says how much the cache held, at the end of a stream.
+    /// Says how much the cache held, at the end.
     pub fn say_found(&self) {
-        if let Some(cache) = &self.cache {
-            say_found(self.found, self.done, cache);
+        if let Some(cache) = self.cache.as_ref().filter(|_| self.found > 0) {
+            say(&format!("note: {} of {} vectors come from {}", self.found, self.done, cache.path().display()));
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::table::{Record, Table};
 
 mod page;
 
-/// Texts of which neighbours, map and coverage are shown; of more, so many are drawn. The page stays near 1 MB and the time grows with the
-/// data set, not with its square.
+/// Texts of which neighbours, map and coverage are shown; of more, so many are drawn. The page stays below 1.5 MB and the time grows with
+/// the data set, not with its square.
 const SAMPLE: usize = 4096;
 /// Rows of the coverage curve.
 const CHOSEN: usize = 40;
@@ -214,7 +214,11 @@ impl Sample {
         let chosen = chosen.iter().map(|&row| texts[row]).zip(served).collect();
 
         progress.message("drawing the map");
-        let places = if rows.len() < MIN_ROWS { None } else { Some(t_sne(&rows, seed, &mut |_, _| {})?) };
+        let places = if rows.len() < MIN_ROWS {
+            None
+        } else {
+            Some(t_sne(&rows, seed, &mut |step, of| progress.message(format!("drawing the map: step {step} of {of}")))?)
+        };
         Ok(Self { texts, nearest, places, coverage: Coverage { chosen, curve, random: mean } })
     }
 }

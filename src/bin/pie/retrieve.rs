@@ -1,6 +1,6 @@
 //! `pie retrieve`: demonstrations for instructions, from an indexed pool.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
 
@@ -123,12 +123,17 @@ pub fn run(args: &Args) -> Result<()> {
 fn retrieve(pool: &Vectors, pool_texts: &[String], queries: &Vectors, texts: &[&str], args: &Args) -> Result<Vec<Vec<Hit>>> {
     let mut copies: HashMap<&str, usize> = HashMap::new();
     pool_texts.iter().for_each(|text| *copies.entry(text.trim()).or_default() += 1);
-    let most = texts.iter().filter_map(|text| copies.get(text.trim())).max().copied().unwrap_or(0);
+    let copies = |query: usize| copies.get(texts[query].trim()).copied().unwrap_or(0);
+    // Each instruction once, beside those with about as many copies in the pool, which are found with the others and passed over.
+    let (mut first, mut groups) = (HashMap::new(), BTreeMap::<u32, Vec<usize>>::new());
+    for (query, &text) in texts.iter().enumerate() {
+        if *first.entry(text).or_insert(query) == query {
+            groups.entry(copies(query).next_power_of_two().ilog2()).or_default().push(query);
+        }
+    }
     let wanted = if args.diverse.is_some() { args.top_k.saturating_mul(CANDIDATES) } else { args.top_k };
     let waiting = Progress::waiting(format!("searching {} rows for {} instructions", pool.len(), queries.len()));
-    let found = search(pool, queries, wanted.saturating_add(most))?;
-    waiting.finish();
-    let choose = |(mut hits, text): (Vec<Hit>, &&str)| {
+    let choose = |mut hits: Vec<Hit>, text: &str| {
         hits.retain(|hit| pool_texts[hit.row].trim() != text.trim());
         hits.truncate(wanted);
         match args.diverse {
@@ -136,7 +141,16 @@ fn retrieve(pool: &Vectors, pool_texts: &[String], queries: &Vectors, texts: &[&
             None => Ok(hits),
         }
     };
-    found.into_iter().zip(texts).map(choose).collect()
+    let mut found = vec![Vec::new(); texts.len()];
+    for group in groups.into_values() {
+        let most = group.iter().map(|&query| copies(query)).max().unwrap_or(0);
+        let hits = search(pool, &queries.pick(&group), wanted.saturating_add(most))?;
+        for (&query, hits) in group.iter().zip(hits) {
+            found[query] = choose(hits, texts[query])?;
+        }
+    }
+    waiting.finish();
+    Ok(texts.iter().map(|text| found[first[text]].clone()).collect())
 }
 
 /// What a row has in a column, as text.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use base64ct::{Base64, Encoding};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use pie_embed_wasm::tasks::Hit;
+use pie_embed_wasm::tasks::{Hit, is_near_duplicate};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -115,7 +115,7 @@ fn summary(report: &Report<'_>) -> Markup {
     let (pool, sample) = (report.pool, &report.sample);
     let rows: usize = pool.counts.iter().sum();
     let different = pool.texts.len();
-    let near = sample.nearest.iter().flatten().filter(|hit| hit.cosine >= report.near_duplicate).count();
+    let near = sample.nearest.iter().flatten().filter(|hit| is_near_duplicate(hit.cosine, report.near_duplicate)).count();
     let mut lengths: Vec<usize> = pool.texts.iter().map(|text| text.chars().count()).collect();
     let median = *lengths.select_nth_unstable(different / 2).1;
     let figure = |value: String, what: &str| html! { div { dd { (value) } dt { (what) } } };
@@ -346,7 +346,7 @@ fn repeated(report: &Report<'_>) -> Markup {
     let mut often: Vec<usize> = (0..pool.texts.len()).filter(|&text| pool.counts[text] > 1).collect();
     often.sort_by_key(|&text| (Reverse(pool.counts[text]), text));
     let pairs = sample.texts.iter().zip(&sample.nearest).filter_map(|(&text, hit)| {
-        let hit = hit.as_ref().filter(|hit| hit.cosine >= report.near_duplicate)?;
+        let hit = hit.as_ref().filter(|hit| is_near_duplicate(hit.cosine, report.near_duplicate))?;
         Some((text.min(hit.row), text.max(hit.row), hit.cosine))
     });
     let mut pairs: Vec<(usize, usize, f32)> = pairs.collect();
