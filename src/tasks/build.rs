@@ -9,12 +9,12 @@ use xxhash_rust::xxh3::Xxh3;
 use super::labelled::Labelled;
 use super::name::{noun, task_name};
 use super::prototypes::Calibration;
-use super::tagger::centroid;
 use super::taxonomy::{Level, MODEL_SHA256};
 use crate::config::Dtype;
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{GgufWriter, MetadataValue, keys};
+use crate::kernels::l2_normalize;
 
 /// Texts that are embedded at once, between two calls of the progress function.
 const CHUNK: usize = 512;
@@ -207,9 +207,14 @@ fn grouped<'a>(rows: &[&'a Labelled], range: Range<usize>, min_conf: f32) -> BTr
     by_label
 }
 
+/// The mean of the rows' vectors, at length 1.
 fn mean(rows: &[usize], vectors: &HashMap<usize, Vec<f32>>, dimensions: usize) -> Vec<f32> {
-    let stacked: Vec<f32> = rows.iter().filter_map(|n| vectors.get(n)).flatten().copied().collect();
-    centroid(&stacked, dimensions, None)
+    let mut sum = vec![0.0; dimensions];
+    for vector in rows.iter().filter_map(|row| vectors.get(row)) {
+        sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x);
+    }
+    l2_normalize(&mut sum);
+    sum
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {

@@ -52,10 +52,39 @@ impl Calibration {
 /// Labels, their prototypes, and the calibration.
 pub struct Prototypes {
     labels: Vec<Label>,
+    rows: Rows,
+    calibration: Calibration,
+}
+
+/// Rows that vectors are compared with.
+pub(super) struct Rows {
     weights: PackedF32,
     zeros: Vec<f32>,
     dimensions: usize,
-    calibration: Calibration,
+}
+
+impl Rows {
+    /// `vectors` is `[n, dimensions]`; rows are taken as they are.
+    pub fn new(vectors: &[f32], dimensions: usize) -> Self {
+        let rows = vectors.len() / dimensions;
+        Self { weights: PackedF32::pack(vectors, rows, dimensions), zeros: vec![0.0; rows], dimensions }
+    }
+
+    /// The product of each row and the vector, which is brought to length 1.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] when the vector has other dimensions.
+    pub fn cosines(&self, vector: &[f32]) -> Result<Vec<f32>> {
+        if vector.len() != self.dimensions {
+            let message = format!("the vector has {} dimensions, the prototypes have {}", vector.len(), self.dimensions);
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        let mut unit = vector.to_vec();
+        l2_normalize(&mut unit);
+        let mut cosines = vec![0.0; self.zeros.len()];
+        gemm_f32(&unit, &self.weights, &self.zeros, &mut cosines);
+        Ok(cosines)
+    }
 }
 
 impl Prototypes {
@@ -68,8 +97,7 @@ impl Prototypes {
             let message = format!("{} labels and {} numbers of {dimensions} dimensions, {calibration:?}", labels.len(), vectors.len());
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
-        let weights = PackedF32::pack(vectors, labels.len(), dimensions);
-        Ok(Self { zeros: vec![0.0; labels.len()], labels, weights, dimensions, calibration })
+        Ok(Self { labels, rows: Rows::new(vectors, dimensions), calibration })
     }
 
     /// The labels, in the order of the prototypes.
@@ -83,31 +111,28 @@ impl Prototypes {
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] when `top_k` is 0 or the vector has other dimensions.
     pub fn classify(&self, vector: &[f32], top_k: usize) -> Result<Vec<Tag>> {
-        if top_k == 0 {
-            return Err(Error::new(ErrorCode::InvalidArgument, "topK is 0; it must be at least 1"));
-        }
-        if vector.len() != self.dimensions {
-            let message = format!("the vector has {} dimensions, the prototypes have {}", vector.len(), self.dimensions);
-            return Err(Error::new(ErrorCode::InvalidArgument, message));
-        }
-        let mut unit = vector.to_vec();
-        l2_normalize(&mut unit);
-        let mut cosines = vec![0.0; self.labels.len()];
-        gemm_f32(&unit, &self.weights, &self.zeros, &mut cosines);
-        let (scores, unknown) = probabilities(&cosines, self.calibration);
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        // Equal scores keep the labels' order, so that answers do not depend on the sort.
-        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
-        let mut tags = Vec::new();
-        if unknown > scores[order[0]] {
-            tags.push(Tag { label: UNKNOWN.to_owned(), name: "no known task".to_owned(), score: unknown });
-        }
-        for &n in order.iter().take(top_k - tags.len()) {
-            let Label { label, name } = self.labels[n].clone();
-            tags.push(Tag { label, name, score: scores[n] });
-        }
-        Ok(tags)
+        tags(&self.labels, &self.rows.cosines(vector)?, self.calibration, top_k)
     }
+}
+
+/// What labels with these cosines to a text are worth to it; the answer of [`Prototypes::classify`].
+pub(super) fn tags(labels: &[Label], cosines: &[f32], calibration: Calibration, top_k: usize) -> Result<Vec<Tag>> {
+    if top_k == 0 {
+        return Err(Error::new(ErrorCode::InvalidArgument, "topK is 0; it must be at least 1"));
+    }
+    let (scores, unknown) = probabilities(cosines, calibration);
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    // Equal scores keep the labels' order, so that answers do not depend on the sort.
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    let mut tags = Vec::new();
+    if unknown > scores[order[0]] {
+        tags.push(Tag { label: UNKNOWN.to_owned(), name: "no known task".to_owned(), score: unknown });
+    }
+    for &n in order.iter().take(top_k - tags.len()) {
+        let Label { label, name } = labels[n].clone();
+        tags.push(Tag { label, name, score: scores[n] });
+    }
+    Ok(tags)
 }
 
 /// The score of each label and that of the unknown.

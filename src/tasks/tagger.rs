@@ -1,6 +1,6 @@
 //! A user's own labels, from a few examples each.
 
-use super::prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
+use super::prototypes::{Calibration, Label, Rows, Tag, UNKNOWN, tags};
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::l2_normalize;
@@ -13,17 +13,28 @@ const WITHIN: f32 = 0.5;
 const TEMPERATURE_SHARE: f32 = 0.125;
 const MIN_TEMPERATURE: f32 = 0.02;
 
+/// How a label's cosine comes from those of its examples: towards 0 it is the largest, which heeds one example alone, and the larger the
+/// more it is the mean, which has no sense of a label of several tasks. In two sets of 30 everyday tasks, 2 examples of each, labels of 3
+/// tasks are right for .85 and .81 of the other texts with `pie-small`, by their means for .74 and .72; labels of 1 task and 3 examples
+/// for .87 and .85, by their means for .89 and .87.
+const SOFTNESS: f32 = 0.1;
+
 /// Tags texts with labels that were given as examples.
 pub struct Tagger {
-    prototypes: Prototypes,
+    labels: Vec<Label>,
+    /// Examples of each label, and the vectors of all, at length 1.
+    counts: Vec<usize>,
+    examples: Rows,
+    calibration: Calibration,
     options: EmbedOptions,
 }
 
 impl Tagger {
-    /// Embeds the examples and averages them to a prototype a label.
+    /// Embeds the examples. A label may stand for several tasks: its cosine to a text is the soft maximum of those of its examples,
+    /// `S · ln(mean(exp(c / S)))` with `S` 0.1, and its score comes from that as from a prototype's ([`Prototypes`](super::Prototypes)).
     ///
-    /// The calibration comes from the examples: with `w` the mean cosine of an example to the mean of its label's *other* examples and
-    /// `b` the mean cosine of examples to the prototypes of other labels, `u = (w + b) / 2` and `T = max((w - b) / 8, 0.02)`.
+    /// The calibration comes from the examples: with `w` the mean cosine of an example to its own label by the *other* examples and
+    /// `b` that to other labels, `u = (w + b) / 2` and `T = max((w - b) / 8, 0.02)`.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] for no labels, a label that stands twice, is [`UNKNOWN`] or has no examples; what
@@ -51,21 +62,22 @@ impl Tagger {
             }
         }
         let dimensions = embedder.dimensions(options)?;
-        let mut vectors = Vec::with_capacity(examples.len());
+        let mut vectors = Vec::new();
         for (label, texts) in examples {
-            vectors.push(embedder.embed(texts, options).map_err(|e| e.context(format!("label {:?}", label.as_ref())))?.data);
+            vectors.extend(embedder.embed(texts, options).map_err(|e| e.context(format!("label {:?}", label.as_ref())))?.data);
         }
-        let prototypes: Vec<Vec<f32>> = vectors.iter().map(|vectors| centroid(vectors, dimensions, None)).collect();
-        let calibration = calibrate(&vectors, &prototypes, dimensions);
+        vectors.chunks_exact_mut(dimensions).for_each(l2_normalize);
+        let rows = Rows::new(&vectors, dimensions);
+        let counts: Vec<usize> = examples.iter().map(|(_, texts)| texts.len()).collect();
+        let calibration = calibrate(&vectors, dimensions, &rows, &counts)?;
         let labels = examples.iter().map(|(label, _)| Label::from(label.as_ref())).collect();
-        let prototypes = Prototypes::new(labels, &prototypes.concat(), dimensions, calibration)?;
-        Ok(Self { prototypes, options: options.clone() })
+        Ok(Self { labels, counts, examples: rows, calibration, options: options.clone() })
     }
 
-    /// The labels of each text, best first, as [`Prototypes::classify`] gives them.
+    /// The labels of each text, best first, as [`Prototypes::classify`](super::Prototypes::classify) gives them.
     ///
     /// # Errors
-    /// What [`Embedder::embed`] and [`Prototypes::classify`] say. `embedder` must be the one that made this tagger.
+    /// What [`Embedder::embed`] and [`Prototypes::classify`](super::Prototypes::classify) say. `embedder` must be the one that made this tagger.
     pub fn classify<T: AsRef<str> + Sync>(&self, embedder: &Embedder, texts: &[T], top_k: usize) -> Result<Vec<Vec<Tag>>> {
         embedder.embed(texts, &self.options)?.rows().map(|vector| self.classify_vector(vector, top_k)).collect()
     }
@@ -73,41 +85,62 @@ impl Tagger {
     /// The same for the vector of a text, made with the options that this tagger was made with.
     ///
     /// # Errors
-    /// What [`Prototypes::classify`] says.
+    /// What [`Prototypes::classify`](super::Prototypes::classify) says.
     pub fn classify_vector(&self, vector: &[f32], top_k: usize) -> Result<Vec<Tag>> {
-        self.prototypes.classify(vector, top_k)
+        let cosines = of_labels(&self.examples.cosines(vector)?, &self.counts);
+        tags(&self.labels, &cosines, self.calibration, top_k)
     }
 }
 
-/// The normalised mean of `vectors` (`[n, dimensions]`), one of them left out.
-pub(super) fn centroid(vectors: &[f32], dimensions: usize, leave_out: Option<usize>) -> Vec<f32> {
-    let mut sum = vec![0.0; dimensions];
-    for (n, vector) in vectors.chunks_exact(dimensions).enumerate() {
-        if Some(n) != leave_out {
-            sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x);
-        }
-    }
-    l2_normalize(&mut sum);
-    sum
+/// The soft maximum of cosines.
+fn soft_maximum(cosines: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let count = cosines.len() as f32;
+    SOFTNESS * (cosines.map(|cosine| (cosine / SOFTNESS).exp()).sum::<f32>() / count).ln()
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+/// Each label's cosine, from those of all examples.
+fn of_labels(cosines: &[f32], counts: &[usize]) -> Vec<f32> {
+    let mut rest = cosines;
+    let label = |&count: &usize| {
+        let (own, others) = rest.split_at(count);
+        rest = others;
+        soft_maximum(own.iter().copied())
+    };
+    counts.iter().map(label).collect()
 }
 
-fn calibrate(vectors: &[Vec<f32>], prototypes: &[Vec<f32>], dimensions: usize) -> Calibration {
+fn calibrate(vectors: &[f32], dimensions: usize, rows: &Rows, counts: &[usize]) -> Result<Calibration> {
+    let labels = counts.iter().enumerate().flat_map(|(label, &count)| std::iter::repeat_n(label, count));
     let (mut within, mut between) = (Vec::new(), Vec::new());
-    for (label, vectors) in vectors.iter().enumerate() {
-        for (n, vector) in vectors.chunks_exact(dimensions).enumerate() {
-            if vectors.len() > dimensions {
-                within.push(dot(vector, &centroid(vectors, dimensions, Some(n))));
-            }
-            between.extend(prototypes.iter().enumerate().filter(|&(other, _)| other != label).map(|(_, prototype)| dot(vector, prototype)));
+    for (n, (vector, label)) in vectors.chunks_exact(dimensions).zip(labels).enumerate() {
+        let cosines = rows.cosines(vector)?;
+        between.extend(of_labels(&cosines, counts).into_iter().enumerate().filter(|&(other, _)| other != label).map(|(_, cosine)| cosine));
+        let first: usize = counts[..label].iter().sum();
+        let mut own = cosines[first..first + counts[label]].to_vec();
+        own.remove(n - first);
+        if !own.is_empty() {
+            within.push(soft_maximum(own.into_iter()));
         }
     }
     let mean = |xs: &[f32], otherwise: f32| if xs.is_empty() { otherwise } else { xs.iter().sum::<f32>() / xs.len() as f32 };
     let between = mean(&between, BETWEEN);
     let within = mean(&within, WITHIN).max(between);
     let temperature = ((within - between) * TEMPERATURE_SHARE).max(MIN_TEMPERATURE);
-    Calibration { temperature, unknown: f32::midpoint(within, between).clamp(-1.0, 1.0) }
+    Ok(Calibration { temperature, unknown: f32::midpoint(within, between).clamp(-1.0, 1.0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{of_labels, soft_maximum};
+
+    #[test]
+    fn a_label_is_as_near_as_its_nearer_examples() {
+        let of = |cosines: &[f32]| soft_maximum(cosines.iter().copied());
+        assert!((of(&[0.7]) - 0.7).abs() < 1e-6 && (of(&[0.7, 0.7]) - 0.7).abs() < 1e-6);
+        let (mean, largest) = (0.5, 0.9);
+        assert!((of(&[0.1, 0.9]) - (largest - 0.1 * 2_f32.ln())).abs() < 1e-3 && of(&[0.1, 0.9]) > mean);
+        // By their means these two labels are one as near as the other.
+        let labels = of_labels(&[0.1, 0.9, 0.5, 0.5], &[2, 2]);
+        assert!(labels[0] > 0.8 && (labels[1] - 0.5).abs() < 1e-6, "{labels:?}");
+    }
 }
