@@ -135,7 +135,7 @@ class Crew {
     void this.#work(0);
     for (let place = 1; place < this.#threads.length && crews.has(this); place++) {
       // One that does not start is tried again when there is work for it.
-      void this.#start(place).catch(() => {}).then(() => this.#work(place));
+      void this.#start(place).then(() => this.#work(place), () => this.#work(place, true));
     }
     return info;
   }
@@ -181,9 +181,8 @@ class Crew {
     if (this.#device === 'webgpu') for (const place of this.#threads.keys()) void this.#work(place);
   }
 
-  /** Works the queue off with one worker, and with another where that one died; ends where nobody is left to work for. */
-  async #work(place: number): Promise<void> {
-    let failed = false;
+  /** Works the queue off with one worker, and with another where that one died or failed to start; ends with the crew. */
+  async #work(place: number, failed = false): Promise<void> {
     while (crews.has(this)) {
       const thread = this.#threads[place];
       if (!thread?.alive) {

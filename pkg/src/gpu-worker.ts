@@ -5,7 +5,7 @@ import { type AdapterInfo, fasterFrom, findGpu, GpuHost, makeGpu, prove } from '
 import { serve } from './serve.js';
 import type { Started } from './worker.js';
 
-/** What the page asks, in this order; `measure` from how many texts on the GPU is to work, instead of from the first on. */
+/** What the page asks, in this order; the third gives from how many texts on the GPU is to work, which is 1 without measuring. */
 export type GpuRequest = { gpu: WebAssembly.Module } | { start: EngineFiles } | { measure: boolean } | { call: SentCall };
 
 let adapter: AdapterInfo = {};

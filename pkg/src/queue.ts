@@ -34,20 +34,22 @@ export class Queue {
   readonly #prompts: Job[] = [];
   readonly #lists: Job[] = [];
   readonly #idle: Idle[] = [];
+  // Who would start a worker for what waits: those who have not tried, and those who failed.
   readonly #absent: (() => void)[] = [];
+  readonly #failed: (() => void)[] = [];
   #promptsInARow = 0;
 
   add(job: Job): void {
     (job.calls.length === 1 ? this.#prompts : this.#lists).push(job);
     this.#serve();
-    this.#callAbsent();
+    this.#call(this.#absent, this.#failed);
   }
 
   /** Takes back what a worker could not do, for the next one to do first. */
   putBack(pieces: Piece[], again: boolean): void {
     for (const { job, index } of pieces) this.#again.push({ job, index, again });
     this.#serve();
-    this.#callAbsent();
+    this.#call(this.#absent, this.#failed);
   }
 
   async take(): Promise<Piece> {
@@ -65,25 +67,26 @@ export class Queue {
     return this.#few(1)[0];
   }
 
-  /** Until there is more than who is free can take; with `next`, not before there is something new. */
-  wanted(next: boolean): Promise<void> {
+  /** Until there is more than who is there can take at once; for who has failed to come, not before there is something new. */
+  wanted(failed: boolean): Promise<void> {
     return new Promise((resolve) => {
-      this.#absent.push(resolve);
-      if (!next) this.#callAbsent();
+      (failed ? this.#failed : this.#absent).push(resolve);
+      if (!failed) this.#call(this.#absent);
     });
   }
 
-  #callAbsent(): void {
-    if (this.#absent.length === 0) return;
+  /** Calls one of these, in this order, if anything waits. */
+  #call(...lists: (() => void)[][]): void {
+    const list = lists.find(({ length }) => length > 0);
     const waits = (job: Job) => !job.over;
-    if (!this.#again.some(({ job }) => waits(job)) && !this.#prompts.some(waits) && !this.#lists.some(waits)) return;
-    for (const resolve of this.#absent.splice(0)) resolve();
+    if (list && (this.#again.some(({ job }) => waits(job)) || this.#prompts.some(waits) || this.#lists.some(waits))) list.shift()!();
   }
 
   #wait(least: number, most: number): Promise<Piece[]> {
     return new Promise((resolve) => {
       this.#idle.push({ least, most, resolve });
       this.#serve();
+      this.#call(this.#absent);
     });
   }
 

@@ -227,6 +227,27 @@ describe('the worker', () => {
     assert.deepEqual(asked.slice(1, 3), [0, 0]);
   });
 
+  test('pool: workers that all die, in mid-list or idle, are replaced', async () => {
+    const page = await open({ pool: 3 });
+    const outcome = await page.evaluate(async () => {
+      await Promise.all(workers.map(({ started }) => started));
+      const { data } = await pie.embed(texts);
+      let killed = false;
+      const onProgress = () => {
+        if (!killed) for (const worker of workers) worker.terminate();
+        killed = true;
+      };
+      const again = await pie.embed(texts, { onProgress });
+      const outcome = [data.every((value, at) => value === again.data[at]), workers.length];
+      await Promise.all(workers.slice(3).map(({ started }) => started));
+      for (const worker of workers) worker.terminate();
+      // Until the page knows of it: a call that is given to a second dead worker fails.
+      while ((await navigator.locks.query()).held.length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      return [...outcome, (await pie.embed('a')).length];
+    });
+    assert.deepEqual(outcome, [true, 6, 384]);
+  });
+
   test('prompts go before lists, and lists are not starved by them', async () => {
     const page = await open();
     const order = await page.evaluate(async () => {
