@@ -22,14 +22,17 @@ pub struct Hit {
     pub cosine: f32,
 }
 
-fn better(a: &Hit, b: &Hit) -> Ordering {
-    b.cosine.total_cmp(&a.cosine).then(a.row.cmp(&b.row))
+impl Hit {
+    /// Best first: by the cosine, and equal ones by the row.
+    pub fn better(a: &Self, b: &Self) -> Ordering {
+        b.cosine.total_cmp(&a.cosine).then(a.row.cmp(&b.row))
+    }
 }
 
 /// Keeps the `k` best, in no order.
 fn keep(hits: &mut Vec<Hit>, k: usize) {
     if hits.len() > k {
-        hits.select_nth_unstable_by(k - 1, better);
+        hits.select_nth_unstable_by(k - 1, Hit::better);
         hits.truncate(k);
     }
 }
@@ -78,7 +81,7 @@ pub fn search(pool: &Vectors, queries: &Vectors, k: usize) -> Result<Vec<Vec<Hit
         for (best, query) in best.iter_mut().zip(tile.chunks_exact(dimensions)) {
             // The last bit of a product depends on how many were computed beside it; what a query gets does not.
             best.iter_mut().for_each(|hit| hit.cosine = dot(pool.row(hit.row), query));
-            best.sort_by(better);
+            best.sort_by(Hit::better);
         }
         found.append(&mut best);
     }
@@ -101,7 +104,7 @@ pub fn diverse(pool: &Vectors, hits: &[Hit], k: usize, lambda: f32) -> Result<Ve
     while taken.len() < k {
         let next = (0..rest.len()).min_by(|&a, &b| {
             let (a, b) = (&rest[a], &rest[b]);
-            worth(b).total_cmp(&worth(a)).then_with(|| better(&a.0, &b.0))
+            worth(b).total_cmp(&worth(a)).then_with(|| Hit::better(&a.0, &b.0))
         });
         let Some(next) = next else { break };
         let (hit, _) = rest.swap_remove(next);

@@ -376,6 +376,61 @@ fn retrieve_renders_few_shot_prompts() {
     ]);
 }
 
+/// On a small pool the graph finds what the exact search does, copies passed over; and it belongs to its index.
+#[test]
+fn a_graph_finds_what_the_exact_search_does() {
+    let bench = Bench::new();
+    let pool = example("instructions.jsonl");
+    bench.ok(&format!("index --input {pool} -o pool.index --hnsw"));
+    for options in ["-k 3", "-k 5 --diverse 0.5"] {
+        let line = format!("retrieve --index pool.index --input {pool} {options} --force");
+        bench.ok(&format!("{line} -o exact.jsonl --search exact"));
+        let output = bench.run(&format!("{line} -o graph.jsonl --search hnsw"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.contains("nearest rows, over 100 of the instructions"), "{said}");
+        let part = |text: &str| text.split_once("the graph finds ").unwrap().1.split_once(' ').unwrap().0.parse::<f64>().unwrap();
+        assert!(part(&said) > 0.99, "{said}");
+        let (exact, graph) = (bench.rows("exact.jsonl"), bench.rows("graph.jsonl"));
+        let same = exact.iter().zip(&graph).filter(|(a, b)| a == b).count();
+        assert!(same >= 356, "{options}: {same} of 360");
+    }
+    // Nobody asked for it, and the pool is small.
+    let output = bench.run("retrieve --index pool.index Sum");
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("graph"));
+
+    bench.write("one.txt", "Write a poem\n");
+    bench.ok("index --input one.txt -o one.index --hnsw");
+    assert!(bench.ok("retrieve --index one.index --search hnsw Sum").contains("Write a poem"));
+    bench.ok("index --input one.txt -o none.index");
+    for (name, of) in [("other", "pool"), ("changed", "one"), ("short", "one")] {
+        fs::copy(bench.path("one.index"), bench.path(&format!("{name}.index"))).unwrap();
+        fs::copy(bench.path(&format!("{of}.index.hnsw")), bench.path(&format!("{name}.index.hnsw"))).unwrap();
+    }
+    let mut changed = fs::read(bench.path("one.index.hnsw")).unwrap();
+    changed[3] ^= 1;
+    bench.write("changed.index.hnsw", changed);
+    bench.write("short.index.hnsw", "short");
+    bench.refuses(&[
+        (
+            "retrieve --index none.index --search hnsw Sum",
+            1,
+            "none.index.hnsw: No such file or directory (os error 2); `pie index --hnsw` makes one [io]",
+        ),
+        (
+            "retrieve --index other.index --search hnsw Sum",
+            1,
+            "other.index.hnsw: the graph of another index; `pie index --hnsw` makes one [data]",
+        ),
+        ("retrieve --index changed.index --search hnsw Sum", 1, "changed.index.hnsw: it is not what was written"),
+        ("retrieve --index short.index --search hnsw Sum", 1, "short.index.hnsw: no graph"),
+        ("retrieve --index one.index --search hnsw -k 21 --diverse 1 Sum", 1, "210 rows an instruction; the graph finds at most 200"),
+        ("retrieve --index one.index --search hnsw --tfidf Sum", 2, "--tfidf"),
+        ("index --input one.txt -o new.index --hnsw --search x", 2, "--search"),
+    ]);
+    fs::copy(bench.path("one.index.hnsw"), bench.path("new.index.hnsw")).unwrap();
+    bench.refuses(&[("index --input one.txt -o new.index --hnsw", 1, "new.index.hnsw exists: --force")]);
+}
+
 /// One reader serves every command, so what one reads the others read.
 #[test]
 fn every_format_gives_the_same_rows() {

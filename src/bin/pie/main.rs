@@ -18,6 +18,7 @@ mod embed;
 mod encode;
 mod eval;
 mod export;
+mod graph;
 mod heatmap;
 mod ieb;
 mod index;

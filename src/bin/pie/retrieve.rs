@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use clap::ValueEnum;
 use pie_embed_wasm::ieb::{TextEncoder, TfIdf};
-use pie_embed_wasm::tasks::{Hit, Template, Vectors, diverse, search};
+use pie_embed_wasm::tasks::{Hit, Random, Template, Vectors, diverse, search};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
 use crate::cache::CacheArgs;
 use crate::encode::encode;
+use crate::graph::{Graph, MOST, path_of};
 use crate::index::Index;
 use crate::model::ModelArgs;
 use crate::output::{Stdout, refuse_existing, say, write_file};
@@ -20,6 +23,10 @@ use crate::table::Table;
 
 /// Nearest rows from which `--diverse` chooses, as a multiple of what is wanted.
 const CANDIDATES: usize = 10;
+/// Rows up to which a pool is searched exactly where nothing else is said.
+const EXACT: usize = 1_000_000;
+/// Instructions on which the graph is held against the exact search.
+const MEASURED: usize = 100;
 
 /// Find the demonstrations nearest each instruction in an index
 ///
@@ -57,6 +64,9 @@ pub struct Args {
     /// A few-shot prompt: a text with {{query}}, and {{#demonstrations}}…{{/demonstrations}} with {{column}} slots; the nearest stands last
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
+    /// How the pool is searched
+    #[arg(long, value_enum, default_value_t, conflicts_with = "tfidf")]
+    search: By,
     /// Search by TF-IDF over the words of the pool, as a baseline
     #[arg(long)]
     tfidf: bool,
@@ -66,6 +76,23 @@ pub struct Args {
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// Exactly up to 1,000,000 rows; beyond that by the graph, where there is one
+    #[default]
+    Auto,
+    Exact,
+    /// By the graph that `pie index --hnsw` made; how much it finds is said on stderr.
+    Hnsw,
+}
+
+impl Args {
+    /// Rows to find of each instruction.
+    fn candidates(&self) -> usize {
+        if self.diverse.is_some() { self.top_k.saturating_mul(CANDIDATES) } else { self.top_k }
+    }
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -86,10 +113,14 @@ pub fn run(args: &Args) -> Result<()> {
     let index = Index::read(&args.index, &model)?;
     let found = if args.tfidf {
         let corpus: Vec<&str> = index.texts.iter().map(String::as_str).collect();
-        retrieve(&TfIdf.encode(&corpus, &corpus)?, &index.texts, &TfIdf.encode(&corpus, &texts)?, &texts, args)?
+        retrieve(&TfIdf.encode(&corpus, &corpus)?, None, &index.texts, &TfIdf.encode(&corpus, &texts)?, &texts, args)?
     } else {
         let queries = encode(&model, &texts, Some(index.prompt.clone()), &args.cache)?;
-        retrieve(&index.vectors, &index.texts, &queries, &texts, args)?
+        let graph = graph(&index, args)?;
+        if let Some(graph) = &graph {
+            say_recall(&index.vectors, graph, &queries, args.top_k)?;
+        }
+        retrieve(&index.vectors, graph.as_ref(), &index.texts, &queries, &texts, args)?
     };
 
     let mut lines = String::new();
@@ -119,8 +150,49 @@ pub fn run(args: &Args) -> Result<()> {
     table.map_or(Ok(()), Table::finish)
 }
 
+/// The graph by which the index is searched, if it is.
+fn graph(index: &Index, args: &Args) -> Result<Option<Graph>> {
+    let path = path_of(&args.index);
+    let rows = index.texts.len();
+    match args.search {
+        By::Exact => return Ok(None),
+        By::Auto if rows <= EXACT || args.candidates() > MOST => return Ok(None),
+        By::Auto if !path.exists() => {
+            say(&format!("note: {rows} rows are searched exactly; `pie index --hnsw` makes a graph by which that is faster"));
+            return Ok(None);
+        }
+        By::Hnsw if args.candidates() > MOST => {
+            let message = format!("{} rows an instruction; the graph finds at most {MOST}: --search exact", args.candidates());
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        By::Auto | By::Hnsw => {}
+    }
+    Graph::read(&path, index.checks, &index.vectors).map(Some)
+}
+
+/// Says how many of the nearest rows the graph finds.
+fn say_recall(pool: &Vectors, graph: &Graph, queries: &Vectors, k: usize) -> Result<()> {
+    let sample = Arc::new(queries.pick(&Random::new(0).draw(MEASURED, queries.len())));
+    let (mut found, mut of) = (0, 0);
+    for (exact, hits) in search(pool, &sample, k)?.iter().zip(graph.search(&sample, k)) {
+        of += exact.len();
+        // Of rows at the same distance any will do.
+        found += exact.last().map_or(0, |last| hits.iter().filter(|hit| hit.cosine >= last.cosine).count());
+    }
+    let (recall, n) = (found as f64 / of.max(1) as f64, sample.len());
+    say(&format!("note: the graph finds {recall:.4} of the {k} nearest rows, over {n} of the instructions"));
+    Ok(())
+}
+
 /// The demonstrations of each query, without rows that have its text.
-fn retrieve(pool: &Vectors, pool_texts: &[String], queries: &Vectors, texts: &[&str], args: &Args) -> Result<Vec<Vec<Hit>>> {
+fn retrieve(
+    pool: &Vectors,
+    graph: Option<&Graph>,
+    pool_texts: &[String],
+    queries: &Vectors,
+    texts: &[&str],
+    args: &Args,
+) -> Result<Vec<Vec<Hit>>> {
     let mut copies: HashMap<&str, usize> = HashMap::new();
     pool_texts.iter().for_each(|text| *copies.entry(text.trim()).or_default() += 1);
     let copies = |query: usize| copies.get(texts[query].trim()).copied().unwrap_or(0);
@@ -131,7 +203,7 @@ fn retrieve(pool: &Vectors, pool_texts: &[String], queries: &Vectors, texts: &[&
             groups.entry(copies(query).next_power_of_two().ilog2()).or_default().push(query);
         }
     }
-    let wanted = if args.diverse.is_some() { args.top_k.saturating_mul(CANDIDATES) } else { args.top_k };
+    let wanted = args.candidates();
     let waiting = Progress::waiting(format!("searching {} rows for {} instructions", pool.len(), queries.len()));
     let choose = |mut hits: Vec<Hit>, text: &str| {
         hits.retain(|hit| pool_texts[hit.row].trim() != text.trim());
@@ -144,7 +216,11 @@ fn retrieve(pool: &Vectors, pool_texts: &[String], queries: &Vectors, texts: &[&
     let mut found = vec![Vec::new(); texts.len()];
     for group in groups.into_values() {
         let most = group.iter().map(|&query| copies(query)).max().unwrap_or(0);
-        let hits = search(pool, &queries.pick(&group), wanted.saturating_add(most))?;
+        let (asked, k) = (Arc::new(queries.pick(&group)), wanted.saturating_add(most));
+        let hits = match graph.filter(|_| k <= MOST) {
+            Some(graph) => graph.search(&asked, k),
+            None => search(pool, &asked, k)?,
+        };
         for (&query, hits) in group.iter().zip(hits) {
             found[query] = choose(hits, texts[query])?;
         }
