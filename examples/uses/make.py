@@ -62,14 +62,18 @@ def main():
     for group, some in groups.items():
         (args.out / f"{group}.jsonl").write_text(lines(some), encoding="utf-8", newline="\n")
 
-    skill = [-1 + 2.5 * n / (args.models - 1) for n in range(args.models)]
-    in_task = {(m, task): rng.gauss(0, 1.5) for m in range(args.models) for task in sorted({row["category"] for row in rows})}
-    with open(args.out / "results.csv", "w", encoding="utf-8", newline="") as file:
+    write_results(args.out / "results.csv", rows, args.models, rng)
+
+
+def write_results(path, rows, models, rng):
+    skill = [-1 + 2.5 * n / (models - 1) for n in range(models)]
+    in_task = {(m, task): rng.gauss(0, 1.5) for m in range(models) for task in sorted({row["category"] for row in rows})}
+    with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id"] + [f"model-{m + 1:03}" for m in range(args.models)])
+        writer.writerow(["id"] + [f"model-{m + 1:03}" for m in range(models)])
         for row in rows:
             easy = rng.gauss(0, 0.5)
-            right = [rng.random() < 1 / (1 + math.exp(-(skill[m] + in_task[m, row["category"]] + easy))) for m in range(args.models)]
+            right = [rng.random() < 1 / (1 + math.exp(-(skill[m] + in_task[m, row["category"]] + easy))) for m in range(models)]
             writer.writerow([row["id"]] + [int(r) for r in right])
 
 
