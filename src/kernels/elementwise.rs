@@ -75,23 +75,55 @@ pub fn add_layer_norm(row: &mut [f32], residual: &[f32], gamma: &[f32], beta: &[
     layer_norm(row, gamma, beta, eps);
 }
 
-/// `eˣ`: relative error at most 2e-7 on [-87, 88], clamped outside (Cephes' polynomial after Cody-Waite reduction).
+/// What [`exp`] is made of.
+#[derive(Clone, Copy)]
+struct Exp {
+    least: f32,
+    most: f32,
+    log2_e: f32,
+    round: f32,
+    ln_2: [f32; 2],
+    polynomial: [f32; 6],
+    one: f32,
+}
+
+/// Cephes' polynomial after Cody-Waite reduction. Adding 1.5 · 2²³ rounds to an integer and leaves it in the low bits of the mantissa.
+const EXP: Exp = Exp {
+    least: -87.0,
+    most: 88.0,
+    log2_e: std::f32::consts::LOG2_E,
+    round: 12_582_912.0,
+    ln_2: [0.693_359_4, -2.121_944_4e-4],
+    polynomial: [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5],
+    one: 1.0,
+};
+
+impl Exp {
+    #[inline(always)]
+    fn of(&self, x: f32) -> f32 {
+        let x = if x < self.least { self.least } else { x };
+        let x = if x > self.most { self.most } else { x };
+        let shifted = x * self.log2_e + self.round;
+        let n = shifted - self.round;
+        let r = x - n * self.ln_2[0] - n * self.ln_2[1];
+        let [first, rest @ ..] = self.polynomial;
+        let p = rest.into_iter().fold(first, |p, next| p * r + next);
+        let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+        (p * r * r + r + self.one) * power
+    }
+}
+
+/// Constants of a loop. V8 makes those that it knows anew at each use, from three instructions; these it has to read: GELU of 16 x 1536
+/// numbers takes 55 µs in Chromium 156 in place of 84.
+#[inline(always)]
+fn constants<T>(of: T) -> T {
+    if cfg!(target_arch = "wasm32") { std::hint::black_box(of) } else { of }
+}
+
+/// `eˣ`: relative error at most 2e-7 on [-87, 88], clamped outside.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    // Adding 1.5 · 2²³ rounds to an integer and leaves it in the low bits of the mantissa.
-    const ROUND: f32 = 12_582_912.0;
-    let x = x.clamp(-87.0, 88.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
-    let p = 1.987_569_1e-4;
-    let p = p * r + 1.398_199_9e-3;
-    let p = p * r + 8.333_452e-3;
-    let p = p * r + 4.166_579_6e-2;
-    let p = p * r + 1.666_666_5e-1;
-    let p = p * r + 0.5;
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    (p * r * r + r + 1.0) * power
+    EXP.of(x)
 }
 
 /// GELU with the error function, in place: absolute error at most 1e-6 · max(1, |x|) (Abramowitz and Stegun 7.1.26).
@@ -105,15 +137,34 @@ pub fn gelu(row: &mut [f32]) {
     gelu_portable(row);
 }
 
+/// Abramowitz and Stegun's polynomial in `1 / (1 + slope · z)`, and what else GELU needs.
+#[derive(Clone, Copy)]
+struct Gelu {
+    inverse_sqrt_2: f32,
+    slope: f32,
+    polynomial: [f32; 5],
+    half: f32,
+    one: f32,
+}
+
+const GELU: Gelu = Gelu {
+    inverse_sqrt_2: std::f32::consts::FRAC_1_SQRT_2,
+    slope: 0.327_591_1,
+    polynomial: [1.061_405_4, -1.453_152_1, 1.421_413_8, -0.284_496_74, 0.254_829_6],
+    half: 0.5,
+    one: 1.0,
+};
+
 /// Vectorised by the compiler, for the registers of whoever calls it.
 #[inline(always)]
 pub(super) fn gelu_portable(row: &mut [f32]) {
+    let (exp, Gelu { inverse_sqrt_2, slope, polynomial: [first, rest @ ..], half, one }) = (constants(EXP), constants(GELU));
     for x in row {
-        let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
-        let t = 1.0 / (1.0 + 0.327_591_1 * z);
-        let p = ((((1.061_405_4 * t - 1.453_152_1) * t + 1.421_413_8) * t - 0.284_496_74) * t + 0.254_829_6) * t;
-        let tail = 0.5 * p * exp(-z * z);
-        *x *= if *x < 0.0 { tail } else { 1.0 - tail };
+        let z = x.abs() * inverse_sqrt_2;
+        let t = one / (one + slope * z);
+        let p = rest.into_iter().fold(first, |p, next| p * t + next) * t;
+        let tail = half * p * exp.of(-z * z);
+        *x *= if *x < 0.0 { tail } else { one - tail };
     }
 }
 
@@ -121,8 +172,9 @@ pub(super) fn gelu_portable(row: &mut [f32]) {
 #[inline(always)]
 pub(super) fn softmax(row: &mut [f32]) {
     let largest = max(row, f32::NEG_INFINITY, |x| x);
+    let exp = constants(EXP);
     for x in row.iter_mut() {
-        *x = exp(*x - largest);
+        *x = exp.of(*x - largest);
     }
     let inverse = 1.0 / sum(row, |x| x);
     for x in row {

@@ -64,7 +64,8 @@ fn tile<const ROWS: usize, const FOUR: bool>(
     product: impl Fn(v128, v128, v128) -> v128,
     finish: impl Fn(v128) -> v128,
 ) -> [[f32; PANEL_I8]; ROWS] {
-    let mask = i8x16_splat(0x0f);
+    // V8 would make a constant anew at each use.
+    let mask = std::hint::black_box(i8x16_splat(0x0f));
     let low = |w| v128_and(w, mask);
     let high = |w| v128_and(u16x8_shr(w, 4), mask);
     wasm::tile::<_, ROWS, FOUR>(x, w, |block, offsets| {
