@@ -6,6 +6,7 @@ What a line comes to depends on nothing but the line, so that Spark may redo a p
 another, are what the one command would have written.
 """
 
+import os
 import shlex
 import sys
 
@@ -16,7 +17,9 @@ def main(source, target, partitions, *command):
     spark = SparkSession.builder.appName(shlex.join(command)).getOrCreate()
     lines = spark.sparkContext.textFile(source, minPartitions=int(partitions))
     # A process that ends with another status than 0 fails its task, which Spark does again.
-    lines.pipe(shlex.join(command), checkCode=True).saveAsTextFile(target)
+    # It has no environment but this: as many threads as a task has cores.
+    environment = {"PATH": os.environ["PATH"], "RAYON_NUM_THREADS": spark.conf.get("spark.task.cpus", "1")}
+    lines.pipe(shlex.join(command), environment, checkCode=True).saveAsTextFile(target)
     spark.stop()
 
 

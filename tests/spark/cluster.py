@@ -40,9 +40,8 @@ class Cluster:
 
     def __init__(self, folder, workers):
         self.folder = folder
-        # One thread a process: it is workers that are compared.
         self.environment = os.environ | {
-            "SPARK_HOME": str(HOME), "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": sys.executable, "RAYON_NUM_THREADS": "1",
+            "SPARK_HOME": str(HOME), "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": sys.executable,
             "SPARK_WORKER_DIR": str(folder / "work"), "SPARK_LOCAL_DIRS": str(folder / "local"),
         }
         self.processes = []
