@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::cache::{Cache, CacheArgs, text_hash};
 use crate::columnar::{MODEL_SHA256, PROMPT};
 use crate::input::missing;
+use crate::memory;
 use crate::model::{Model, ModelArgs};
 use crate::npy;
 use crate::output::say;
@@ -122,7 +123,9 @@ pub fn encode(model: &Model, texts: &[&str], prompt: Option<Prompt>, cache: &Cac
     let same: Vec<usize> = texts.iter().enumerate().map(|(row, text)| *first.entry(text_hash(text)).or_insert(row)).collect();
     let distinct: Vec<usize> = (0..texts.len()).filter(|&row| same[row] == row).collect();
     drop(first);
-    let mut data = vec![0.0; texts.len() * dimensions];
+    let numbers = texts.len() * dimensions;
+    memory::check((numbers * size_of::<f32>()) as u64, format_args!("{} vectors", texts.len()))?;
+    let mut data = vec![0.0; numbers];
     let progress = Progress::steps(distinct.len() as u64, "texts encoded");
     for (n, rows) in distinct.chunks(CHUNK).enumerate() {
         let chunk: Vec<&str> = rows.iter().map(|&row| texts[row]).collect();

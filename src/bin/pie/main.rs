@@ -27,6 +27,7 @@ mod input;
 mod json;
 mod label;
 mod manifest;
+mod memory;
 mod model;
 mod npy;
 mod output;

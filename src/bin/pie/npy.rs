@@ -7,6 +7,8 @@ use std::path::Path;
 use npyz::{NpyFile, Order};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 
+use crate::memory;
+
 /// The header of an array `[rows, dimensions]` of float32: format 1.0, padded to 128 bytes so that the number of rows can be filled in
 /// at the end.
 pub fn header(rows: u64, dimensions: usize) -> [u8; 128] {
@@ -34,6 +36,7 @@ pub fn read(path: &Path, dimensions: usize, data: &mut Vec<f32>) -> Result<()> {
     if numbers.saturating_mul(width) > bytes {
         return Err(faulty(format!("an array {shape:?} of {kind}, but {bytes} bytes: the file is cut off")));
     }
+    memory::check(numbers * size_of::<f32>() as u64, format_args!("{}: {shape:?} vectors", path.display()))?;
     let numbers = numbers as usize;
     let read = match array.try_data::<f32>() {
         Ok(single) => collect(single, numbers, data),

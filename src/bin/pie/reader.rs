@@ -15,9 +15,13 @@ use serde_json::{Map, Value};
 
 use crate::columnar::Batches;
 use crate::json::{begins_with_object, parse_json};
+use crate::memory;
 use crate::parts::parts;
 use crate::progress::Progress;
 
+/// Bytes of a JSON document between two looks at the memory that is left, and what its values take at least of it, as a multiple.
+const DOCUMENT_PIECE: u64 = 1 << 26;
+const DOCUMENT_GROWTH: u64 = 4;
 /// Where a text stands when no column is named; text lines have the first.
 pub const TEXT_COLUMNS: [&str; 2] = ["instruction", "text"];
 /// Longer lines are passed over with an error.
@@ -240,7 +244,9 @@ impl Source {
             Format::Tsv => Self::csv(reader, b'\t')?,
             Format::Json => {
                 let mut bytes = Vec::new();
-                reader.read_to_end(&mut bytes).map_err(reading)?;
+                while reader.by_ref().take(DOCUMENT_PIECE).read_to_end(&mut bytes).map_err(reading)? > 0 {
+                    memory::check(DOCUMENT_GROWTH * bytes.len() as u64, "a JSON document, which is read whole")?;
+                }
                 Self::Document(document(bytes)?.into_iter())
             }
             Format::Arrow => Self::Batches(Batches::arrow(reader)?),

@@ -8,10 +8,14 @@ use serde_json::Value;
 
 use crate::columnar;
 use crate::input::{Faults, TextColumn, kind, missing};
+use crate::memory;
 use crate::reader::{Content, Fields, Format, Place, Reader};
 
 /// Where a task stands when no column is named.
 const LABEL_COLUMNS: [&str; 3] = ["category", "label", "task"];
+
+/// Rows between two looks at the memory that is left.
+const LOOK: usize = 4096;
 
 /// A sound row.
 pub struct Record {
@@ -54,6 +58,9 @@ impl Table {
     ) -> Result<Self> {
         let mut table = Self { path: path.to_owned(), records: Vec::new(), faults: Faults::default() };
         while let Some(row) = reader.row()? {
+            if table.records.len().is_multiple_of(LOOK) {
+                memory::check(0, format_args!("{}: after {} rows", path.display(), table.records.len()))?;
+            }
             let record = match row.content {
                 Content::Blank => continue,
                 Content::Faulty { error, .. } => Err(error),
