@@ -12,6 +12,9 @@ const WITHIN: f32 = 0.5;
 /// `T` as a share of the gap between within-label and between-label cosines, and its floor.
 const TEMPERATURE_SHARE: f32 = 0.125;
 const MIN_TEMPERATURE: f32 = 0.02;
+/// How far into the gap a text is unknown. In the sets of [`SOFTNESS`], 3 labels of one task, `pie-small`: 1 % of their texts are called
+/// unknown and 60 % of those of other tasks; at the middle of the gap 4 % and 84 %, and labels that differ in little lose more.
+const UNKNOWN_SHARE: f32 = 0.25;
 
 /// How a label's cosine comes from those of its examples: towards 0 it is the largest, which heeds one example alone, and the larger the
 /// more it is the mean, which has no sense of a label of several tasks. In two sets of 30 everyday tasks, 2 examples of each, labels of 3
@@ -34,7 +37,7 @@ impl Tagger {
     /// `S · ln(mean(exp(c / S)))` with `S` 0.1, and its score comes from that as from a prototype's ([`Prototypes`](super::Prototypes)).
     ///
     /// The calibration comes from the examples: with `w` the mean cosine of an example to its own label by the *other* examples and
-    /// `b` that to other labels, `u = (w + b) / 2` and `T = max((w - b) / 8, 0.02)`.
+    /// `b` that to other labels, `u = b + (w - b) / 4` and `T = max((w - b) / 8, 0.02)`.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] for no labels, a label that stands twice, is [`UNKNOWN`] or has no examples; what
@@ -126,7 +129,7 @@ fn calibrate(vectors: &[f32], dimensions: usize, rows: &Rows, counts: &[usize]) 
     let between = mean(&between, BETWEEN);
     let within = mean(&within, WITHIN).max(between);
     let temperature = ((within - between) * TEMPERATURE_SHARE).max(MIN_TEMPERATURE);
-    Ok(Calibration { temperature, unknown: f32::midpoint(within, between).clamp(-1.0, 1.0) })
+    Ok(Calibration { temperature, unknown: (between + (within - between) * UNKNOWN_SHARE).clamp(-1.0, 1.0) })
 }
 
 #[cfg(test)]
