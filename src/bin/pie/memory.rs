@@ -15,10 +15,11 @@ pub fn check(bytes: u64, what: impl Display) -> Result<()> {
     system.refresh_memory();
     let group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
     let free = system.available_memory().min(group);
-    if system.total_memory() == 0 || bytes.saturating_add(RESERVE) <= free {
+    let wanted = bytes.saturating_add(RESERVE);
+    if system.total_memory() == 0 || wanted <= free {
         return Ok(());
     }
-    let [wanted, free] = [bytes + RESERVE, free].map(|bytes| bytes as f64 / 1e9);
+    let [wanted, free] = [wanted, free].map(|bytes| bytes as f64 / 1e9);
     let message = format!("{what}: {wanted:.1} GB of memory are wanted, and {free:.1} GB are free; take a part of the data at a time");
     Err(Error::new(ErrorCode::Data, message))
 }

@@ -57,10 +57,11 @@ impl Table {
         text: impl Fn(&Fields) -> std::result::Result<String, String>,
     ) -> Result<Self> {
         let mut table = Self { path: path.to_owned(), records: Vec::new(), faults: Faults::default() };
-        while let Some(row) = reader.row()? {
-            if table.records.len().is_multiple_of(LOOK) {
-                memory::check(0, format_args!("{}: after {} rows", path.display(), table.records.len()))?;
+        for read in 0_usize.. {
+            if read.is_multiple_of(LOOK) {
+                memory::check(0, format_args!("{}: after {read} rows", path.display()))?;
             }
+            let Some(row) = reader.row()? else { break };
             let record = match row.content {
                 Content::Blank => continue,
                 Content::Faulty { error, .. } => Err(error),
