@@ -108,9 +108,9 @@ fn product_us(width: Width, k: usize, columns: usize, matrices: usize, calls: us
         })
         .collect();
     let mut x = Quantized::default();
-    x.quantize(&numbers(TOKENS * k));
+    x.quantize(&numbers(TOKENS * k), &packed[0]);
     let (bias, mut out) = (vec![0.0; columns], vec![0.0; TOKENS * columns]);
-    best_us(|| packed.iter().cycle().take(calls).for_each(|w| gemm_i8(&x, w, &bias, &mut out))) / calls as f64
+    best_us(|| packed.iter().cycle().take(calls).for_each(|w| gemm_i8(&mut x, w, &bias, &mut out))) / calls as f64
 }
 
 fn profile(embedder: &Embedder, gguf: &Gguf<'_>, texts: &[String]) -> Result<()> {
@@ -148,7 +148,10 @@ fn profile(embedder: &Embedder, gguf: &Gguf<'_>, texts: &[String]) -> Result<()>
 
     let (wide, narrow) = (numbers(TOKENS * intermediate), numbers(TOKENS * hidden));
     let (mut rows, mut quantized) = (wide.clone(), Quantized::default());
-    let mut quantize = |x: &[f32]| best_us(|| quantized.quantize(x));
+    let mut quantize = |x: &[f32]| {
+        let weights = PackedInt::new(Width::Four, 1, x.len() / TOKENS);
+        best_us(|| quantized.quantize(x, &weights))
+    };
     let (qkv, mut context, mut scratch) = (numbers(TOKENS * 3 * hidden), vec![0.0; TOKENS * hidden], AttentionScratch::default());
     let each_layer = [
         ("quantisation of activations", 3.0 * quantize(&narrow) + quantize(&wide)),

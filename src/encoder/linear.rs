@@ -47,7 +47,7 @@ impl Linear {
         match &self.weights {
             Weights::F32(weights) => gemm_f32(x, weights, &self.bias, out),
             Weights::Int(weights) => {
-                quantized.quantize(x);
+                quantized.quantize(x, weights);
                 gemm_i8(quantized, weights, &self.bias, out);
             }
         }

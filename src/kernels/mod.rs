@@ -31,7 +31,7 @@ pub use activations::Quantized;
 pub use attention::{AttentionScratch, attention};
 pub use elementwise::{add_layer_norm, dot, exp, gelu, l2_normalize, layer_norm};
 pub use gemm::{PackedF32, gemm_f32};
-pub use gemm_i8::{PackedInt, Width, gemm_i8, gemm_i8_by};
+pub use gemm_i8::{PackedInt, Width, gemm_i8, gemm_i8_by, integer_scales};
 #[cfg(feature = "train")]
 pub use memory::keep_freed_memory;
 

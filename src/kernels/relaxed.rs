@@ -6,14 +6,13 @@
 //! better.
 
 use std::arch::wasm32::{
-    i8x16_splat, i16x8_add, i16x8_relaxed_dot_i8x16_i7x16, i32x4_add, i32x4_extadd_pairwise_i16x8, i32x4_extract_lane,
-    i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl, i32x4_splat, u16x8_shr, v128, v128_and,
+    f32x4_convert_i32x4, f32x4_mul, i8x16_splat, i16x8_add, i16x8_relaxed_dot_i8x16_i7x16, i16x8_shuffle, i32x4_dot_i16x8,
+    i32x4_extadd_pairwise_i16x8, i32x4_extract_lane, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_splat, u16x8_shr, v128, v128_and, v128_load,
 };
 
-use super::gemm::store;
-use super::gemm_i8::{PackedInt, Panel, Rows, Width, gemm_i8_with};
-use super::wasm::{Sums, add};
-use super::{BLOCK, PANEL_I8, Quantized, TILE_ROWS, simd128, wasm};
+use super::PANEL_I8;
+use super::activations::Word;
+use super::wasm::{Product, load, put, put_float_scales};
 
 /// Whether this engine makes several instructions of the dot product of 32 bits: `pmaddubsw`, and it alone, saturates sums of pairs.
 pub(super) fn prefers_pairs() -> bool {
@@ -22,63 +21,69 @@ pub(super) fn prefers_pairs() -> bool {
 }
 
 /// By `i32x4.relaxed_dot_i8x16_i7x16_add_s`.
-pub(super) fn gemm_i8_quads(x: &Quantized, w: &PackedInt, bias: &[f32], out: &mut [f32]) {
-    match w.width {
-        Width::Four => gemm_i8_with!(tile_quads, true, x.values, x, w, bias, out),
-        Width::Eight => gemm_i8_with!(tile_quads, false, x.values, x, w, bias, out),
+pub(super) struct Quads;
+
+/// By `i16x8.relaxed_dot_i8x16_i7x16_s`. While a block is summed, each column has two sums of 16 bits: sixteen products of 127 · 15 at most,
+/// their offset taken away, stay within them; a last multiplication of 16 bits scales them and adds them to one.
+pub(super) struct Pairs;
+
+impl Product for Quads {
+    const WORD: Word = Word::Quad;
+    const MASK: i16 = 0x0f0f;
+    const REGISTERS: usize = 8;
+
+    fn unpack(values: &[[u8; 16]], scales: &[i16; PANEL_I8], mask: v128, block: &mut [[u8; 16]]) {
+        put_float_scales(scales, unpack_halves(values, mask, block));
+    }
+
+    fn start(offsets: v128) -> v128 {
+        i32x4_extadd_pairwise_i16x8(offsets)
+    }
+
+    fn add(sums: v128, x: v128, w: v128) -> v128 {
+        i32x4_relaxed_dot_i8x16_i7x16_add(x, w, sums)
+    }
+
+    fn scaled(sums: v128, scales: v128) -> v128 {
+        f32x4_mul(f32x4_convert_i32x4(sums), scales)
     }
 }
 
-/// By `i16x8.relaxed_dot_i8x16_i7x16_s`.
-pub(super) fn gemm_i8_pairs(x: &Quantized, w: &PackedInt, bias: &[f32], out: &mut [f32]) {
-    match w.width {
-        Width::Four => gemm_i8_with!(tile_pairs, true, x.values, x, w, bias, out),
-        // Two halves are as many products as one of 16 bits.
-        Width::Eight => simd128::gemm_i8(x, w, bias, out),
+impl Product for Pairs {
+    const WORD: Word = Word::Quad;
+    const MASK: i16 = 0x0f0f;
+    const REGISTERS: usize = 8;
+
+    fn unpack(values: &[[u8; 16]], scales: &[i16; PANEL_I8], mask: v128, block: &mut [[u8; 16]]) {
+        let [low, high] = unpack_halves(values, mask, block);
+        // SAFETY: eight numbers of 16 bits are a register.
+        let scales = unsafe { v128_load(scales.as_ptr().cast()) };
+        put(low, i16x8_shuffle::<0, 0, 1, 1, 2, 2, 3, 3>(scales, scales));
+        put(high, i16x8_shuffle::<4, 4, 5, 5, 6, 6, 7, 7>(scales, scales));
+    }
+
+    fn start(offsets: v128) -> v128 {
+        offsets
+    }
+
+    fn add(sums: v128, x: v128, w: v128) -> v128 {
+        i16x8_add(sums, i16x8_relaxed_dot_i8x16_i7x16(x, w))
+    }
+
+    fn scaled(sums: v128, scales: v128) -> v128 {
+        f32x4_convert_i32x4(i32x4_dot_i16x8(sums, scales))
     }
 }
 
-/// A call of its own, as that of [`super::simd128`].
-#[inline(never)]
-fn tile_quads<const ROWS: usize, const FOUR: bool>(x: &Rows<'_, i8>, w: &Panel<'_>) -> [[f32; PANEL_I8]; ROWS] {
-    let start = |offset| i32x4_splat(offset);
-    tile::<ROWS, FOUR>(x, w, start, |sum, x, w| i32x4_relaxed_dot_i8x16_i7x16_add(x, w, sum), |sum| sum)
-}
-
-/// While a block is summed, each column has two sums of 16 bits: sixteen products of 127 · 15 at most, the offset taken away from the
-/// first, stay within them.
-#[inline(never)]
-fn tile_pairs<const ROWS: usize, const FOUR: bool>(x: &Rows<'_, i8>, w: &Panel<'_>) -> [[f32; PANEL_I8]; ROWS] {
-    let start = |offset| i32x4_splat(offset & 0xffff);
-    let product = |sum, x, w| i16x8_add(sum, i16x8_relaxed_dot_i8x16_i7x16(x, w));
-    tile::<ROWS, FOUR>(x, w, start, product, |sum| i32x4_extadd_pairwise_i16x8(sum))
-}
-
-/// One tile, by sums that `start` at an offset, to which `product` adds those of four numbers a column, and of which `finish` makes 32
-/// bits.
+/// The low halves of all bytes, then the high ones. Gives where the scales belong.
 #[inline(always)]
-fn tile<const ROWS: usize, const FOUR: bool>(
-    x: &Rows<'_, i8>,
-    w: &Panel<'_>,
-    start: impl Fn(i32) -> v128,
-    product: impl Fn(v128, v128, v128) -> v128,
-    finish: impl Fn(v128) -> v128,
-) -> [[f32; PANEL_I8]; ROWS] {
-    // V8 would make a constant anew at each use.
-    let mask = std::hint::black_box(i8x16_splat(0x0f));
-    let low = |w| v128_and(w, mask);
-    let high = |w| v128_and(u16x8_shr(w, 4), mask);
-    wasm::tile::<_, ROWS, FOUR>(x, w, |block, offsets| {
-        let mut sums: Sums<ROWS> = std::array::from_fn(|r| [start(offsets[r]); 2]);
-        if FOUR {
-            add(&mut sums, block, 0, low, &product);
-            add(&mut sums, block, BLOCK / 2, high, &product);
-            return sums.map(|sums| sums.map(&finish));
-        }
-        // The high halves of a byte and the low ones by themselves.
-        let mut lows: Sums<ROWS> = [[i32x4_splat(0); 2]; ROWS];
-        add(&mut sums, block, 0, high, &product);
-        add(&mut lows, block, 0, low, &product);
-        std::array::from_fn(|r| std::array::from_fn(|half| i32x4_add(i32x4_shl(finish(sums[r][half]), 4), finish(lows[r][half]))))
-    })
+fn unpack_halves<'a>(values: &[[u8; 16]], mask: v128, block: &'a mut [[u8; 16]]) -> &'a mut [[u8; 16]; 2] {
+    let (lows, rest) = block.split_at_mut(values.len());
+    let (highs, scales) = rest.split_at_mut(values.len());
+    for ((bytes, low), high) in values.iter().zip(lows).zip(highs) {
+        let bytes = load(bytes);
+        put(low, v128_and(bytes, mask));
+        put(high, v128_and(u16x8_shr(bytes, 4), mask));
+    }
+    scales.first_chunk_mut().expect("a block ends in the scales of its columns")
 }

@@ -1,44 +1,77 @@
-//! The quantised product in wasm's 128-bit SIMD, which multiplies pairs of 16 bits.
+//! The quantised product in wasm's 128-bit SIMD, which multiplies pairs of 16 bits; weights have their sign again.
 
-use std::arch::wasm32::{i16x8_splat, i32x4_add, i32x4_dot_i16x8, i32x4_splat, u16x8_shr, v128_and};
+use std::arch::wasm32::{
+    f32x4_convert_i32x4, f32x4_mul, i16x8_splat, i16x8_sub, i32x4_add, i32x4_dot_i16x8, i32x4_splat, u16x8_avgr, u16x8_shr, v128, v128_and,
+};
 
-use super::gemm::store;
-use super::gemm_i8::{PackedInt, Panel, Rows, Width, gemm_i8_with};
-use super::wasm::{Sums, add};
-use super::{BLOCK, PANEL_I8, Quantized, TILE_ROWS, wasm};
+use super::PANEL_I8;
+use super::activations::Word;
+use super::wasm::{Product, load, put, put_float_scales};
 
-pub(super) fn gemm_i8(x: &Quantized, w: &PackedInt, bias: &[f32], out: &mut [f32]) {
-    match w.width {
-        Width::Four => gemm_i8_with!(tile, true, x.wide, x, w, bias, out),
-        Width::Eight => gemm_i8_with!(tile, false, x.wide, x, w, bias, out),
+/// Of weights of 4 bits.
+pub(super) struct Four;
+
+/// Of weights of 8 bits.
+pub(super) struct Eight;
+
+impl Product for Four {
+    const WORD: Word = Word::Pair;
+    const MASK: i16 = 0x0f;
+    const REGISTERS: usize = 8;
+
+    fn unpack(values: &[[u8; 16]], scales: &[i16; PANEL_I8], mask: v128, block: &mut [[u8; 16]]) {
+        let (weights, to) = block.split_at_mut(4 * values.len());
+        let (lows, highs) = weights.split_at_mut(2 * values.len());
+        unpack_pairs(values.iter().map(load), mask, lows);
+        unpack_pairs(values.iter().map(|bytes| u16x8_shr(load(bytes), 4)), mask, highs);
+        put_float_scales(scales, to.first_chunk_mut().expect("a block ends in the scales of its columns"));
+    }
+
+    fn start(_: v128) -> v128 {
+        i32x4_splat(0)
+    }
+
+    fn add(sums: v128, x: v128, w: v128) -> v128 {
+        i32x4_add(sums, i32x4_dot_i16x8(x, w))
+    }
+
+    fn scaled(sums: v128, scales: v128) -> v128 {
+        f32x4_mul(f32x4_convert_i32x4(sums), scales)
     }
 }
 
-/// Activations in 16 bits, each four in the order in which shifts and masks of 16 bits give the weights: every other byte.
-pub(super) fn widen(values: &[i8], wide: &mut Vec<i16>) {
-    wide.resize(values.len(), 0);
-    for ([a, b, c, d], wide) in values.as_chunks::<4>().0.iter().zip(wide.as_chunks_mut::<4>().0) {
-        *wide = [a, c, b, d].map(|value| i16::from(*value));
+impl Product for Eight {
+    const WORD: Word = Word::Pair;
+    const MASK: i16 = 0xff;
+    const REGISTERS: usize = 16;
+
+    fn unpack(values: &[[u8; 16]], scales: &[i16; PANEL_I8], mask: v128, block: &mut [[u8; 16]]) {
+        let (weights, to) = block.split_at_mut(2 * values.len());
+        unpack_pairs(values.iter().map(load), mask, weights);
+        put_float_scales(scales, to.first_chunk_mut().expect("a block ends in the scales of its columns"));
+    }
+
+    fn start(offsets: v128) -> v128 {
+        Four::start(offsets)
+    }
+
+    fn add(sums: v128, x: v128, w: v128) -> v128 {
+        Four::add(sums, x, w)
+    }
+
+    fn scaled(sums: v128, scales: v128) -> v128 {
+        Four::scaled(sums, scales)
     }
 }
 
-/// A call of its own: a browser swaps its first, slow code of a function for the optimised one at a call, and never within a loop; the
-/// first text waits for that. (A call for all panels of four rows is compiled to worse code: 24 GMAC/s in Chromium 156, and 35 so.)
-#[inline(never)]
-fn tile<const ROWS: usize, const FOUR: bool>(x: &Rows<'_, i16>, w: &Panel<'_>) -> [[f32; PANEL_I8]; ROWS] {
-    let (byte, half) = (i16x8_splat(0xff), i16x8_splat(0x0f));
-    let product = |sum, x, w| i32x4_add(sum, i32x4_dot_i16x8(x, w));
-    wasm::tile::<_, ROWS, FOUR>(x, w, |block, offsets| {
-        let mut dots: Sums<ROWS> = std::array::from_fn(|r| [i32x4_splat(offsets[r] * if FOUR { 1 } else { 16 }); 2]);
-        if FOUR {
-            add(&mut dots, block, 0, |w| v128_and(w, half), product);
-            add(&mut dots, block, 2, |w| v128_and(u16x8_shr(w, 8), half), product);
-            add(&mut dots, block, BLOCK / 2, |w| v128_and(u16x8_shr(w, 4), half), product);
-            add(&mut dots, block, BLOCK / 2 + 2, |w| u16x8_shr(w, 12), product);
-        } else {
-            add(&mut dots, block, 0, |w| v128_and(w, byte), product);
-            add(&mut dots, block, 2, |w| u16x8_shr(w, 8), product);
-        }
-        dots
-    })
+/// Of each step's two registers of four bytes a column, two steps: the first and the third byte, as 16 bits, then the others.
+#[inline(always)]
+fn unpack_pairs(registers: impl Iterator<Item = v128>, mask: v128, to: &mut [[u8; 16]]) {
+    // Half of what the mask holds and one more: 8 of 0..=15, 128 of 0..=255.
+    let zero = u16x8_avgr(mask, i16x8_splat(0));
+    for (i, bytes) in registers.enumerate() {
+        let first = 4 * (i / 2) + i % 2;
+        put(&mut to[first], i16x8_sub(v128_and(bytes, mask), zero));
+        put(&mut to[first + 2], i16x8_sub(v128_and(u16x8_shr(bytes, 8), mask), zero));
+    }
 }

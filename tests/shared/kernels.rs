@@ -1,7 +1,7 @@
 //! The kernels of whatever this is compiled for against the oracle: native tests call these by proptest, wasm tests over a grid.
 
 use pie_embed_wasm::kernels::{
-    AttentionScratch, BLOCK, PackedF32, PackedInt, Quantized, Simd, Width, attention, gemm_f32, gemm_i8, gemm_i8_by, scalar,
+    AttentionScratch, BLOCK, PackedF32, PackedInt, Quantized, Simd, Width, attention, gemm_f32, gemm_i8, gemm_i8_by, integer_scales, scalar,
 };
 
 mod random;
@@ -30,23 +30,34 @@ pub fn gemm_i8_equals_the_oracle(width: Width, rows: usize, columns: usize, bloc
         x[..k / 2].fill(1.0);
         w[..k / 2].fill(-largest as i8);
     }
-    let mut quantized = Quantized::default();
-    quantized.quantize(&x);
+    // A block that is as good as zero, and one of which the scale is tiny.
+    if blocks > 2 {
+        x[..BLOCK].iter_mut().for_each(|x| *x *= 1e-38);
+        x[BLOCK..2 * BLOCK].iter_mut().for_each(|x| *x *= 1e-20);
+    }
     let (w_scales, bias) = (random(columns * blocks, seed ^ 2), random(columns, seed ^ 3));
     let mut packed = PackedInt::new(width, columns, k);
+    let (mut integers, mut units) = (Vec::new(), Vec::new());
     for (column, (w, scales)) in w.chunks_exact(k).zip(w_scales.chunks_exact(blocks)).enumerate() {
         packed.set_column(column, w, scales);
+        let (unit, multiples) = integer_scales(scales);
+        units.push(unit);
+        integers.extend(multiples);
     }
+    let (values, scales) = scalar::quantize(&x);
     let mut oracle = vec![0.0; rows * columns];
-    scalar::matmul_i8(quantized.values(), quantized.scales(), &w, &w_scales, &bias, k, &mut oracle);
+    scalar::matmul_i8((&values, &scales), (&w, &integers, &units), &bias, k, &mut oracle);
     // Integer sums are exact and the float sums have one order: every back end gives the same bits.
+    let mut quantized = Quantized::default();
     for simd in Simd::available() {
         let mut out = vec![f32::NAN; rows * columns];
-        gemm_i8_by(simd, &quantized, &packed, &bias, &mut out);
+        quantized.quantize_for(simd, &x, &packed);
+        gemm_i8_by(simd, &mut quantized, &packed, &bias, &mut out);
         assert_eq!(out, oracle, "{simd:?}, {width:?}: {rows} x {columns} x {k}");
     }
     let mut out = vec![f32::NAN; rows * columns];
-    gemm_i8(&quantized, &packed, &bias, &mut out);
+    quantized.quantize(&x, &packed);
+    gemm_i8(&mut quantized, &packed, &bias, &mut out);
     assert_eq!(out, oracle, "{width:?}: {rows} x {columns} x {k}");
 }
 
