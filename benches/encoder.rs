@@ -103,7 +103,9 @@ fn product_us(width: Width, k: usize, columns: usize, matrices: usize, calls: us
     let packed: Vec<_> = (0..matrices)
         .map(|_| {
             let mut packed = PackedInt::new(width, columns, k);
-            weights.chunks_exact(k).enumerate().for_each(|(column, w)| packed.set_column(column, w, &vec![0.01; k / BLOCK]));
+            for (column, w) in weights.chunks_exact(k).enumerate() {
+                packed.set_column(column, w.as_chunks().0.iter().map(|block| width.stored(block)), &vec![0.01; k / BLOCK]);
+            }
             packed
         })
         .collect();

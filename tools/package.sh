@@ -4,7 +4,9 @@
 WASM_DIR=$ROOT/pkg/dist/wasm
 RELAXED_WASM_DIR=$ROOT/pkg/dist/wasm-relaxed
 GPU_WASM_DIR=$ROOT/pkg/dist/wasm-gpu
-WASM_OPT_FLAGS=(-O3 --enable-simd --enable-relaxed-simd --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
+# What is marked #[inline(never)] is a call because a browser swaps slow code for fast code at calls: it must stay one.
+WASM_OPT_FLAGS=('--no-inline=*kernels::*' '--no-inline=*pack_row*' '--no-inline=*block::dequantize*' -O3
+  --enable-simd --enable-relaxed-simd --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
   --enable-mutable-globals --enable-reference-types --enable-multivalue --strip-debug --strip-producers)
 
 package() {

@@ -8,7 +8,7 @@ const PIECE = 1 << 18;
 /** What is kept under a sha256 or a name, whatever it is by now. */
 export async function find(key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
-    const found = await (await caches.open(NAME)).match(address(key));
+    const found = await match(key);
     return found && new Uint8Array(await found.arrayBuffer());
   } catch {
     return undefined;
@@ -18,7 +18,7 @@ export async function find(key: string): Promise<Uint8Array<ArrayBuffer> | undef
 /** Whether something is kept there. */
 export async function has(key: string): Promise<boolean> {
   try {
-    return (await (await caches.open(NAME)).match(address(key))) !== undefined;
+    return (await match(key)) !== undefined;
   } catch {
     return false;
   }
@@ -43,6 +43,11 @@ export async function discard(key: string): Promise<void> {
   } catch {
     // What cannot be thrown away is found out again the next time.
   }
+}
+
+// One question to the browser's own process, and not two: it is what each download waits for first.
+function match(key: string): Promise<Response | undefined> {
+  return caches.match(address(key), { cacheName: NAME });
 }
 
 // Of bytes in one piece a response would make a copy.

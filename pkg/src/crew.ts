@@ -18,10 +18,12 @@ const analyses = new Set<Promise<unknown>>();
 
 /** Loads an engine into workers; loads of the same files share them. */
 export function loadInWorkers(options: LoadOptions | undefined, platform: Platform): Promise<Runner> {
-  return load(options, platform, (wish, signal) => {
+  return load(options, platform, (wish, signal, module) => {
     // Its script comes while the files do, unless there are workers that may serve.
     let first = crews.size === 0 && wish.device !== 'webgpu' ? Thread.create() : undefined;
     signal.addEventListener('abort', () => first?.stop());
+    // One that fails is told by who waits for it.
+    void module.then((module) => first?.prepare(module), () => {});
     return (files) => {
       let crew = [...crews].find((crew) => crew.has(files, wish));
       if (crew) first?.stop();

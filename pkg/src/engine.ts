@@ -1,6 +1,6 @@
 import { fromEngine, PieError } from './error.js';
 import type { Classification, Embeddings, ModelInfo } from './types.js';
-import init, { Engine as WasmEngine, Index as WasmIndex } from './wasm/pie_embed_wasm.js';
+import init, { Engine as WasmEngine, Index as WasmIndex, warmUp } from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
 export interface Engine {
@@ -85,6 +85,16 @@ export async function makeEngine({ module, model, taxonomy }: EngineFiles): Prom
 
 export function makeIndex(dimensions: number): EngineIndex {
   return new WasmIndex(dimensions) as EngineIndex;
+}
+
+/** What can be done before the model is there. What fails here fails again, and is told, when the engine is made. */
+export async function prepare(module: WebAssembly.Module): Promise<void> {
+  try {
+    await instantiate(module);
+    warmUp();
+  } catch {
+    // Told later.
+  }
 }
 
 /** Sets the wasm up. The generated glue holds one instance a thread, so the first module given is the one. */

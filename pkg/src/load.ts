@@ -23,11 +23,14 @@ export interface Wish {
 /** Puts the files to work. */
 export type SetUp = (files: Files) => Promise<Runner>;
 
-/** Fetches wasm, model and taxonomy side by side. `begin` prepares beside that what sets them up; the signal says that it never will. */
+/**
+ * Fetches wasm, model and taxonomy side by side. `begin` prepares beside that what sets them up, for which it has the module as soon as
+ * there is one; the signal says that it never will.
+ */
 export async function load(
   given: LoadOptions | undefined,
   platform: Platform,
-  begin: (wish: Wish, signal: AbortSignal) => SetUp,
+  begin: (wish: Wish, signal: AbortSignal, module: Promise<WebAssembly.Module>) => SetUp,
 ): Promise<Runner> {
   const options = checkOptions(given);
   const signal = checkSignal(options.signal);
@@ -53,11 +56,10 @@ export async function load(
   let runner: Runner | undefined;
   try {
     const progress = new Progress([wasm, model, taxonomy].filter(isRemote), say, end);
-    const setUp = begin(wish, end.signal);
+    const engine = makeModule(wasm, platform, end.signal, progress);
+    const setUp = begin(wish, end.signal, engine);
     const [module, modelFile, taxonomyFile] = await Promise.all([
-      isRemote(wasm) ? compileFile(wasm, platform, end.signal, progress.of(wasm))
-      : wasm instanceof WebAssembly.Module ? engineOf(wasm)
-      : compile(wasm),
+      engine,
       read(model, platform, end.signal, progress),
       taxonomy && read(taxonomy, platform, end.signal, progress),
     ]);
@@ -76,6 +78,16 @@ export async function load(
   } finally {
     signal?.removeEventListener('abort', relay);
   }
+}
+
+async function makeModule(
+  source: Bytes | RemoteFile | WebAssembly.Module,
+  platform: Platform,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return engineOf(source);
+  return isRemote(source) ? compileFile(source, platform, signal, progress.of(source)) : compile(source);
 }
 
 async function read(

@@ -1,8 +1,9 @@
 import type { Step } from './analysis.js';
 import { toCallError } from './call.js';
+import { prepare } from './engine.js';
 
-/** What the page sends: a request, answered under its id, or what to forget. */
-type Message<Request> = ({ id: number } & Request) | { forget: number };
+/** What the page sends: a request, answered under its id, or what to forget or to prepare, which have no answer. */
+type Message<Request> = ({ id: number } & Request) | { forget: number } | { prepare: WebAssembly.Module };
 
 declare const self: {
   onmessage: ((event: MessageEvent<Message<unknown>>) => void) | null;
@@ -13,6 +14,7 @@ declare const self: {
 export function serve<Request>(answer: (request: Request, step: Step) => unknown, forget: (id: number) => void): void {
   self.onmessage = async ({ data }) => {
     if ('forget' in data) return forget(data.forget);
+    if ('prepare' in data) return prepare(data.prepare);
     try {
       const given = await answer(data as Request, (...step) => self.postMessage({ id: data.id, step }));
       self.postMessage({ id: data.id, answer: given }, buffers(given));

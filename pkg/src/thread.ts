@@ -69,6 +69,11 @@ export class Thread {
     }
   }
 
+  /** Lets the worker do what it can before the files are there. */
+  prepare(module: WebAssembly.Module): void {
+    if (this.alive) this.#worker.postMessage({ prepare: module });
+  }
+
   /** Gives the worker an engine, after which it can be called. */
   async start(files: Files): Promise<ModelInfo> {
     await this.#up();

@@ -2,7 +2,7 @@
 
 use crate::config::Dtype;
 use crate::error::{Error, ErrorCode, Result};
-use crate::gguf::{Gguf, Tensor, integers};
+use crate::gguf::{Gguf, Tensor, blocks, unpack_q4_0};
 use crate::kernels::{BLOCK, PackedF32, PackedInt, Quantized, Width, gemm_f32, gemm_i8};
 
 use super::Arithmetic;
@@ -58,11 +58,29 @@ impl Linear {
 fn pack(tensors: &[Tensor<'_>], columns: usize, inputs: usize) -> PackedInt {
     let width = if tensors.iter().all(|tensor| tensor.dtype == Dtype::Q4_0) { Width::Four } else { Width::Eight };
     let mut packed = PackedInt::new(width, columns, inputs);
-    let (mut values, mut scales) = (vec![0; inputs], vec![0.0; inputs / BLOCK]);
+    let mut scales = vec![0.0; inputs / BLOCK];
     let rows = tensors.iter().flat_map(|tensor| tensor.rows().map(|row| (tensor.dtype, row)));
     for (column, (dtype, row)) in rows.enumerate() {
-        integers(dtype, row, &mut values, &mut scales);
-        packed.set_column(column, &values, &scales);
+        pack_row(&mut packed, column, dtype, row, &mut scales);
     }
     packed
+}
+
+/// A call of its own, for the same reason as [`dequantize`](crate::gguf::dequantize).
+#[inline(never)]
+fn pack_row(packed: &mut PackedInt, column: usize, dtype: Dtype, row: &[u8], scales: &mut [f32]) {
+    for ((scale, _), to) in blocks(dtype, row).zip(&mut *scales) {
+        *to = scale;
+    }
+    let stored = blocks(dtype, row).map(|(_, integers)| integers);
+    if dtype == Dtype::Q4_0 && packed.width() == Width::Eight {
+        let mut integers = [0; BLOCK];
+        let signed = stored.map(|block| {
+            unpack_q4_0(block, &mut integers);
+            integers.map(|x| x as u8)
+        });
+        packed.set_column(column, signed, scales);
+    } else {
+        packed.set_column(column, stored, scales);
+    }
 }

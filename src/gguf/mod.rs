@@ -11,7 +11,7 @@ mod read;
 #[cfg(feature = "convert")]
 mod write;
 
-pub use block::{dequantize, find_non_finite, integers};
+pub use block::{blocks, dequantize, find_non_finite, unpack_q4_0};
 #[cfg(feature = "convert")]
 pub use convert::{ConvertOptions, convert};
 pub use read::{Array, Gguf, Source, Tensor, Value};

@@ -28,6 +28,15 @@ impl Width {
             Self::Eight => weights,
         }
     }
+
+    /// The bytes of 32 weights, as GGML has them: the weights themselves, or 16 of `w + 8` twice, the low halves for the first 16 weights.
+    pub fn stored(self, weights: &[i8; BLOCK]) -> Vec<u8> {
+        let (first, second) = weights.split_at(BLOCK / 2);
+        match self {
+            Self::Four => first.iter().zip(second).map(|(low, high)| (low + 8) as u8 | ((high + 8) as u8) << 4).collect(),
+            Self::Eight => weights.iter().map(|&w| w as u8).collect(),
+        }
+    }
 }
 
 /// A whole number of 16 bits: the scale of a block in its column's units, as the tiles take it.
@@ -68,43 +77,43 @@ impl PackedInt {
         Self { width, values, scales, units: vec![0.0; all], columns, k }
     }
 
-    /// Sets a column: `k` weights within [`Width`], of which no more bits are kept, and a scale for each 32. A call of its own: a browser
-    /// swaps its first, slow code of a function for the optimised one at a call, and never within a loop.
+    /// Sets a column by the bytes of each 32 weights, as [`Width::stored`] gives them, and their scales.
     ///
     /// # Panics
     /// When there is no such column or a length does not fit.
-    #[inline(never)]
-    pub fn set_column(&mut self, column: usize, weights: &[i8], scales: &[f32]) {
+    pub fn set_column(&mut self, column: usize, stored: impl Iterator<Item = impl AsRef<[u8]>>, scales: &[f32]) {
+        let blocks = self.k / BLOCK;
         assert!(column < self.columns, "PackedInt: column {column} of {}", self.columns);
-        assert_eq!((weights.len(), scales.len()), (self.k, self.k / BLOCK), "PackedInt: lengths");
+        assert_eq!(scales.len(), blocks, "PackedInt: scales");
         let (panel, at) = (column / PANEL_I8, column % PANEL_I8);
         let bytes = self.panel_bytes();
-        let quads = self.values[panel * bytes..][..bytes].as_chunks_mut::<4>().0.iter_mut().skip(at).step_by(PANEL_I8);
-        match self.width {
-            Width::Eight => {
-                for (quad, w) in quads.zip(weights.as_chunks::<4>().0) {
-                    *quad = w.map(|w| w as u8 ^ 0x80);
-                }
+        let quads = self.values[panel * bytes..][..bytes].as_chunks_mut::<4>().0;
+        // Of 4 bits they are stored without sign already.
+        let sign = if self.width == Width::Eight { 0x80 } else { 0 };
+        let mut set = 0;
+        for (block, stored) in quads.chunks_exact_mut(self.width.bytes_of(BLOCK) / 4 * PANEL_I8).zip(stored) {
+            let stored = stored.as_ref().as_chunks::<4>().0;
+            assert_eq!(stored.len(), block.len() / PANEL_I8, "PackedInt: a block");
+            for (i, quad) in stored.iter().enumerate() {
+                block[i * PANEL_I8 + at] = quad.map(|byte| byte ^ sign);
             }
-            Width::Four => {
-                let pairs = weights.as_chunks::<BLOCK>().0.iter().flat_map(|block| {
-                    let (first, second) = block.split_at(BLOCK / 2);
-                    first.as_chunks::<4>().0.iter().zip(second.as_chunks::<4>().0)
-                });
-                for (quad, (low, high)) in quads.zip(pairs) {
-                    *quad = std::array::from_fn(|i| (low[i] as u8 ^ 0x08) & 0x0f | (high[i] as u8 ^ 0x08) << 4);
-                }
-            }
+            set += 1;
         }
-        let blocks = self.k / BLOCK;
+        assert_eq!(set, blocks, "PackedInt: blocks");
+
         let (unit, integers) = integer_scales(scales);
         self.units[column] = unit;
         let panel = &mut self.scales[panel * blocks * PANEL_I8..][..blocks * PANEL_I8];
-        for (to, integer) in panel.iter_mut().skip(at).step_by(PANEL_I8).zip(integers) {
+        for (i, integer) in integers.enumerate() {
             #[allow(clippy::useless_conversion, reason = "a multiple is no float everywhere")]
             let integer = integer.into();
-            *to = integer;
+            panel[i * PANEL_I8 + at] = integer;
         }
+    }
+
+    /// How wide the integers are.
+    pub const fn width(&self) -> Width {
+        self.width
     }
 
     /// Number of outputs.

@@ -84,3 +84,21 @@ pub fn simd_name() -> &'static str {
         Simd::Scalar => "scalar",
     }
 }
+
+/// Runs what a forward pass runs, on nothing: a browser begins with quick, slow code, and makes the fast code of what has run for a while on
+/// another thread. Called before a model is there, that is done when the first text comes.
+pub fn warm_up() {
+    const K: usize = 384;
+    let (mut x, mut scratch, mut context) = (Quantized::default(), AttentionScratch::default(), vec![0.0; 4 * K]);
+    let mut floats = vec![0.5; 12 * K];
+    let weights = PackedInt::new(Width::Four, 8 * PANEL_I8, K);
+    for _ in 0..16 {
+        x.quantize(&floats[..4 * K], &weights);
+        gemm_i8(&mut x, &weights, &[0.0; 8 * PANEL_I8], &mut context[..4 * 8 * PANEL_I8]);
+    }
+    for _ in 0..4 {
+        gelu(&mut floats);
+        attention(&floats, 12, K / 12, &mut scratch, &mut context);
+        layer_norm(&mut context, &floats[..4 * K], &floats[..4 * K], 1e-12);
+    }
+}

@@ -9,7 +9,9 @@ use super::{js_error, whole};
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode};
 use crate::gguf::Source;
+use crate::prompt::Prompt;
 use crate::tasks::{Level, Tagger, Taxonomy};
+use crate::tokenizer::{Normalization, SpecialTokens, Tokenizer, Vocabulary};
 
 /// A loaded model, and the taxonomy when there is one.
 #[wasm_bindgen]
@@ -170,6 +172,19 @@ impl Engine {
             version: env!("CARGO_PKG_VERSION"),
         })
     }
+}
+
+/// Has the browser make fast code of what a text runs through, for a worker that waits for its model.
+#[wasm_bindgen(js_name = warmUp)]
+pub fn warm_up() {
+    crate::kernels::warm_up();
+    // Of letters: what tokenizes is compiled when it is first called, whatever the vocabulary.
+    let letters = ('a'..='z').flat_map(|letter| [letter.to_string(), format!("##{letter}")]);
+    let tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned).into_iter().chain(letters).collect();
+    let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
+    let tokenizer = Tokenizer::new(Vocabulary { tokens, special, normalization: Normalization::default() });
+    // Nobody reads what comes of it.
+    drop(tokenizer.map(|tokenizer| tokenizer.encode("Write a poem.", &Prompt::none(), usize::MAX)));
 }
 
 /// A tagger of the caller's own labels.

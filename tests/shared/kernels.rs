@@ -39,7 +39,7 @@ pub fn gemm_i8_equals_the_oracle(width: Width, rows: usize, columns: usize, bloc
     let mut packed = PackedInt::new(width, columns, k);
     let (mut integers, mut units) = (Vec::new(), Vec::new());
     for (column, (w, scales)) in w.chunks_exact(k).zip(w_scales.chunks_exact(blocks)).enumerate() {
-        packed.set_column(column, w, scales);
+        packed.set_column(column, w.as_chunks().0.iter().map(|block| width.stored(block)), scales);
         let (unit, multiples) = integer_scales(scales);
         units.push(unit);
         integers.extend(multiples);
