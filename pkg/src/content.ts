@@ -9,6 +9,8 @@ export interface Origin {
   again(): Promise<Bytes>;
   /** Sees to it that they can be had again whatever becomes of the network; false where that cannot be. */
   keep(bytes: Bytes): Promise<boolean>;
+  /** How long that is put off: the first text is not to wait for a disk. */
+  keepAfterMs: number;
 }
 
 /**
@@ -41,7 +43,7 @@ export class Content {
         if (lent.bytes.length > 0) this.#bytes = lent.bytes;
       }
     });
-    const settle = () => this.#inTurn(() => this.#settle());
+    const settle = () => setTimeout(() => this.#inTurn(() => this.#settle()), this.#origin.keepAfterMs);
     void lending.then(settle, settle);
     return lending;
   }
@@ -75,5 +77,5 @@ export async function lend<T>({ module, model, taxonomy }: Files, use: (files: E
 /** Bytes of which nobody else has a copy: outside of the page's memory, where the browser may put them on disk. */
 export function own(bytes: Bytes): Origin {
   const blob = new Blob([bytes]);
-  return { again: async () => new Uint8Array(await blob.arrayBuffer()), keep: async () => true };
+  return { again: async () => new Uint8Array(await blob.arrayBuffer()), keep: async () => true, keepAfterMs: 0 };
 }

@@ -20,6 +20,8 @@ interface Downloaded {
 
 // Room for what is read of a file whose size nobody knows.
 const PIECE = 1 << 20;
+// A first visit has its first text's vector by then.
+const KEEP_AFTER_MS = 1_000;
 
 const running = new Shared<Content>();
 // Held weakly: a second load finds the file again while it is about, and it costs no memory once it is not.
@@ -63,6 +65,7 @@ function origin(file: RemoteFile, platform: Platform, { bytes, sha256 }: Downloa
   return {
     again: async () => (await fetchFile(same, platform, new AbortController().signal, () => {})).bytes,
     keep: async (bytes) => isKept(file) && ((await has(sha256)) || keep(sha256, bytes)),
+    keepAfterMs: isKept(file) ? KEEP_AFTER_MS : 0,
   };
 }
 

@@ -118,7 +118,8 @@ describe('the cache', () => {
   });
 
   test('no cache is no error: forbidden, missing, or in a page that is no secure context', async () => {
-    for (const lack of [() => (caches.open = () => Promise.reject(new DOMException('forbidden', 'SecurityError'))), () => delete globalThis.caches]) {
+    const forbid = () => (caches.open = caches.match = () => Promise.reject(new DOMException('forbidden', 'SecurityError')));
+    for (const lack of [forbid, () => delete globalThis.caches]) {
       const page = await here.blank();
       await page.evaluate(lack);
       await works(page);

@@ -1,4 +1,4 @@
-// GELU with the error function (Abramowitz and Stegun 7.1.26), as kernels::gelu has it.
+// GELU with the error function (Abramowitz and Stegun 7.1.26).
 fn finish(x: vec4<f32>, at: u32) -> vec4<f32> {
     let z = abs(x) * 0.70710678;
     let t = 1.0 / (1.0 + 0.3275911 * z);
