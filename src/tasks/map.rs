@@ -19,8 +19,8 @@ const SPARE: usize = 8;
 /// Places each row in the plane so that near rows stay near. Rows must be of length 1.
 ///
 /// A thousand steps make of one bit of a single another map, and bits differ between machines: in products that are fused or not, in
-/// exponentials, in the order of sums. In doubles what remains of that moves half of the rows by less than 1 % of the map's extent, so
-/// that the same seed gives the same map to look at everywhere.
+/// exponentials, in the order of sums. In doubles what remains of that moves half of the rows by less than 1 % of the map's extent with
+/// most seeds, so that the same seed gives the same map to look at everywhere; with one that leads close to a fork, by some percent.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidArgument`] for fewer than [`MIN_ROWS`] rows.

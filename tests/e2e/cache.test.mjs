@@ -144,6 +144,8 @@ describe('the cache', () => {
     await kept(withCache, 3);
     await withCache.route(FILES, (route) => route.abort());
     assert.deepEqual([await embedAnew(withCache), await embedAnew(withCache)], [384, 384]);
+    // The page lets go of what it read from there.
+    await withCache.waitForTimeout(2000);
     await withCache.evaluate(() => caches.delete('pie-embed-wasm'));
     assert.equal(await embedAnew(withCache), 'network');
     await withCache.unroute(FILES);

@@ -41,6 +41,9 @@ describe('the demo page as an application', () => {
     if (!navigator.serviceWorker.controller) {
       await new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
     }
+    // The engine's files, a while after the first text.
+    const cache = await caches.open('pie-embed-wasm');
+    while ((await cache.keys()).length < 3) await new Promise((resolve) => setTimeout(resolve, 50));
   });
   const tagged = (page) => page.locator('#kinds-list li').first().filter({ hasText: 'write a poem' }).waitFor();
 
