@@ -106,8 +106,7 @@ impl Exp {
         let shifted = x * self.log2_e + self.round;
         let n = shifted - self.round;
         let r = x - n * self.ln_2[0] - n * self.ln_2[1];
-        let [first, rest @ ..] = self.polynomial;
-        let p = rest.into_iter().fold(first, |p, next| p * r + next);
+        let p = polynomial(self.polynomial, r);
         let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
         (p * r * r + r + self.one) * power
     }

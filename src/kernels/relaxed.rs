@@ -6,7 +6,7 @@
 //! better.
 
 use std::arch::wasm32::{
-    f32x4_convert_i32x4, f32x4_mul, i8x16_splat, i16x8_add, i16x8_relaxed_dot_i8x16_i7x16, i16x8_shuffle, i32x4_dot_i16x8,
+    f32x4_convert_i32x4, i8x16_splat, i16x8_add, i16x8_relaxed_dot_i8x16_i7x16, i16x8_shuffle, i32x4_dot_i16x8,
     i32x4_extadd_pairwise_i16x8, i32x4_extract_lane, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_splat, u16x8_shr, v128, v128_and, v128_load,
 };
 
@@ -42,10 +42,6 @@ impl Product for Quads {
 
     fn add(sums: v128, x: v128, w: v128) -> v128 {
         i32x4_relaxed_dot_i8x16_i7x16_add(x, w, sums)
-    }
-
-    fn scaled(sums: v128, scales: v128) -> v128 {
-        f32x4_mul(f32x4_convert_i32x4(sums), scales)
     }
 }
 

@@ -1,8 +1,6 @@
 //! The quantised product in wasm's 128-bit SIMD, which multiplies pairs of 16 bits; weights have their sign again.
 
-use std::arch::wasm32::{
-    f32x4_convert_i32x4, f32x4_mul, i16x8_splat, i16x8_sub, i32x4_add, i32x4_dot_i16x8, i32x4_splat, u16x8_avgr, u16x8_shr, v128, v128_and,
-};
+use std::arch::wasm32::{i16x8_splat, i16x8_sub, i32x4_add, i32x4_dot_i16x8, i32x4_splat, u16x8_avgr, u16x8_shr, v128, v128_and};
 
 use super::PANEL_I8;
 use super::activations::Word;
@@ -34,10 +32,6 @@ impl Product for Four {
     fn add(sums: v128, x: v128, w: v128) -> v128 {
         i32x4_add(sums, i32x4_dot_i16x8(x, w))
     }
-
-    fn scaled(sums: v128, scales: v128) -> v128 {
-        f32x4_mul(f32x4_convert_i32x4(sums), scales)
-    }
 }
 
 impl Product for Eight {
@@ -57,10 +51,6 @@ impl Product for Eight {
 
     fn add(sums: v128, x: v128, w: v128) -> v128 {
         Four::add(sums, x, w)
-    }
-
-    fn scaled(sums: v128, scales: v128) -> v128 {
-        Four::scaled(sums, scales)
     }
 }
 

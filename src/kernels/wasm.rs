@@ -37,7 +37,9 @@ pub(super) trait Product {
     fn add(sums: v128, x: v128, w: v128) -> v128;
 
     /// The sums of a block, as floats, times the scales of four columns.
-    fn scaled(sums: v128, scales: v128) -> v128;
+    fn scaled(sums: v128, scales: v128) -> v128 {
+        f32x4_mul(f32x4_convert_i32x4(sums), scales)
+    }
 }
 
 pub(super) fn gemm_i8<P: Product>(x: &mut Quantized, w: &PackedInt, bias: &[f32], out: &mut [f32]) {
