@@ -94,7 +94,7 @@ fn prompts(root: &Path, dir: &Path, rows: usize, distinct: usize) -> Result<()> 
     if all.exists() {
         return Ok(());
     }
-    let phrasebook = Phrasebook::load(&root.join("models/phrasebook"))?;
+    let phrasebook = Phrasebook::load(&root.join("models/phrasebook"), &[])?;
     let mut variants = 8;
     let mut texts = loop {
         let found: Vec<String> = phrasebook.expand(variants, 0)?.training.into_iter().map(|phrase| phrase.text).collect();

@@ -146,7 +146,7 @@ stage_spark() {
   local dir
   dir=$(mktemp -d)
   target/release/pie phrasebook --dir models/phrasebook --output "$dir" >/dev/null
-  head -n 6000 "$dir/phrasebook.jsonl" >"$dir/rows.jsonl"
+  head -n 6000 "$dir/train/en.jsonl" >"$dir/rows.jsonl"
   "$SPARK_PYTHON" tests/spark/cluster.py target/release/pie "$dir/rows.jsonl" "$dir/run"
   rm -rf "$dir"
 }

@@ -30,7 +30,9 @@ pub use encoder::{Dropout, Encoder, Freeze, Rounding, Tokens};
 pub use evaluate::Quality;
 pub use inference::Candle;
 pub use optimiser::{AdamW, Gradients, Optimiser, Slot};
-pub use phrasebook::{Expansion, Phrase, Phrasebook, Task};
+pub use phrasebook::{
+    Expansion, Family, Grammar, Instruction, Kind, Kinds, LANGUAGES, Language, Phrase, Phrasebook, Phrasing, Register, Request, Side,
+};
 pub use run::{Event, Job, Summary, device, train};
 pub use sampler::{Batch, Sampler, Shape};
 pub use schedule::{Decay, Schedule};

@@ -5,34 +5,36 @@ use std::path::PathBuf;
 use pie_embed_wasm::Result;
 use pie_embed_wasm::train::Phrasebook;
 
-/// Fill a phrasebook's slots: JSONL to train on, and other phrasings with other values to measure on.
+/// Fill a phrasebook's placeholders: JSONL to train on, and other requests with other values to measure on.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of *.txt with tasks, and slots/*.txt with values
+    /// Folder with kinds.toml, english/, slots/ and what models/phrasebook/README.md names beside them
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// Folder for phrasebook.jsonl, phrasebook-dev.jsonl and phrasebook-dev.txt
+    /// Folder for train/, dev/, verb-noun.jsonl and material/
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// Texts to make of a phrasing with slots
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    /// Texts to make of a plain request with placeholders; other registers get twice as many
+    #[arg(long, default_value_t = 4, value_name = "N")]
     variants: usize,
+    /// Texts to measure on, which must share no twelve words in a row with values and passages (JSON lines with "text", or lines)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    apart: Vec<PathBuf>,
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
-    let phrasebook = Phrasebook::load(&args.dir)?;
+    let phrasebook = Phrasebook::load(&args.dir, &args.apart)?;
     let expansion = phrasebook.expand(args.variants, args.seed)?;
     expansion.write(&args.output)?;
-    let phrasings: usize = phrasebook.tasks.iter().map(|task| task.training.len() + task.development.len()).sum();
+    let (training, development) = (expansion.training.len(), expansion.development.len());
     println!(
-        "{}: {} to train on, {} to measure on, of {phrasings} phrasings of {} tasks",
+        "{}: {training} rows to train on, {development} to measure on, of {} distinct requests",
         args.output.display(),
-        expansion.training.len(),
-        expansion.development.len(),
-        phrasebook.tasks.len()
+        expansion.distinct()
     );
+    print!("{}", expansion.summary());
     Ok(())
 }

@@ -1,0 +1,95 @@
+//! Numbered requests that stand in every language, paired by kind and number.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::kinds::Kinds;
+use super::line::Register;
+use super::overlap::Overlaps;
+use super::slots::{Slots, is_held_out};
+use super::source::{Faults, Unique, numbered_lines, stem, text_files};
+use crate::error::Result;
+
+/// ISO 639-1 codes of the languages that a phrasebook may have, English first.
+pub const LANGUAGES: [&str; 16] = ["en", "es", "pt", "fr", "de", "it", "nl", "pl", "tr", "ru", "ar", "hi", "id", "zh", "ja", "ko"];
+/// Placeholders whose English values serve all languages.
+const NEUTRAL: [&str; 2] = ["snippet", "pasted:table"];
+
+/// A request with its number within the kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub kind: usize,
+    /// 1 to 12; it is the same in all languages and decides the register.
+    pub number: usize,
+    pub text: String,
+    /// Whether the pair is held out, in every language alike.
+    pub held_out: bool,
+}
+
+impl Request {
+    pub fn register(&self) -> Register {
+        Register::PAIRS[self.number - 1]
+    }
+}
+
+/// The requests of one language.
+pub struct Language {
+    /// Index into [`LANGUAGES`].
+    pub code: usize,
+    pub requests: Vec<Request>,
+    pub(super) slots: Slots,
+}
+
+/// Reads `LANG.txt` and `slots/LANG/*.txt`, English first.
+pub(super) fn read(dir: &Path, kinds: &Kinds, english: &Slots, overlaps: &mut Overlaps, faults: &mut Faults) -> Result<Vec<Language>> {
+    let mut paths = text_files(dir)?;
+    let english_first = |path: &Path| LANGUAGES.iter().position(|code| *code == stem(path)).unwrap_or(LANGUAGES.len());
+    paths.sort_by_key(|path| english_first(path));
+    let (mut languages, mut held_out): (Vec<Language>, HashMap<(usize, usize), bool>) = (Vec::new(), HashMap::new());
+    for path in paths {
+        let Some(code) = LANGUAGES.iter().position(|code| *code == stem(&path)) else {
+            faults.file(&path, format!("no language {:?}; the codes are: {}", stem(&path), LANGUAGES.join(", ")));
+            continue;
+        };
+        let slots = if code == 0 {
+            english.clone()
+        } else {
+            let mut slots = english.only(&NEUTRAL);
+            slots.read(&dir.join("slots").join(LANGUAGES[code]), overlaps, faults)?;
+            slots
+        };
+        let mut requests: Vec<Request> = Vec::new();
+        let (mut kind, mut seen) = (None, Unique::default());
+        for (place, line) in numbered_lines(&path, faults)? {
+            if let Some(id) = line.strip_prefix('#') {
+                kind = kinds.find(id.trim());
+                if kind.is_none() {
+                    faults.line(&place, format!("no kind {:?} in kinds.toml", id.trim()));
+                }
+                continue;
+            }
+            let Some(kind) = kind else { continue };
+            let parsed = line.split_once(' ').and_then(|(number, text)| Some((number.parse::<usize>().ok()?, text.trim())));
+            let Some((number, text)) = parsed.filter(|(number, _)| (1..=Register::PAIRS.len()).contains(number)) else {
+                faults.line(&place, format!("a request begins with its number, 1 to {}, and a space", Register::PAIRS.len()));
+                continue;
+            };
+            if requests.iter().rev().take_while(|request| request.kind == kind).any(|request| request.number == number) {
+                faults.line(&place, format!("number {number} of {} stands in this file already", kinds.kinds[kind].id));
+            }
+            if let Some(unknown) = slots.unknown(text) {
+                faults.line(&place, unknown);
+            }
+            seen.check(text, "request", &place, faults);
+            if code == 0 {
+                held_out.insert((kind, number), is_held_out(text));
+            } else if !held_out.contains_key(&(kind, number)) {
+                faults.line(&place, format!("number {number} of {} has no English request to pair with", kinds.kinds[kind].id));
+            }
+            let held_out = held_out.get(&(kind, number)).copied().unwrap_or_default();
+            requests.push(Request { kind, number, text: text.replace("\\n", "\n"), held_out });
+        }
+        languages.push(Language { code, requests, slots });
+    }
+    Ok(languages)
+}
