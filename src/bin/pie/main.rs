@@ -39,6 +39,7 @@ mod reader;
 mod reliability;
 mod report;
 mod retrieve;
+mod score;
 mod select;
 mod sink;
 mod storage;
@@ -76,6 +77,7 @@ enum Command {
     Prune(prune::Args),
     Report(report::Args),
     Retrieve(retrieve::Args),
+    Score(score::Args),
     Select(select::Args),
     Train(Box<train::Args>),
 }
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         Command::Prune(args) => prune::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Retrieve(args) => retrieve::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Select(args) => select::run(&args),
         Command::Train(args) => train::run(*args),
     });

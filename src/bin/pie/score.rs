@@ -1,0 +1,138 @@
+//! `pie score`: how often tags name the family and kind that people accept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pie_embed_wasm::train::Kinds;
+use pie_embed_wasm::{Error, ErrorCode, Result, sha256_hex};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Score the output of `pie tag` on prompts whose families and kinds people have annotated: a Markdown table on stdout.
+///
+/// Tags of texts without an annotation are passed over.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Output of `pie tag --json`
+    #[arg(long, value_name = "FILE")]
+    tags: PathBuf,
+    /// Annotations: JSON lines of {"sha256", "set", "families", "kinds"}, the SHA-256 being that of the text
+    #[arg(long, value_name = "FILE")]
+    gold: PathBuf,
+    /// Families and kinds
+    #[arg(long, value_name = "FILE")]
+    kinds: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    sha256: String,
+    set: String,
+    families: Vec<String>,
+    kinds: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Tagged {
+    text: String,
+    kind: Option<Kind>,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    label: String,
+    score: f32,
+}
+
+/// What counts in a group of prompts.
+#[derive(Default)]
+struct Count {
+    prompts: usize,
+    family: usize,
+    kind: usize,
+    unknown: usize,
+    sure: usize,
+    sure_and_right: usize,
+}
+
+/// The score from which on a tag should be right nine times of ten.
+const SURE: f32 = 0.9;
+/// Upper bounds of the groups by length, in characters.
+const LENGTHS: [(usize, &str); 4] =
+    [(120, "up to 120 characters"), (300, "up to 300"), (1000, "up to 1,000"), (usize::MAX, "more than 1,000")];
+
+pub fn run(args: &Args) -> Result<()> {
+    let kinds = Kinds::load(&args.kinds)?;
+    let gold: Vec<Annotation> = rows(&args.gold)?;
+    for (annotation, line) in gold.iter().zip(1..) {
+        if let Some(unknown) = annotation.kinds.iter().find(|id| kinds.find(id).is_none()) {
+            return Err(data(&args.gold, line, format!("no kind {unknown:?} in {}", args.kinds.display())));
+        }
+    }
+    let by_text: HashMap<&str, &Annotation> = gold.iter().map(|annotation| (annotation.sha256.as_str(), annotation)).collect();
+    let (mut sets, mut lengths): (BTreeMap<&str, Count>, [Count; LENGTHS.len()]) = Default::default();
+    let (mut families, mut all) = (BTreeMap::<&str, Count>::new(), Count::default());
+    let mut seen = std::collections::HashSet::new();
+    for tagged in rows::<Tagged>(&args.tags)? {
+        let sha256 = sha256_hex(tagged.text.as_bytes());
+        let Some(annotation) = by_text.get(sha256.as_str()).filter(|_| seen.insert(sha256.clone())) else { continue };
+        let length = tagged.text.chars().count();
+        let group = LENGTHS.iter().position(|(limit, _)| length <= *limit).unwrap_or(LENGTHS.len() - 1);
+        let best = annotation.families.first().map_or("none", String::as_str);
+        let counts = [&mut all, sets.entry(&annotation.set).or_default(), &mut lengths[group], families.entry(best).or_default()];
+        counts.into_iter().for_each(|count| count.add(&tagged, annotation, &kinds));
+    }
+    if all.prompts == 0 {
+        let what = format!("{}: none of its texts is annotated in {}", args.tags.display(), args.gold.display());
+        return Err(Error::new(ErrorCode::Data, what));
+    }
+    println!("| prompts | number | family accepted | kind accepted | called unknown | scored above {SURE} | family accepted of these |");
+    println!("|---|---|---|---|---|---|---|");
+    all.print("all");
+    sets.iter().for_each(|(name, count)| count.print(name));
+    LENGTHS.iter().zip(&lengths).for_each(|((_, name), count)| count.print(name));
+    families.iter().for_each(|(name, count)| count.print(name));
+    Ok(())
+}
+
+impl Count {
+    fn add(&mut self, tagged: &Tagged, annotation: &Annotation, kinds: &Kinds) {
+        let label = tagged.kind.as_ref().map_or("unknown", |kind| kind.label.as_str());
+        let unknown = label == "unknown";
+        let family = kinds.find(label).map(|n| &kinds.families[kinds.kinds[n].family].id);
+        // Where no kind fits, `unknown` is right.
+        let none = annotation.kinds.is_empty() && unknown;
+        let right = none || family.is_some_and(|family| annotation.families.contains(family));
+        let sure = !unknown && tagged.kind.as_ref().is_some_and(|kind| kind.score > SURE);
+        self.prompts += 1;
+        self.family += usize::from(right);
+        self.kind += usize::from(none || annotation.kinds.iter().any(|kind| kind == label));
+        self.unknown += usize::from(unknown);
+        self.sure += usize::from(sure);
+        self.sure_and_right += usize::from(sure && right);
+    }
+
+    fn print(&self, name: &str) {
+        let share = |part: usize, of: usize| if of == 0 { "–".to_owned() } else { format!("{:.3}", part as f64 / of as f64) };
+        println!(
+            "| {name} | {} | {} | {} | {} | {} | {} |",
+            self.prompts,
+            share(self.family, self.prompts),
+            share(self.kind, self.prompts),
+            share(self.unknown, self.prompts),
+            share(self.sure, self.prompts),
+            share(self.sure_and_right, self.sure)
+        );
+    }
+}
+
+fn rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    lines.map(|(line, n)| serde_json::from_str(line).map_err(|e| data(path, n, e.to_string()))).collect()
+}
+
+fn data(path: &Path, line: usize, what: String) -> Error {
+    Error::new(ErrorCode::Data, format!("{}, line {line}: {what}", path.display()))
+}
