@@ -129,6 +129,11 @@ impl Noun {
     }
 }
 
+/// The noun of a label: the last word of `meal-plan`, as a parser finds the object of a verb.
+fn head(label: &str) -> &str {
+    label.rsplit('-').next().unwrap_or(label)
+}
+
 /// Whether "an" stands before a word, by its letters and some exceptions.
 fn starts_with_vowel(word: &str) -> bool {
     let lower = word.to_lowercase();
@@ -205,7 +210,7 @@ impl Grammar {
 
     /// How many `verb|noun` tasks there are, the types of question not counted.
     pub fn tasks(&self) -> usize {
-        self.verbs.iter().flat_map(|group| group.nouns.iter().map(|noun| (&group.verbs[0], noun))).collect::<BTreeSet<_>>().len()
+        self.verbs.iter().flat_map(|group| group.nouns.iter().map(|noun| (&group.verbs[0], head(noun)))).collect::<BTreeSet<_>>().len()
     }
 
     /// `rows` instructions of each verb with each of its nouns, and each question filled `rows / 2` times.
@@ -216,8 +221,8 @@ impl Grammar {
         let mut instructions = Vec::new();
         for group in &self.verbs {
             for label in &group.nouns {
-                let category = group.verbs.iter().map(|verb| format!("{verb}|{label}")).collect::<Vec<_>>().join("##");
-                let mut rng = generator(seed, Purpose::Phrasebook, xxh3_64(category.as_bytes()), side as u64 + 1);
+                let category = group.verbs.iter().map(|verb| format!("{verb}|{}", head(label))).collect::<Vec<_>>().join("##");
+                let mut rng = generator(seed, Purpose::Phrasebook, xxh3_64(format!("{} {label}", group.verbs[0]).as_bytes()), side as u64 + 1);
                 let mut texts = BTreeSet::new();
                 for _ in 0..rows {
                     // A few attempts at a text that is not there yet; a task with one frame has fewer rows.
