@@ -22,6 +22,7 @@ mod prune_cli;
 mod report_cli;
 mod taxonomy;
 mod train_data;
+mod train_kill;
 mod train_layers;
 mod train_parity;
 mod train_rounding;
