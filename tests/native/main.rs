@@ -6,6 +6,7 @@ mod cli;
 mod columns;
 mod common;
 mod disk;
+mod ends;
 mod eval_cli;
 mod eval_formats;
 mod eval_metrics;

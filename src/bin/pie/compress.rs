@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::chart::{self, Panel, Series};
 use crate::encode::EncodeArgs;
 use crate::manifest::to_json;
-use crate::output::{Stdout, refuse_existing, write_files};
+use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::reader::Fields;
 use crate::table::{Table, render};
@@ -137,9 +137,7 @@ pub fn run(args: &Args) -> Result<()> {
         text += &for_people(&report);
     }
     write_files(&files)?;
-    let mut stdout = Stdout::lock();
-    stdout.write(text.as_bytes())?;
-    stdout.flush()?;
+    print(text)?;
     table.finish()
 }
 

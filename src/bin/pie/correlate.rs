@@ -11,7 +11,7 @@ use crate::encode::EncodeArgs;
 use crate::heatmap::{self, Matrix};
 use crate::manifest::to_json;
 use crate::model::Model;
-use crate::output::{Stdout, refuse_existing, write_files};
+use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::reader::Fields;
 use crate::table::{Table, render};
@@ -99,9 +99,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     write_files(&files)?;
     if args.output.is_none() {
-        let mut stdout = Stdout::lock();
-        stdout.write(for_people(&names, &order, &figures).as_bytes())?;
-        stdout.flush()?;
+        print(for_people(&names, &order, &figures))?;
     }
     sets.into_iter().try_for_each(|set| set.table.finish())
 }

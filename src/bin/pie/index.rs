@@ -23,7 +23,7 @@ use crate::columnar::{ColumnWriter, MODEL_SHA256, vector_type};
 use crate::encode::{CHUNK, EncodeArgs};
 use crate::graph::{self, Graph};
 use crate::model::Model;
-use crate::output::{AtomicFile, refuse_existing};
+use crate::output::{AtomicFile, print, refuse_existing};
 use crate::progress::Progress;
 use crate::reader::Fields;
 
@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
         waiting.finish();
     }
     file.persist()?;
-    println!("{}: {} rows of {} dimensions", args.output.display(), vectors.len(), vectors.dimensions());
+    print(format!("{}: {} rows of {} dimensions\n", args.output.display(), vectors.len(), vectors.dimensions()))?;
     table.finish()
 }
 
@@ -136,8 +136,8 @@ impl Index {
 
     fn parse(file: File, model: &Model) -> Result<Self> {
         let data = |message: String| Error::new(ErrorCode::Data, message);
-        let faulty = |e: ArrowError| data(format!("columns cannot be read: {e}")).with_source(e);
         let bytes = file.metadata().map_err(|e| data(e.to_string()).with_source(e))?.len();
+        let faulty = |e: ArrowError| data(format!("columns cannot be read: {e}")).with_source(e);
         let reader = StreamReader::try_new(BufReader::with_capacity(1 << 20, file), None).map_err(faulty)?;
         let schema = reader.schema();
         let said = |key: &str| schema.metadata().get(key).ok_or_else(|| data(format!("it does not say {key:?}")));

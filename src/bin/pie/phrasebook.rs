@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use pie_embed_wasm::Result;
 use pie_embed_wasm::train::Phrasebook;
 
+use crate::output::print;
+
 /// Fill a phrasebook's slots: JSONL to train on, and other phrasings with other values to measure on.
 #[derive(clap::Args)]
 pub struct Args {
@@ -27,12 +29,11 @@ pub fn run(args: &Args) -> Result<()> {
     let expansion = phrasebook.expand(args.variants, args.seed)?;
     expansion.write(&args.output)?;
     let phrasings: usize = phrasebook.tasks.iter().map(|task| task.training.len() + task.development.len()).sum();
-    println!(
-        "{}: {} to train on, {} to measure on, of {phrasings} phrasings of {} tasks",
+    print(format!(
+        "{}: {} to train on, {} to measure on, of {phrasings} phrasings of {} tasks\n",
         args.output.display(),
         expansion.training.len(),
         expansion.development.len(),
         phrasebook.tasks.len()
-    );
-    Ok(())
+    ))
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::cache::{CacheArgs, text_hash};
 use crate::encode::encode;
 use crate::model::ModelArgs;
-use crate::output::{refuse_existing, write_file};
+use crate::output::{print, refuse_existing, write_file};
 use crate::progress::Progress;
 use crate::reader::Place;
 use crate::table::{Record, Table};
@@ -144,7 +144,7 @@ pub fn run(args: &Args) -> Result<()> {
     waiting.finish();
     write_file(&args.output, page::render(&report)?.as_bytes())?;
     let rows: usize = pool.counts.iter().sum();
-    println!("{}: {rows} rows, {} different texts", args.output.display(), pool.texts.len());
+    print(format!("{}: {rows} rows, {} different texts\n", args.output.display(), pool.texts.len()))?;
     table.finish()
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::chart::{self, Panel, Series};
 use crate::encode::EncodeArgs;
 use crate::manifest::to_json;
-use crate::output::{Stdout, refuse_existing, write_files};
+use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::table::render;
 
@@ -155,9 +155,7 @@ pub fn run(args: &Args) -> Result<()> {
         files.push((path.clone(), chart::svg(&title, &panels(&sizes, &ours, &drawn))?.into_bytes()));
     }
     write_files(&files)?;
-    let mut stdout = Stdout::lock();
-    stdout.write(for_people(&report).as_bytes())?;
-    stdout.flush()?;
+    print(for_people(&report))?;
     table.finish()
 }
 
