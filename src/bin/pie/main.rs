@@ -25,6 +25,7 @@ mod ieb;
 mod index;
 mod info;
 mod input;
+mod isolate;
 mod json;
 mod label;
 mod manifest;
@@ -32,10 +33,12 @@ mod memory;
 mod model;
 mod npy;
 mod output;
+mod parquet;
 mod parts;
 mod phrasebook;
 mod progress;
 mod prune;
+mod ration;
 mod reader;
 mod reliability;
 mod report;
@@ -49,6 +52,7 @@ mod tag;
 mod taxonomy;
 mod train;
 mod unfinished;
+mod weight;
 
 /// Instruction embeddings and task tagging: results on stdout, progress on stderr.
 ///
