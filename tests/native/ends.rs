@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::train_support::{Bench as Training, tiny_dir};
 use crate::uses_cli::{Bench, example};
 
@@ -174,4 +176,25 @@ fn what_a_file_says_does_not_reach_the_terminal_raw() {
     assert!(text.contains("\\u001b[2J") && !text.contains('\x1b'), "{text}");
     let json: serde_json::Value = serde_json::from_str(&bench.ok("info other.gguf --json")).unwrap();
     assert_eq!(json["metadata"]["general.name"], "\x1b[2J");
+}
+
+#[test]
+fn formulas_are_guarded_where_that_is_asked_for() {
+    let bench = Bench::new();
+    let texts = ["=HYPERLINK(\"http://x\")", "+cmd|x", "-2 and -3", "@SUM(A1)", "\tx=1", "Write a poem"];
+    let rows: String = texts.iter().map(|text| format!("{}\n", json!({"text": text, "n": -1.5, "=name": "-2.5"}))).collect();
+    bench.write("in.jsonl", rows);
+    let cells = |options: &str| -> Vec<Vec<String>> {
+        bench.ok(&format!("select --input in.jsonl -n 6 --method k-center --label text --draws 1 -o out.csv --force {options}"));
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(bench.path("out.csv")).unwrap();
+        reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+    };
+    let [plain, guarded] = ["", "--guard-formulas"].map(cells);
+    let guard = |cell: &String| {
+        let formula = cell.starts_with(['=', '+', '-', '@', '\t']) && cell.parse::<f64>().is_err();
+        if formula { format!("'{cell}") } else { cell.clone() }
+    };
+    assert!(plain.iter().flatten().filter(|cell| texts.contains(&cell.as_str())).count() == texts.len(), "{plain:?}");
+    assert_eq!(guarded, plain.iter().map(|row| row.iter().map(guard).collect::<Vec<_>>()).collect::<Vec<_>>());
+    assert!(guarded[0].contains(&"'=name".to_owned()) && guarded[1].contains(&"-1.5".to_owned()), "{guarded:?}");
 }
