@@ -126,7 +126,7 @@ impl ArrowStream {
         self.begun += 1;
         let place = format!("batch {} of the Arrow stream", self.begun);
         let Some(batch) = isolated(&place, || self.reader.next())? else { return Ok(None) };
-        let batch = batch.map_err(|e| faulty(e).context(&place))?;
+        let batch = batch.map_err(|e| Error::new(ErrorCode::Data, format!("columns cannot be read from {place}: {e}")).with_source(e))?;
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
         if rows > MOST_WITHOUT_BYTES && rows / 8 > bytes {
             return Err(Error::new(ErrorCode::Data, format!("{place} has {rows} rows in {bytes} bytes; rows of no content are not read")));

@@ -59,7 +59,7 @@ fn repeated(text: &str, rows: usize) -> ArrayRef {
 
 #[test]
 fn a_flipped_bit_is_an_error_or_another_row() {
-    for (name, stride) in [("rows.arrow", 1), ("rows-none.parquet", 3), ("rows-snappy.parquet", 7), ("rows-zstd.parquet", 7)] {
+    for (name, stride) in [("rows.arrow", 1), ("rows-none.parquet", 23), ("rows-snappy.parquet", 61), ("rows-zstd.parquet", 61)] {
         let whole = fixture(name);
         for bit in (0..whole.len() * 8).step_by(stride) {
             let mut bytes = whole.clone();
@@ -69,7 +69,7 @@ fn a_flipped_bit_is_an_error_or_another_row() {
                 assert!(e.code() == ErrorCode::Data, "{name}, bit {bit}: {e}");
             }
         }
-        for len in 0..whole.len() {
+        for len in (0..whole.len()).step_by(97) {
             let bytes = whole[..len].to_vec();
             let read = if name.ends_with("arrow") { arrow(bytes) } else { parquet(&bytes) };
             assert!(read.is_err() || name.ends_with("arrow"), "{name} cut to {len}");

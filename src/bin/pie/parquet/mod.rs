@@ -89,7 +89,8 @@ impl ParquetFile {
     fn begin(&self, group: usize) -> Result<ParquetRecordBatchReader> {
         let place = format!("row group {} of {}", group + 1, self.metadata.metadata().num_row_groups());
         let unreadable = |e: String| data(format!("columns cannot be read from {place}: {e}"));
-        let rows = isolated(&place, || page::batch_rows(&self.file, &self.metadata, group))?.map_err(|e| e.context(&place))?;
+        let rows = isolated(&place, || page::batch_rows(&self.file, &self.metadata, group))?
+            .map_err(|e| e.context(format!("columns cannot be read from {place}")))?;
         let file = self.file.try_clone().map_err(|e| unreadable(e.to_string()).with_source(e))?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         let built = isolated(&place, || builder.with_row_groups(vec![group]).with_batch_size(rows).build())?;

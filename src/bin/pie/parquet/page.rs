@@ -211,5 +211,5 @@ fn refused(fault: &Fault, at: u64) -> Error {
         Fault::CutOff => "is cut off",
         Fault::Wrong(what) => what,
     };
-    data(format!("columns cannot be read: the header of the page at byte {at} is damaged: {what}"))
+    data(format!("the header of the page at byte {at} is damaged: {what}"))
 }
