@@ -16,7 +16,7 @@ use crate::tokenizer::{Normalization, SpecialTokens, Vocabulary};
 
 pub use prune::{Pruned, prune};
 #[cfg(feature = "train")]
-pub(crate) use save::write_tensors;
+pub(crate) use save::{UNSUMMED, checksum_place, write_tensors};
 
 /// A checkpoint in memory. Weights keep Hugging Face's names without a `bert.` in front, as f32, row-major.
 #[derive(Clone, Debug)]

@@ -2,6 +2,11 @@
 
 use sha2::{Digest, Sha256};
 
+/// The sha256 of `bytes`.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// The sha256 of `bytes`, in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     sha256_hex_of([bytes])

@@ -106,6 +106,15 @@ impl Embedder {
         Self::from_gguf(&Gguf::parse(bytes)?, load)
     }
 
+    /// Refuses a file by its header, before the rest of it is read.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ModelFormat`] and [`ErrorCode::ModelUnsupported`] as [`from_bytes`](Self::from_bytes).
+    pub fn check_header(source: &dyn Source) -> Result<()> {
+        let header = Gguf::header(source)?;
+        read_config(&Gguf::open_unverified(&header, source)?).map(drop)
+    }
+
     /// [`from_bytes`](Self::from_bytes) for a file that lies elsewhere, of which no more than a tensor at a time is in memory.
     ///
     /// # Errors

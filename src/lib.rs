@@ -56,7 +56,7 @@ mod wasm;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
 
-pub use digest::sha256_hex;
+pub use digest::{sha256, sha256_hex};
 pub use embedder::{EmbedOptions, Embedder, Embeddings, ModelInfo};
 pub use error::{Error, ErrorCode, Result};
 pub use prompt::{Prompt, SLOT};

@@ -34,6 +34,9 @@ only_in 'webgpu' '\bwgpu(::|;)' 'wgpu stays in src/webgpu/'
 only_in 'bin' '\b(clap|indicatif|ctrlc|signal_hook)(::|;)' 'the command line stays in src/bin/'
 only_in 'kernels|webgpu/context\.rs' '\bunsafe\b' 'unsafe stays in src/kernels/, and where trusted shaders are compiled'
 
+{ files 'src/bin/*.rs' | { grep -v '/output\.rs$' || true; } | search '\be?print(ln)?!|\bstd(out|err)\(\)(\.lock\(|,)' || true; } >"$found"
+rule 'stdout and stderr are written by src/bin/pie/output.rs alone, which knows a closed pipe' <"$found"
+
 # Who may import whom: a file uses its own layer and those before it; error.rs and config.rs are everyone's.
 layers=(kernels prompt gguf tokenizer encoder webgpu backend embedder tasks ieb train wasm)
 for index in "${!layers[@]}"; do

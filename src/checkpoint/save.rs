@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Checkpoint, Weight};
 use crate::config::{EncoderConfig, Pooling};
+use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorCode, Result};
 use crate::tokenizer::Vocabulary;
 
@@ -153,8 +155,22 @@ fn remove(dir: &Path) -> Result<()> {
     if dir.exists() { fs::remove_dir_all(dir).map_err(|e| Error::io(dir, e)) } else { Ok(()) }
 }
 
+/// What stands in the place of a file's checksum while it is made.
+pub const UNSUMMED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// The checksum's key in the metadata.
+const SHA256: &str = "pie.sha256";
+
+/// Where the checksum's digits stand: in the header, behind their key.
+pub fn checksum_place(file: &[u8]) -> Option<Range<usize>> {
+    let header = u64::from_le_bytes(*file.first_chunk()?).checked_add(8)?;
+    let header = file.get(..usize::try_from(header).ok()?)?;
+    let key = format!("\"{SHA256}\":\"");
+    let start = header.windows(key.len()).position(|window| window == key.as_bytes())? + key.len();
+    (start + UNSUMMED.len() <= header.len()).then(|| start..start + UNSUMMED.len())
+}
+
 /// Writes f32 tensors as safetensors, and waits until they are on the disk; of what cannot be written whole nothing stays.
-/// `metadata` goes into the header under `pie`.
+/// `metadata` goes into the header under `pie`, and with it the file's sha256, of which [`checksum_place`] tells the place.
 ///
 /// # Errors
 /// [`ErrorCode::Io`].
@@ -166,9 +182,16 @@ pub fn write_tensors(path: &Path, weights: &BTreeMap<String, Weight>, metadata: 
     for (name, weight, bytes) in &bytes {
         views.push((name.as_str(), TensorView::new(Dtype::F32, weight.shape.clone(), bytes).map_err(internal)?));
     }
-    let key = if metadata.is_some() { "pie" } else { "format" };
-    let metadata = [(key.to_owned(), metadata.unwrap_or_else(|| "pt".to_owned()))].into();
-    let file = safetensors::serialize(views, Some(metadata)).map_err(internal)?;
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let metadata = match metadata {
+        Some(metadata) => vec![pair("pie", &metadata), pair(SHA256, UNSUMMED)],
+        None => vec![pair("format", "pt")],
+    };
+    let mut file = safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(internal)?;
+    if let Some(place) = checksum_place(&file) {
+        let sum = sha256_hex(&file);
+        file[place].copy_from_slice(sum.as_bytes());
+    }
     let written = fs::File::create(path).and_then(|mut out| {
         out.write_all(&file)?;
         out.sync_all()

@@ -35,6 +35,15 @@ pub struct Output {
 }
 
 impl Output {
+    /// Refuses scaled vectors that are zero, where their lengths overflowed on the way.
+    #[cfg(feature = "webgpu")]
+    pub(crate) fn check_scaled(self, vectors: &[f32]) -> Result<()> {
+        match vectors.chunks_exact(self.dimensions).any(|vector| self.normalize && vector.iter().all(|x| *x == 0.0)) {
+            true => Err(Error::new(ErrorCode::ModelCorrupt, "the vector of a text is zero: the weights overflow")),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses vectors that hold what is no finite number.
     pub(crate) fn check(self, vectors: &[f32]) -> Result<()> {
         match vectors.iter().position(|x| !x.is_finite()) {

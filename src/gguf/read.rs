@@ -17,6 +17,8 @@ const MAGIC: &[u8; 4] = b"GGUF";
 const DEFAULT_ALIGNMENT: u64 = 32;
 /// What is read of a file at once when all of it is gone through.
 const CHUNK: usize = 1 << 18;
+/// The largest vocabularies take some 10 MiB.
+const MAX_HEADER_BYTES: usize = 1 << 26;
 
 /// A file whose bytes lie where they can only be copied from.
 pub trait Source {
@@ -169,13 +171,26 @@ impl<'a> Gguf<'a> {
         let mut len = CHUNK.min(source.size());
         loop {
             let header = source.read(0..len);
-            match Gguf::parse_structure(&header, Bytes::Elsewhere(source)) {
+            let mut cursor = Cursor { bytes: &header, at: 0, size: source.size(), short: false };
+            match Gguf::parse_at(&mut cursor, Bytes::Elsewhere(source)) {
                 Ok(_) => return Ok(header),
-                Err(error) if len == source.size() || !header.starts_with(MAGIC) => return Err(error),
-                // Its length is said nowhere: what is wrong may be only that not all of it is there.
+                // Its length is said nowhere. What is wrong otherwise is wrong whatever follows, and is not read.
+                Err(error) if !cursor.short => return Err(error),
+                Err(_) if len >= MAX_HEADER_BYTES => {
+                    let message = format!("the header takes more than {MAX_HEADER_BYTES} bytes, which no model that is run here does");
+                    return Err(Error::new(ErrorCode::ModelUnsupported, message));
+                }
                 Err(_) => len = source.size().min(2 * len),
             }
         }
+    }
+
+    /// [`open`](Self::open) without a look at more than the header.
+    ///
+    /// # Errors
+    /// As [`header`](Self::header).
+    pub(crate) fn open_unverified(header: &'a [u8], source: &'a dyn Source) -> Result<Self> {
+        Self::parse_structure(header, Bytes::Elsewhere(source))
     }
 
     fn verified(self) -> Result<Self> {
@@ -210,14 +225,17 @@ impl<'a> Gguf<'a> {
     }
 
     fn parse_structure(header: &'a [u8], file: Bytes<'a>) -> Result<Self> {
-        let mut cursor = Cursor { bytes: header, at: 0 };
+        Self::parse_at(&mut Cursor { bytes: header, at: 0, size: file.size(), short: false }, file)
+    }
+
+    fn parse_at(cursor: &mut Cursor<'a>, file: Bytes<'a>) -> Result<Self> {
         let magic = cursor.take(4)?;
         if magic != MAGIC {
             return Err(Error::new(ErrorCode::ModelFormat, format!("the file begins with {magic:02x?}, not with \"GGUF\"")));
         }
         let version = cursor.u32()?;
         if !(2..=3).contains(&version) {
-            return Err(Error::new(ErrorCode::ModelFormat, format!("GGUF version {version}; versions 2 and 3 are read")));
+            return Err(Error::new(ErrorCode::ModelUnsupported, format!("GGUF version {version}; versions 2 and 3 are read")));
         }
         let tensor_count = cursor.count("tensors", 24)?;
         let metadata_count = cursor.count("metadata entries", 12)?;
@@ -434,6 +452,10 @@ fn checksum(file: Bytes<'_>, at: usize) -> u64 {
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Bytes of the whole file, of which those are the first.
+    size: usize,
+    /// Whether more was wanted than those, and the file has it.
+    short: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -443,10 +465,13 @@ impl<'a> Cursor<'a> {
                 self.at += n;
                 Ok(slice)
             }
-            None => Err(Error::new(
-                ErrorCode::ModelFormat,
-                format!("the header wants {n} bytes at {}, the file has {} bytes: truncated?", self.at, self.bytes.len()),
-            )),
+            None => {
+                self.short = self.at.checked_add(n).is_some_and(|end| end <= self.size);
+                Err(Error::new(
+                    ErrorCode::ModelFormat,
+                    format!("the header wants {n} bytes at {}, the file has {} bytes: truncated?", self.at, self.size),
+                ))
+            }
         }
     }
 
@@ -473,7 +498,8 @@ impl<'a> Cursor<'a> {
     fn count(&mut self, what: &str, min_bytes: usize) -> Result<usize> {
         let n = self.size()?;
         if n > (self.bytes.len() - self.at) / min_bytes {
-            let message = format!("{n} {what} cannot fit in the {} bytes that follow: truncated?", self.bytes.len() - self.at);
+            self.short = n <= (self.size - self.at) / min_bytes;
+            let message = format!("{n} {what} cannot fit in the {} bytes that follow: truncated?", self.size - self.at);
             return Err(Error::new(ErrorCode::ModelFormat, message));
         }
         Ok(n)

@@ -54,13 +54,14 @@ fn max(xs: &[f32], floor: f32, f: impl Fn(f32) -> f32) -> f32 {
     lanes.into_iter().fold(floor, larger)
 }
 
-/// Layer-norm of one row in place: `(x - mean) / √(variance + eps) · gamma + beta`, with the biased variance.
+/// Layer-norm of one row in place: `(x - mean) / √(variance + eps) · gamma + beta`, with the biased variance. Where that overflows the
+/// row is no numbers, which whoever checks the vectors sees: all rows would be `beta`.
 #[inline]
 pub fn layer_norm(row: &mut [f32], gamma: &[f32], beta: &[f32], eps: f32) {
     let n = row.len() as f32;
     let mean = sum(row, |x| x) / n;
     let variance = sum(row, |x| (x - mean) * (x - mean)) / n;
-    let inverse = 1.0 / (variance + eps).sqrt();
+    let inverse = if variance <= f32::MAX { 1.0 / (variance + eps).sqrt() } else { f32::NAN };
     for ((x, gamma), beta) in row.iter_mut().zip(gamma).zip(beta) {
         *x = (*x - mean) * inverse * gamma + beta;
     }
@@ -185,20 +186,54 @@ pub(super) fn softmax(row: &mut [f32]) {
     }
 }
 
-/// Scales a vector to length 1; a zero vector stays zero.
+/// Squares of lengths that are numbers to the last digit: below, single squares vanish, and above, their sum is infinite.
+const SQUARES: std::ops::RangeInclusive<f32> = 1e-25..=f32::MAX;
+
+/// Scales a vector of finite numbers to length 1, whatever its length; a zero vector stays zero.
 #[inline]
 pub fn l2_normalize(row: &mut [f32]) {
-    let norm = sum(row, |x| x * x).sqrt();
-    if norm > 0.0 {
+    let squares = sum(row, |x| x * x);
+    if SQUARES.contains(&squares) {
+        let norm = squares.sqrt();
         for x in row {
             *x /= norm;
         }
+    } else {
+        normalize_extreme(row);
+    }
+}
+
+/// [`l2_normalize`] by way of a vector whose largest number is 1.
+#[cold]
+fn normalize_extreme(row: &mut [f32]) {
+    let largest = max(row, 0.0, f32::abs);
+    if largest > 0.0 && largest.is_finite() {
+        row.iter_mut().for_each(|x| *x /= largest);
+        let norm = sum(row, |x| x * x).sqrt();
+        row.iter_mut().for_each(|x| *x /= norm);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vectors_of_any_length_are_scaled_to_one() {
+        for length in [1e-44, 1e-30, 1e-20, 1e-10, 1.0, 1e10, 1e18, 1e20, 1e38] {
+            let mut row = [3.0 * length, -4.0 * length, 0.0];
+            l2_normalize(&mut row);
+            let error = (row[0] - 0.6).abs().max((row[1] + 0.8).abs());
+            // The smallest numbers have few digits themselves.
+            assert!(error < if length < 1e-40 { 0.05 } else { 1e-6 }, "{length}: {row:?}");
+        }
+        let mut zero = [0.0; 9];
+        l2_normalize(&mut zero);
+        assert_eq!(zero, [0.0; 9]);
+        let mut row = [1e25, -1e25, 0.0];
+        layer_norm(&mut row, &[1.0; 3], &[0.5; 3], 1e-12);
+        assert!(row.iter().all(|x| x.is_nan()), "{row:?}");
+    }
 
     #[test]
     fn exp_and_gelu_are_within_their_stated_errors() {

@@ -1,5 +1,6 @@
 //! What a run resumes from: weights, moments and averages in one safetensors file, with the step, the settings and the checksums of
-//! the inputs in its metadata. The file is written beside and then renamed, so that there is always a whole one.
+//! the inputs in its metadata, and the sha256 of the file itself. The file is written beside and then renamed, so that there is always a
+//! whole one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,12 +14,16 @@ use serde_json::Value;
 use super::encoder::numbers;
 use super::optimiser::{Optimiser, Slot};
 use super::settings::Settings;
-use crate::checkpoint::{Weight, write_tensors};
+use crate::checkpoint::{UNSUMMED, Weight, checksum_place, write_tensors};
+use crate::digest::sha256_hex_of;
 use crate::error::{Error, ErrorCode, Result};
 
 /// The file's name in the run folder.
 pub const FILE: &str = "checkpoint.safetensors";
-const VERSION: u32 = 1;
+/// What it is called until it is whole.
+pub const BESIDE: &str = "checkpoint.safetensors.tmp";
+/// Files of version 1 have no checksum.
+const VERSION: u32 = 2;
 
 /// What a run's weights are a function of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,7 +74,7 @@ pub fn save(dir: &Path, optimiser: &Optimiser, step: u64, identity: &Identity) -
     }
     let header = Header { version: VERSION, step, identity: identity.clone() };
     let header = serde_json::to_string(&header).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
-    let (path, beside) = (dir.join(FILE), dir.join(format!("{FILE}.tmp")));
+    let (path, beside) = (dir.join(FILE), dir.join(BESIDE));
     write_tensors(&beside, &all, Some(header))?;
     fs::rename(&beside, &path).map_err(|e| Error::io(&path, e))
 }
@@ -77,8 +82,8 @@ pub fn save(dir: &Path, optimiser: &Optimiser, step: u64, identity: &Identity) -
 /// Puts a checkpoint's state into the optimiser's variables and gives the number of steps taken.
 ///
 /// # Errors
-/// [`ErrorCode::Io`], [`ErrorCode::ModelFormat`] for a damaged file, [`ErrorCode::InvalidArgument`] naming the settings or inputs
-/// that are not those of the checkpoint.
+/// [`ErrorCode::Io`], [`ErrorCode::ModelFormat`] for a file that is no checkpoint, [`ErrorCode::ModelCorrupt`] for one whose checksum
+/// differs, [`ErrorCode::InvalidArgument`] naming the settings or inputs that are not those of the checkpoint.
 pub fn restore(dir: &Path, optimiser: &Optimiser, identity: &Identity) -> Result<u64> {
     let path = dir.join(FILE);
     let bytes = fs::read(&path).map_err(|e| Error::io(&path, e).context("nothing to resume from"))?;
@@ -86,6 +91,10 @@ pub fn restore(dir: &Path, optimiser: &Optimiser, identity: &Identity) -> Result
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| malformed(e.to_string()))?;
     let text = metadata.metadata().as_ref().and_then(|m| m.get("pie")).ok_or_else(|| malformed("no checkpoint of a run".to_owned()))?;
     let stored: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
+    if stored["version"] != VERSION {
+        return Err(malformed(format!("version {}; this is version {VERSION}: start the run anew with --force", stored["version"])));
+    }
+    check_sum(&path, &bytes)?;
     check_identity(&path, &stored, identity)?;
     let header: Header = serde_json::from_value(stored).map_err(|e| malformed(e.to_string()))?;
 
@@ -99,6 +108,22 @@ pub fn restore(dir: &Path, optimiser: &Optimiser, identity: &Identity) -> Result
         var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
     }
     Ok(header.step)
+}
+
+/// An error unless the file has the checksum that it says. Without it a flipped bit would be trained on, and nobody would know.
+fn check_sum(path: &Path, bytes: &[u8]) -> Result<()> {
+    let corrupt = |what: String| {
+        let message = format!("{}: {what}; put back a copy of it, or start the run anew with --force", path.display());
+        Error::new(ErrorCode::ModelCorrupt, message)
+    };
+    let place = checksum_place(bytes).ok_or_else(|| corrupt("it has no checksum".to_owned()))?;
+    let computed = sha256_hex_of([&bytes[..place.start], UNSUMMED.as_bytes(), &bytes[place.end..]]);
+    let stored = &bytes[place];
+    if computed.as_bytes() == stored {
+        return Ok(());
+    }
+    let stored = String::from_utf8_lossy(stored);
+    Err(corrupt(format!("its sha256 is {computed}, the file says {stored:?}: {} bytes, some of them altered", bytes.len())))
 }
 
 /// Compares field by field, so that the error can name what differs.

@@ -18,14 +18,14 @@ type Points = Vec<(f64, f64)>;
 ///
 /// # Errors
 /// [`ErrorCode::Io`].
-pub fn draw(path: &Path, metrics: &[Value]) -> Result<()> {
+pub fn draw<'r>(path: &Path, metrics: impl Iterator<Item = &'r Value> + Clone) -> Result<()> {
     let points = |row: &Value, field: &str| Some((row["step"].as_f64()?, row[field].as_f64()?));
-    let loss: Points = metrics.iter().filter(|row| row["kind"] == "step").filter_map(|row| points(row, "loss")).collect();
+    let loss: Points = metrics.clone().filter(|row| row["kind"] == "step").filter_map(|row| points(row, "loss")).collect();
     if loss.is_empty() {
         return Ok(());
     }
     let mut sets: BTreeMap<&str, [Points; 2]> = BTreeMap::new();
-    for row in metrics.iter().filter(|row| row["kind"] == "dev") {
+    for row in metrics.filter(|row| row["kind"] == "dev") {
         let lines = sets.entry(row["set"].as_str().unwrap_or_default()).or_default();
         lines[0].extend(points(row, "nearest"));
         lines[1].extend(points(row, "clustering"));

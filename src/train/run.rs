@@ -175,14 +175,15 @@ impl Run<'_> {
     fn all_steps(&mut self) -> Result<()> {
         let steps = self.identity.settings.steps;
         let mut step = 0;
-        if self.job.resume {
+        if self.folder.resumes {
             step = checkpoint::restore(&self.job.out, &self.trainer.optimiser, self.identity)?;
-            self.folder.resume_metrics(step)?;
+            self.folder.resume_metrics(step, steps)?;
             (self.on_event)(&Event::Resumed { step, steps });
         } else {
+            // A checkpoint comes after the records that belong to it: a run that is killed in between begins anew.
             self.folder.write_identity(self.identity)?;
-            self.checkpoint(0)?;
             self.look(0)?;
+            self.checkpoint(0)?;
         }
         while step < steps {
             let start = Instant::now();
@@ -210,6 +211,7 @@ impl Run<'_> {
     }
 
     fn checkpoint(&mut self, step: u64) -> Result<()> {
+        self.folder.sync_metrics()?;
         checkpoint::save(&self.job.out, &self.trainer.optimiser, step, self.identity)?;
         (self.on_event)(&Event::Checkpoint { step });
         Ok(())

@@ -9,6 +9,7 @@ use super::{js_error, whole};
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode};
 use crate::gguf::Source;
+use crate::kernels::{dot, l2_normalize};
 use crate::prompt::Prompt;
 use crate::tasks::{Level, Tagger, Taxonomy};
 use crate::tokenizer::{Normalization, SpecialTokens, Tokenizer, Vocabulary};
@@ -133,10 +134,11 @@ impl Engine {
     /// The cosine of two texts' vectors.
     pub fn similarity(&self, a: JsValue, b: JsValue) -> Result<f32, JsValue> {
         let embeddings = self.embedder.embed(&strings(&[a, b])?, &EmbedOptions::default()).map_err(js_error)?;
-        let (a, b) = embeddings.data.split_at(embeddings.dimensions);
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        let norms = (dot(a, a) * dot(b, b)).sqrt();
-        Ok(if norms > 0.0 { (dot(a, b) / norms).clamp(-1.0, 1.0) } else { 0.0 })
+        // Of a model that does not normalise, products of lengths may overflow.
+        let mut data = embeddings.data;
+        data.chunks_exact_mut(embeddings.dimensions).for_each(l2_normalize);
+        let (a, b) = data.split_at(embeddings.dimensions);
+        Ok(dot(a, b).clamp(-1.0, 1.0))
     }
 
     /// A tagger of the caller's own labels, each with its examples.

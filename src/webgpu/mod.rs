@@ -175,6 +175,7 @@ impl GpuEncoder {
             rest = tail;
         }
         output.check(&vectors)?;
+        output.check_scaled(&vectors)?;
         Ok(vectors)
     }
 

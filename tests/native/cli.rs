@@ -334,6 +334,8 @@ fn an_interrupt_leaves_no_half_written_file() {
     while session.left().is_empty() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    // Held, because waiting for the child would close it, and that ends the program too.
+    let _stdin = child.stdin.take();
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));

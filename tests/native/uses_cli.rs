@@ -473,7 +473,8 @@ fn kept(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Bytes of a record of the tiny model's 64 dimensions.
-const RECORD: usize = 16 + 64 * 4 + 1 + 8;
+const HASH: usize = 24;
+const RECORD: usize = HASH + 64 * 4 + 1 + 8;
 
 #[test]
 fn vectors_are_kept_between_runs() {
@@ -515,7 +516,7 @@ fn vectors_are_kept_between_runs() {
     assert!(said.contains("the last 7 bytes are no whole vectors") && said.contains("note: 100 of 360 vectors"), "{said}");
     assert_eq!((fs::read(bench.path("pool.index")).unwrap() == without, fs::read(&usual).unwrap() == whole), (true, true));
     let mut changed = whole.clone();
-    changed[header + 50 * RECORD + 20] ^= 1;
+    changed[header + 50 * RECORD + 30] ^= 1;
     changed[header + 60 * RECORD] ^= 1;
     fs::write(&usual, changed).unwrap();
     let said = run(&index, "");
@@ -528,20 +529,24 @@ fn vectors_are_kept_between_runs() {
     fs::remove_file(&texts).unwrap();
     assert_eq!(run(&index, ""), all);
     let mut hashes = fs::read(&texts).unwrap();
-    assert_eq!(hashes.len(), 362 * 16);
+    assert_eq!(hashes.len(), 362 * HASH);
     fs::write(&texts, &hashes[..100]).unwrap();
     assert_eq!((run(&index, ""), fs::read(&texts).unwrap() == hashes), (all.clone(), true));
     hashes[5] ^= 1;
-    hashes.swap(16 * 20, 16 * 21);
+    hashes.swap(HASH * 20, HASH * 21);
     fs::write(&texts, &hashes).unwrap();
     assert!(run(&index, "").contains("note: 357 of 360 vectors"));
     assert!(fs::read(bench.path("pool.index")).unwrap() == without);
     fs::write(&usual, &whole[..header / 2]).unwrap();
     assert_eq!(run(&index, ""), "");
-    // Another's file is left as it is.
+    // Another's file is left as it is: a folder that was not asked for stops no run, and one that was does.
     fs::write(&usual, "{\"pie_vectors\":\"of another\"}\n").unwrap();
-    let foreign = "is no cache of this model and prompt: remove it, or name another folder by --cache [data]";
-    bench.refuses(&[(&format!("{compress} --force"), 1, foreign)]);
+    let foreign = "is no cache of this model and prompt: remove it, or name another folder by --cache";
+    let said = run(&index, "");
+    assert!(said.starts_with("note: vectors are not kept: ") && said.contains(foreign), "{said}");
+    assert!(fs::read(bench.path("pool.index")).unwrap() == without);
+    let folder = usual.parent().unwrap().display();
+    bench.refuses(&[(&format!("{compress} --force --cache {folder}"), 1, &format!("{foreign} [data]"))]);
     assert_eq!(fs::read(&usual).unwrap(), b"{\"pie_vectors\":\"of another\"}\n");
     bench.write("file", "");
     bench.refuses(&[(&format!("{compress} --force --cache file"), 1, "[io]")]);
@@ -553,7 +558,7 @@ fn the_cache_is_bounded() {
     let bench = Bench::new();
     let (pool, dir) = (example("instructions.jsonl"), bench.path("kept"));
     // Room for two models or prompts of 360 vectors.
-    let size = 360 * (RECORD + 16) + 1000;
+    let size = 360 * (RECORD + HASH) + 1000;
     let run = |prompt: &str, files: f64| {
         let limit = size as f64 * files / 1e9;
         let output = bench.run(&format!("embed --input {pool} --prompt {prompt} --cache kept --cache-limit {limit} -o x.npy --force"));

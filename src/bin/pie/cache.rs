@@ -1,9 +1,12 @@
 //! Vectors that were computed once, kept on disk: where a run stopped, by Ctrl-C, a kill or a full disk, the next one goes on.
 //!
-//! Two files for each model and prompt. In `.vectors` a line says for which, then come records of one length: the text's hash (XXH3, 16
-//! bytes), the vector, whether the text was truncated (1 byte), and a hash of these (8 bytes). `.texts` has the texts' hashes alone, in the
-//! same order, so that a start reads 16 bytes a record. Records are only appended, so that a kill leaves none half-written but the last,
-//! which is cut off; one that is not what was written counts as not kept.
+//! Two files for each model and prompt. In `.vectors` a line says for which, then come records of one length: the text's hash (24 bytes
+//! of its SHA-256), the vector, whether the text was truncated (1 byte), and a hash of these (XXH3, 8 bytes). `.texts` has the texts'
+//! hashes alone, in the same order, so that a start reads 24 bytes a record. Records are only appended, so that a kill leaves none
+//! half-written but the last, which is cut off; one that is not what was written counts as not kept.
+//!
+//! Texts come from others, so their hash must be one for which nobody can make two texts: a text would get the other's vector. The hash
+//! of a record is against accidents alone.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -12,16 +15,16 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use etcetera::BaseStrategy;
-use pie_embed_wasm::{EmbedOptions, Embeddings, Error, ErrorCode, Result, sha256_hex};
+use pie_embed_wasm::{EmbedOptions, Embeddings, Error, ErrorCode, Result, sha256, sha256_hex};
 use serde_json::json;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Model;
 use crate::output::say;
 
 /// Told apart by the name of the file, so that one of another format is left as it is.
-const FORMAT: u32 = 2;
-const HASH_BYTES: usize = 16;
+const FORMAT: u32 = 3;
+const HASH_BYTES: usize = 24;
 const CHECK_BYTES: usize = 8;
 const VECTORS: &str = "vectors";
 const TEXTS: &str = "texts";
@@ -48,8 +51,13 @@ fn gigabytes(text: &str) -> std::result::Result<f64, String> {
 }
 
 /// What tells texts apart.
-pub fn text_hash(text: &str) -> u128 {
-    xxh3_128(text.as_bytes())
+pub type TextHash = [u8; HASH_BYTES];
+
+/// The hash of a text.
+pub fn text_hash(text: &str) -> TextHash {
+    let mut hash = [0; HASH_BYTES];
+    hash.iter_mut().zip(sha256(text.as_bytes())).for_each(|(to, from)| *to = from);
+    hash
 }
 
 /// The vectors of one model and prompt.
@@ -60,7 +68,7 @@ pub struct Cache {
     texts: File,
     dimensions: usize,
     /// Which record each text has.
-    records: HashMap<u128, u64>,
+    records: HashMap<TextHash, u64>,
     /// Where the first record begins, and how many whole ones there are.
     start: u64,
     count: u64,
@@ -95,8 +103,8 @@ impl CacheArgs {
         let opened = Cache::open(&path, header.as_bytes(), dimensions, (self.cache_limit * 1e9) as u64);
         let mut cache = match opened {
             Ok(cache) => cache,
-            // A folder that was not asked for is no reason to fail.
-            Err(e) if self.cache.is_none() && e.code() == ErrorCode::Io => return Ok(not_kept(&e)),
+            // A folder that was not asked for is no reason to fail, whatever is wrong with it.
+            Err(e) if self.cache.is_none() => return Ok(not_kept(&e)),
             Err(e) => return Err(e),
         };
         Ok(match cache.index().map_err(|e| Error::io(&path, e)).and_then(|()| cache.make_room(0)) {
@@ -181,7 +189,7 @@ impl Cache {
         self.texts.set_len((known * HASH_BYTES) as u64)?;
         self.texts.seek(SeekFrom::End(0))?;
         self.texts.write_all(&hashes[known * HASH_BYTES..])?;
-        self.records = hashes.as_chunks().0.iter().map(|hash| u128::from_le_bytes(*hash)).zip(0..).collect();
+        self.records = hashes.as_chunks().0.iter().copied().zip(0..).collect();
         Ok(())
     }
 
@@ -227,14 +235,14 @@ impl Cache {
     }
 
     /// Reads the vector of a text into `vector`, and whether the text was truncated; none where it is not kept.
-    pub fn get(&mut self, hash: u128, vector: &mut [f32]) -> Result<Option<bool>> {
+    pub fn get(&mut self, hash: TextHash, vector: &mut [f32]) -> Result<Option<bool>> {
         let Some(&number) = self.records.get(&hash) else { return Ok(None) };
         let mut record = vec![0; self.record_bytes()];
         let place = self.place(number);
         let read = self.file.seek(SeekFrom::Start(place)).and_then(|_| self.file.read_exact(&mut record));
         read.map_err(|e| Error::io(&self.path, e))?;
         let (content, check) = record.split_at(record.len() - CHECK_BYTES);
-        if content[..HASH_BYTES] != hash.to_le_bytes() || xxh3_64(content).to_le_bytes() != check {
+        if content[..HASH_BYTES] != hash || xxh3_64(content).to_le_bytes() != check {
             self.records.remove(&hash);
             if !self.damaged {
                 say(&format!("note: {}: what is not as it was written is computed anew", self.path.display()));
@@ -254,7 +262,7 @@ impl Cache {
             let start = records.len();
             let hash = text_hash(text);
             hashes.push(hash);
-            records.extend_from_slice(&hash.to_le_bytes());
+            records.extend_from_slice(&hash);
             vector.iter().for_each(|x| records.extend_from_slice(&x.to_le_bytes()));
             records.push(u8::from(truncated));
             let check = xxh3_64(&records[start..]);
@@ -270,7 +278,7 @@ impl Cache {
         };
         let end = self.place(self.count);
         let written = self.file.seek(SeekFrom::Start(end)).and_then(|_| self.file.write_all(&records));
-        let written = written.and_then(|()| self.texts.write_all(&hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect::<Vec<u8>>()));
+        let written = written.and_then(|()| self.texts.write_all(hashes.as_flattened()));
         if let Err(e) = written {
             // The disk may be full: what others need of it is given back. The record is cut off later where that fails.
             let _ = self.file.set_len(end);

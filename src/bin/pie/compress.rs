@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::chart::{self, Panel, Series};
 use crate::encode::EncodeArgs;
 use crate::manifest::to_json;
-use crate::output::{Stdout, refuse_existing, write_files};
+use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::reader::Fields;
-use crate::table::{Table, render};
+use crate::table::{CsvArgs, Table, render};
 
 /// Models that the table on stdout names.
 const SHOWN_MODELS: usize = 12;
@@ -55,6 +55,8 @@ pub struct Args {
     /// The anchors with their `weight`: FILE.jsonl, FILE.csv or FILE.parquet
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    csv: CsvArgs,
     /// Figures and curves as JSON
     #[arg(long, value_name = "FILE.json", requires = "results")]
     report: Option<PathBuf>,
@@ -111,7 +113,7 @@ pub fn run(args: &Args) -> Result<()> {
             fields
         })
         .collect();
-    let mut files = vec![(args.output.clone(), render(&args.output, weighted.iter())?)];
+    let mut files = vec![(args.output.clone(), render(&args.output, weighted.iter(), &args.csv)?)];
     let mut text = format!("{} anchors for {rows} rows\n", picked.len());
     if let Some(results) = &results {
         let mut random = Random::new(args.seed);
@@ -137,9 +139,7 @@ pub fn run(args: &Args) -> Result<()> {
         text += &for_people(&report);
     }
     write_files(&files)?;
-    let mut stdout = Stdout::lock();
-    stdout.write(text.as_bytes())?;
-    stdout.flush()?;
+    print(text)?;
     table.finish()
 }
 

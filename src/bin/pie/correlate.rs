@@ -11,10 +11,10 @@ use crate::encode::EncodeArgs;
 use crate::heatmap::{self, Matrix};
 use crate::manifest::to_json;
 use crate::model::Model;
-use crate::output::{Stdout, refuse_existing, write_files};
+use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::reader::Fields;
-use crate::table::{Table, render};
+use crate::table::{CsvArgs, Table, render};
 
 /// Compare data sets in pairs, by their vectors and by their tasks
 ///
@@ -44,6 +44,8 @@ pub struct Args {
     /// The figures: FILE.json with matrices, FILE.jsonl, FILE.csv or FILE.parquet with a row a pair; a table on stdout by default
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    csv: CsvArgs,
     /// The matrices drawn, like beside like
     #[arg(long, value_name = "FILE.svg")]
     heat_map: Option<PathBuf>,
@@ -99,9 +101,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     write_files(&files)?;
     if args.output.is_none() {
-        let mut stdout = Stdout::lock();
-        stdout.write(for_people(&names, &order, &figures).as_bytes())?;
-        stdout.flush()?;
+        print(for_people(&names, &order, &figures))?;
     }
     sets.into_iter().try_for_each(|set| set.table.finish())
 }
@@ -178,7 +178,7 @@ fn written(path: &Path, args: &Args, model: &Model, sets: &[DataSet], figures: &
         ])
     };
     let rows: Vec<Fields> = (0..n * n).map(pair).collect();
-    render(path, rows.iter())
+    render(path, rows.iter(), &args.csv)
 }
 
 fn for_people(names: &[&str], order: &[usize], figures: &Figures) -> String {

@@ -119,8 +119,8 @@ pub fn encode(model: &Model, texts: &[&str], prompt: Option<Prompt>, cache: &Cac
     }
     let mut encoder = Encoder::new(model, EmbedOptions { prompt, ..EmbedOptions::default() }, cache, true)?;
     let dimensions = encoder.dimensions;
-    let mut first: HashMap<u128, usize> = HashMap::with_capacity(texts.len());
-    let same: Vec<usize> = texts.iter().enumerate().map(|(row, text)| *first.entry(text_hash(text)).or_insert(row)).collect();
+    let mut first: HashMap<&str, usize> = HashMap::with_capacity(texts.len());
+    let same: Vec<usize> = texts.iter().enumerate().map(|(row, text)| *first.entry(text).or_insert(row)).collect();
     let distinct: Vec<usize> = (0..texts.len()).filter(|&row| same[row] == row).collect();
     drop(first);
     let numbers = texts.len() * dimensions;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::manifest::to_json;
 use crate::model::{Model, ModelArgs};
-use crate::output::{Stdout, write_files};
+use crate::output::{print, say, write_files};
 use crate::progress::Progress;
 
 /// Measure a model: clustering and similarity (IEB), paraphrases, disturbed prompts
@@ -165,9 +165,7 @@ pub fn run(args: &Args) -> Result<()> {
         write_report(folder, &tests, &names, &outcomes, &report, args.seed)?;
     }
     let text = if args.json { String::from_utf8_lossy(&to_json(&report)?).into_owned() } else { table(&tests, &names, &outcomes) };
-    let mut stdout = Stdout::lock();
-    stdout.write(text.as_bytes())?;
-    stdout.flush()
+    print(text)
 }
 
 fn read_tests(args: &Args) -> Result<Vec<Test>> {
@@ -189,11 +187,8 @@ fn read_tests(args: &Args) -> Result<Vec<Test>> {
         {
             let (same, conflicting) = set.duplicates();
             if same + conflicting > 0 {
-                eprintln!(
-                    "note: {}: {} rows repeat an earlier text, {conflicting} of them with another task",
-                    test.path.display(),
-                    same + conflicting
-                );
+                let (path, repeated) = (test.path.display(), same + conflicting);
+                say(&format!("note: {path}: {repeated} rows repeat an earlier text, {conflicting} of them with another task"));
             }
         }
     }
@@ -313,7 +308,7 @@ fn write_report(folder: &Path, tests: &[Test], names: &[&str], outcomes: &[Vec<O
     for (test, row) in tests.iter().zip(outcomes) {
         let Some((texts, labels, tasks)) = test.labelled() else { continue };
         if texts.len() < MIN_ROWS {
-            eprintln!("note: {}: {} rows make no map ({} do)", test.path.display(), texts.len(), MIN_ROWS);
+            say(&format!("note: {}: {} rows make no map ({MIN_ROWS} do)", test.path.display(), texts.len()));
             continue;
         }
         let maps = row
@@ -328,6 +323,6 @@ fn write_report(folder: &Path, tests: &[Test], names: &[&str], outcomes: &[Vec<O
     }
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     write_files(&files)?;
-    files.iter().for_each(|(path, _)| eprintln!("wrote {}", path.display()));
+    files.iter().for_each(|(path, _)| say(&format!("wrote {}", path.display())));
     Ok(())
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::card;
 use crate::corpus::read_all;
 use crate::manifest::{Attached, Entry, Manifest, to_json};
-use crate::output::{Stdout, write_files};
+use crate::output::{print, say, write_files};
 use crate::storage::StorageArgs;
 
 /// Texts that are compared where --sample names none.
@@ -123,9 +123,7 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         summary(args, &entry, pruned.as_ref(), comparison.as_ref())?
     };
-    let mut stdout = Stdout::lock();
-    stdout.write(text.as_bytes())?;
-    stdout.flush()
+    print(text)
 }
 
 /// The manifest names files of its own folder.
@@ -161,7 +159,7 @@ fn compare(
     sample: &[String],
 ) -> Result<Option<Comparison>> {
     if sample.is_empty() {
-        eprintln!("note: nothing to compare on: name texts by --sample");
+        say("note: nothing to compare on: name texts by --sample");
         return Ok(None);
     }
     let texts: Vec<&str> = sample.iter().map(String::as_str).collect();

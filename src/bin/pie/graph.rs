@@ -51,6 +51,47 @@ impl Point for Row {
 
 pub struct Graph(Hnsw<Row>);
 
+/// Neighbours of a row in an upper layer; the lowest has twice as many.
+type Neighbours = [u32; 32];
+/// In place of a neighbour that is not there.
+const NONE: u32 = u32::MAX;
+
+/// What the crate keeps of a graph, whose neighbours it takes as they are and looks rows up by.
+#[derive(Deserialize)]
+struct Shape {
+    in_view: usize,
+    /// Numbers of the rows.
+    rows: Vec<u32>,
+    lowest: Vec<(Neighbours, Neighbours)>,
+    /// Of the first rows alone; the upper, the fewer.
+    upper: Vec<Vec<Neighbours>>,
+}
+
+impl Shape {
+    /// What is wrong where a search would look for a row that is not there, or keep more in view than one does.
+    fn check((_, shape): (u64, Self)) -> std::result::Result<(), String> {
+        let Self { in_view, rows, lowest, upper } = shape;
+        if in_view != MOST || lowest.len() != rows.len() {
+            return Err(format!("{in_view} rows in view and {} of {} rows in the lowest layer", lowest.len(), rows.len()));
+        }
+        let beyond = |neighbours: &Neighbours, rows: usize| neighbours.iter().find(|&&row| row != NONE && row as usize >= rows).copied();
+        if let Some(row) = lowest.iter().find_map(|(a, b)| beyond(a, rows.len()).or_else(|| beyond(b, rows.len()))) {
+            return Err(format!("row {row} of {} is a neighbour in the lowest layer", rows.len()));
+        }
+        let mut below = rows.len();
+        for layer in &upper {
+            if layer.is_empty() || layer.len() > below {
+                return Err(format!("a layer of {} rows above one of {below}", layer.len()));
+            }
+            below = layer.len();
+            if let Some(row) = layer.iter().find_map(|neighbours| beyond(neighbours, below)) {
+                return Err(format!("row {row} of {below} is a neighbour in an upper layer"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The file of an index's graph.
 pub fn path_of(index: &Path) -> PathBuf {
     let mut name = OsString::from(index);
@@ -88,7 +129,9 @@ impl Graph {
         if xxh3_64(content).to_le_bytes() != *check {
             return Err(wrong("it is not what was written"));
         }
-        let (of, graph): (u64, Hnsw<Row>) = postcard::from_bytes(content).map_err(|e| wrong(&format!("no graph: {e}")).with_source(e))?;
+        let malformed = |e: postcard::Error| wrong(&format!("no graph: {e}")).with_source(e);
+        Shape::check(postcard::from_bytes(content).map_err(malformed)?).map_err(|what| wrong(&format!("no graph: {what}")))?;
+        let (of, graph): (u64, Hnsw<Row>) = postcard::from_bytes(content).map_err(malformed)?;
         let numbers: Vec<usize> = graph.iter().map(|(_, row)| row.number as usize).collect();
         if of != checks || numbers.len() != vectors.len() || numbers.iter().any(|&number| number >= vectors.len()) {
             return Err(wrong("the graph of another index"));
@@ -108,5 +151,42 @@ impl Graph {
             hits
         };
         (0..queries.len() as u32).into_par_iter().map_init(Search::default, find).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file whose check was made anew after a change: what is read of it can be searched.
+    #[test]
+    fn changed_graphs_are_refused_or_searched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index.hnsw");
+        let numbers = (0..4000_u32 * 8).map(|n| n.wrapping_mul(2_654_435_761).rotate_left(7) as f32 / u32::MAX as f32 - 0.5);
+        let vectors = Arc::new(Vectors::new(numbers.collect(), 8).unwrap().normalized());
+        Graph::build(&vectors).unwrap().write(&path, 7).unwrap();
+        let graph = Graph::read(&path, 7, &vectors).unwrap();
+        assert_eq!(graph.search(&Arc::new(vectors.pick(&[5])), 1)[0][0].row, 5);
+        let whole = fs::read(&path).unwrap();
+        let queries = Arc::new(vectors.pick(&[0, 1, 1000, 3999]));
+        let mut refused = 0;
+        for at in (0..whole.len() - CHECK_BYTES).step_by(whole.len() / 300) {
+            for bits in [0x01, 0x80, 0xff] {
+                let mut bytes = whole[..whole.len() - CHECK_BYTES].to_vec();
+                bytes[at] ^= bits;
+                let check = xxh3_64(&bytes);
+                bytes.extend_from_slice(&check.to_le_bytes());
+                fs::write(&path, &bytes).unwrap();
+                match Graph::read(&path, 7, &vectors) {
+                    Ok(graph) => drop(graph.search(&queries, 10)),
+                    Err(e) => {
+                        assert!(e.code() == ErrorCode::Data, "{e}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(refused > 100, "{refused}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::ieb::{Random, TaskSet};
@@ -12,7 +12,7 @@ use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
 use crate::bars;
-use crate::output::{refuse_existing, say, write_file, write_files};
+use crate::output::{print, refuse_existing, say, write_file, write_files};
 
 /// Tasks that `stats` names, and draws.
 const SHOWN_TASKS: usize = 10;
@@ -155,7 +155,7 @@ fn stats(path: &Path, chart: Option<&Path>) -> Result<()> {
         let title = format!("{} of {} tasks, by their instructions", shown.len(), sizes.len());
         write_file(chart, bars::svg(&title, shown)?.as_bytes())?;
     }
-    std::io::stdout().write_all(report.as_bytes()).map_err(|e| Error::io("stdout", e))
+    print(report)
 }
 
 fn split(args: &SplitArgs) -> Result<()> {

@@ -12,18 +12,17 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
-use arrow_ipc::reader::StreamReader;
-use arrow_schema::{ArrowError, DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::columnar::{ColumnWriter, MODEL_SHA256, vector_type};
+use crate::columnar::{ArrowStream, ColumnWriter, MODEL_SHA256, vector_type};
 use crate::encode::{CHUNK, EncodeArgs};
 use crate::graph::{self, Graph};
 use crate::model::Model;
-use crate::output::{AtomicFile, refuse_existing};
+use crate::output::{AtomicFile, print, refuse_existing};
 use crate::progress::Progress;
 use crate::reader::Fields;
 
@@ -104,7 +103,7 @@ pub fn run(args: &Args) -> Result<()> {
         waiting.finish();
     }
     file.persist()?;
-    println!("{}: {} rows of {} dimensions", args.output.display(), vectors.len(), vectors.dimensions());
+    print(format!("{}: {} rows of {} dimensions\n", args.output.display(), vectors.len(), vectors.dimensions()))?;
     table.finish()
 }
 
@@ -136,10 +135,9 @@ impl Index {
 
     fn parse(file: File, model: &Model) -> Result<Self> {
         let data = |message: String| Error::new(ErrorCode::Data, message);
-        let faulty = |e: ArrowError| data(format!("columns cannot be read: {e}")).with_source(e);
         let bytes = file.metadata().map_err(|e| data(e.to_string()).with_source(e))?.len();
-        let reader = StreamReader::try_new(BufReader::with_capacity(1 << 20, file), None).map_err(faulty)?;
-        let schema = reader.schema();
+        let mut stream = ArrowStream::open(BufReader::with_capacity(1 << 20, file))?;
+        let schema = stream.schema();
         let said = |key: &str| schema.metadata().get(key).ok_or_else(|| data(format!("it does not say {key:?}")));
         let made_by = said(MODEL_SHA256)?;
         if *made_by != model.sha256 {
@@ -152,8 +150,7 @@ impl Index {
         let most = bytes as usize / (dimensions * size_of::<f32>());
         let (mut texts, mut rows, mut vectors) = (Vec::new(), Vec::new(), Vec::with_capacity(wanted.min(most) * dimensions));
         let mut checks = Xxh3Default::new();
-        for batch in reader {
-            let batch = batch.map_err(faulty)?;
+        while let Some(batch) = stream.batch()? {
             let entries = entries(&batch, dimensions).ok_or_else(|| data(format!("its columns are {}", schema)))?;
             for (text, row, vector, sum) in entries {
                 if check(text, row, vector) != sum {

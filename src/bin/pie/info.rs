@@ -7,7 +7,7 @@ use pie_embed_wasm::gguf::{Array, Gguf, Value};
 use pie_embed_wasm::{Error, ErrorCode, Result, sha256_hex};
 use serde_json::json;
 
-use crate::output::Stdout;
+use crate::output::print;
 
 /// Show what is in a model or taxonomy file
 #[derive(clap::Args)]
@@ -22,7 +22,6 @@ pub fn run(args: &Args) -> Result<()> {
     let bytes = fs::read(&args.file).map_err(|e| Error::io(&args.file, e))?;
     let gguf = Gguf::parse(&bytes).map_err(|e| e.context(args.file.display()))?;
     let sha256 = sha256_hex(&bytes);
-    let mut out = Stdout::lock();
     let text = if args.json {
         let metadata: serde_json::Map<String, _> = gguf.metadata().iter().map(|(key, value)| ((*key).to_owned(), to_json(value))).collect();
         let tensors: Vec<_> =
@@ -39,9 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
         }));
         lines.join("\n")
     };
-    out.write(text.as_bytes())?;
-    out.write(b"\n")?;
-    out.flush()
+    print(text + "\n")
 }
 
 fn to_json(value: &Value<'_>) -> serde_json::Value {

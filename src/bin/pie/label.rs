@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::encode::CHUNK;
 use crate::input::{Faults, InputArgs};
-use crate::output::{Output, json_line, refuse_existing, say, write_file};
+use crate::output::{Output, json_line, print, refuse_existing, say, write_file};
 
 /// Folds of the cross-validation.
 const FOLDS: usize = 5;
@@ -145,13 +145,12 @@ fn fit(gold: &Path, output: &Path, seed: u64) -> Result<()> {
     let rows = read_gold(&read(gold)?).map_err(|e| e.context(gold.display()))?;
     for (grouping, what) in [(Grouping::Instructions, "instructions"), (Grouping::Tasks, "whole tasks")] {
         let found = cross_validate(&rows, grouping, FOLDS, seed).map_err(|e| e.context(gold.display()))?;
-        println!(
-            "{} instructions, {FOLDS} folds, {what} held out: verb {:.3}, noun {:.3}, both {:.3}",
+        print(format!(
+            "{} instructions, {FOLDS} folds, {what} held out: verb {:.3}, noun {:.3}, both {:.3}\n",
             found.rows, found.verb, found.noun, found.both
-        );
+        ))?;
     }
     let picker = Picker::fit(&rows.iter().map(|row| &row.example).collect::<Vec<_>>());
     write_file(output, picker.to_text().as_bytes())?;
-    println!("{}: {} weights", output.display(), picker.len());
-    Ok(())
+    print(format!("{}: {} weights\n", output.display(), picker.len()))
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use pie_embed_wasm::ErrorCode;
 
 mod bars;
 mod cache;
@@ -24,6 +25,7 @@ mod ieb;
 mod index;
 mod info;
 mod input;
+mod isolate;
 mod json;
 mod label;
 mod manifest;
@@ -31,22 +33,27 @@ mod memory;
 mod model;
 mod npy;
 mod output;
+mod parquet;
 mod parts;
 mod phrasebook;
 mod progress;
 mod prune;
+mod ration;
 mod reader;
 mod reliability;
 mod report;
 mod retrieve;
 mod score;
 mod select;
+mod signal;
 mod sink;
 mod storage;
 mod table;
 mod tag;
 mod taxonomy;
 mod train;
+mod unfinished;
+mod weight;
 
 /// Instruction embeddings and task tagging: results on stdout, progress on stderr.
 ///
@@ -85,7 +92,7 @@ enum Command {
 fn main() -> ExitCode {
     let command = Args::parse().command;
     // Training keeps a checkpoint when it is interrupted, and sees to that itself.
-    let guard = if matches!(command, Command::Train(_)) { Ok(()) } else { output::remove_unfinished_on_interrupt() };
+    let guard = if matches!(command, Command::Train(_)) { Ok(()) } else { unfinished::remove_on_interrupt() };
     let result = guard.and_then(|()| output::outlive_file_size_limit()).and_then(|()| match command {
         Command::Embed(args) => embed::run(args),
         Command::Tag(args) => tag::run(args),
@@ -113,7 +120,7 @@ fn main() -> ExitCode {
         Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
             output::say(&format!("pie: {e} [{}]", e.code()));
-            ExitCode::FAILURE
+            if e.code() == ErrorCode::Interrupted { signal::exit_status().into() } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,14 +1,18 @@
 //! Which model a command uses: a file, a name in the manifest, `PIE_MODEL`, or the manifest's default.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use pie_embed_wasm::gguf::Source;
 use pie_embed_wasm::tasks::{Level, Taxonomy, Vectors};
 use pie_embed_wasm::{Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 use rayon::prelude::*;
 
 use crate::device::Device;
 use crate::manifest::Manifest;
+use crate::memory;
 use crate::output::say;
 
 /// Options of every command that needs a model.
@@ -34,7 +38,7 @@ impl ModelArgs {
     /// Finds and loads the model.
     pub fn load(&self) -> Result<Model> {
         let (path, taxonomy) = self.locate()?;
-        let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let bytes = read(&path)?;
         let embedder = self.device.load(&bytes).map_err(|e| e.context(path.display()))?;
         Ok(Model { embedder, sha256: sha256_hex(&bytes), path, taxonomy })
     }
@@ -59,6 +63,43 @@ impl ModelArgs {
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         };
         Ok((dir.join(&entry.file), entry.taxonomy.as_ref().map(|t| dir.join(&t.file))))
+    }
+}
+
+/// The bytes of a model file; of a file that is none, no more than its header is read.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let io = |e| Error::io(path, e);
+    let mut file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return fs::read(path).map_err(io);
+    }
+    let size = metadata.len();
+    if let Ok(size) = usize::try_from(size) {
+        Embedder::check_header(&OnDisk { file: &file, size }).map_err(|e| e.context(path.display()))?;
+    }
+    memory::check(size, path.display())?;
+    let mut bytes = Vec::with_capacity(size as usize);
+    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(io)?;
+    Ok(bytes)
+}
+
+/// A file of which pieces are read.
+struct OnDisk<'a> {
+    file: &'a File,
+    size: usize,
+}
+
+impl Source for OnDisk<'_> {
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn read(&self, range: Range<usize>) -> Vec<u8> {
+        let (mut file, mut bytes) = (self.file, vec![0; range.len()]);
+        // What cannot be read is no header, and is refused as such.
+        let _ = file.seek(SeekFrom::Start(range.start as u64)).and_then(|_| file.read_exact(&mut bytes));
+        bytes
     }
 }
 

@@ -1,35 +1,17 @@
 //! Files that are there whole or not at all, and stdout.
 
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
+use pie_embed_wasm::kernels::stdout_was_closed;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-/// The files being written, for the interrupt handler; a name that is gone by then does no harm.
-static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-/// The shell's exit status of an interrupted program.
-const INTERRUPTED: i32 = 130;
-
-/// On Ctrl-C or a termination signal: removes the unfinished file and ends, also while a read from stdin waits.
-pub fn remove_unfinished_on_interrupt() -> Result<()> {
-    let handler = || {
-        let mut files = 0;
-        if let Ok(unfinished) = UNFINISHED.lock() {
-            files = unfinished.len();
-            for path in unfinished.iter() {
-                // Nothing to be done if it cannot be removed.
-                let _ = fs::remove_file(path);
-            }
-        }
-        say(if files > 0 { "pie: interrupted; no file was written" } else { "pie: interrupted" });
-        std::process::exit(INTERRUPTED);
-    };
-    ctrlc::set_handler(handler).map_err(|e| Error::new(ErrorCode::Internal, format!("signal handler: {e}")).with_source(e))
-}
+use crate::unfinished;
 
 /// Makes a write beyond the shell's limit of file sizes (`ulimit -f`) an error like that of a full disk, where a signal would end the
 /// program.
@@ -55,18 +37,7 @@ impl AtomicFile {
             return Err(Error::new(ErrorCode::Io, format!("{} is {what}", path.display())));
         }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".pie-").suffix(".tmp");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // What any new file gets; the process's umask takes its share.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let file = builder.tempfile_in(dir).map_err(|e| Error::io(path, e))?;
-        if let Ok(mut unfinished) = UNFINISHED.lock() {
-            unfinished.push(file.path().to_owned());
-        }
+        let file = unfinished::create_in(dir).map_err(|e| Error::io(path, e))?;
         Ok(Self { file: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() })
     }
 
@@ -137,7 +108,7 @@ pub enum Output {
 impl Output {
     /// Stdout is `-`.
     pub fn open(path: &Path) -> Result<Self> {
-        if path.as_os_str() == "-" { Ok(Self::Stdout(Stdout::lock())) } else { AtomicFile::create(path).map(Self::File) }
+        if path.as_os_str() == "-" { Stdout::lock().map(Self::Stdout) } else { AtomicFile::create(path).map(Self::File) }
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -174,19 +145,48 @@ impl Output {
 
 /// A line on stderr. Nobody may be listening there; that stops nothing.
 pub fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", visible(line));
 }
 
-/// Lines on stdout.
+/// Text on stdout, whole, for a command that has no more to print; of JSON it stays the JSON that it was.
+pub fn print(text: impl AsRef<str>) -> Result<()> {
+    let mut stdout = Stdout::lock()?;
+    stdout.write(visible(text.as_ref()).as_bytes())?;
+    stdout.flush()
+}
+
+/// The text with control characters written as `\u001b`, but line ends and tabs: what a file says of itself must not move the cursor,
+/// or have the terminal do anything else.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(hidden) {
+        return text.into();
+    }
+    text.chars()
+        .fold(String::with_capacity(text.len()), |text, c| {
+            if hidden(c) { text + &format!("\\u{:04x}", c as u32) } else { text + c.encode_utf8(&mut [0; 4]) }
+        })
+        .into()
+}
+
+/// Stdout, for all that is written there: a reader that went away ends the program without a word, another failure with an error.
 pub struct Stdout(BufWriter<io::StdoutLock<'static>>);
 
 impl Stdout {
-    pub fn lock() -> Self {
-        Self(BufWriter::new(io::stdout().lock()))
+    /// An error where the program was started without one.
+    pub fn lock() -> Result<Self> {
+        if stdout_was_closed() {
+            return Err(Error::new(ErrorCode::Io, "stdout is closed: give it a file or /dev/null, or name a file by --output"));
+        }
+        Ok(Self(BufWriter::new(io::stdout().lock())))
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.0.write_all(bytes).map_err(stdout_error)
+    }
+
+    pub fn line(&mut self, line: impl Display) -> Result<()> {
+        writeln!(self.0, "{line}").map_err(stdout_error)
     }
 
     pub fn flush(&mut self) -> Result<()> {

@@ -6,6 +6,9 @@ use pie_embed_wasm::Result;
 use pie_embed_wasm::train::Phrasebook;
 
 /// Fill a phrasebook's placeholders: JSONL to train on, and other requests with other values to measure on.
+use crate::output::print;
+
+/// Fill a phrasebook's slots: JSONL to train on, and other phrasings with other values to measure on.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder with kinds.toml, english/, slots/ and what models/phrasebook/README.md names beside them
@@ -30,11 +33,10 @@ pub fn run(args: &Args) -> Result<()> {
     let expansion = phrasebook.expand(args.variants, args.seed)?;
     expansion.write(&args.output)?;
     let (training, development) = (expansion.training.len(), expansion.development.len());
-    println!(
-        "{}: {training} rows to train on, {development} to measure on, of {} distinct requests",
+    print(format!(
+        "{}: {training} rows to train on, {development} to measure on, of {} distinct requests\n{}",
         args.output.display(),
-        expansion.distinct()
-    );
-    print!("{}", expansion.summary());
-    Ok(())
+        expansion.distinct(),
+        expansion.summary()
+    ))
 }

@@ -6,6 +6,7 @@ use pie_embed_wasm::checkpoint::{Checkpoint, prune};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 
 use crate::corpus::read_all;
+use crate::output::print;
 
 /// Cut a checkpoint's vocabulary, so that training sees texts spelled as the shipped model will spell them
 ///
@@ -33,6 +34,5 @@ pub fn run(args: &Args) -> Result<()> {
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
     let pruned = prune(&checkpoint, &read_all(&args.vocab_corpus)?, args.vocab)?;
     pruned.checkpoint.save(&args.output, checkpoint.config.max_position_embeddings)?;
-    println!("{}: {pruned}", args.output.display());
-    Ok(())
+    print(format!("{}: {pruned}\n", args.output.display()))
 }

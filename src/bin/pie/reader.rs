@@ -18,6 +18,7 @@ use crate::json::{begins_with_object, parse_json};
 use crate::memory;
 use crate::parts::parts;
 use crate::progress::Progress;
+use crate::ration::{Ration, Rationed};
 
 /// Bytes of a JSON document between two looks at the memory that is left, and what its values take at least of it, as a multiple.
 const DOCUMENT_PIECE: u64 = 1 << 26;
@@ -79,7 +80,7 @@ pub struct Row {
 
 enum Source {
     Lines { reader: Box<dyn BufRead>, json: bool },
-    Csv { reader: csv::Reader<Box<dyn BufRead>>, header: Vec<String> },
+    Csv { reader: csv::Reader<Rationed<Box<dyn BufRead>>>, header: Vec<String>, ration: Ration },
     Document(std::vec::IntoIter<Content>),
     Batches(Batches),
 }
@@ -162,9 +163,12 @@ impl Reader {
             self.place.line += 1;
             let found = match &mut self.source {
                 Source::Lines { reader, json } => line_content(reader, *json),
-                Source::Csv { reader, header } => csv_content(reader, header, &mut self.place.line),
+                Source::Csv { reader, header, ration } => {
+                    ration.renew();
+                    csv_content(reader, header, &mut self.place.line)
+                }
                 Source::Document(entries) => Ok(entries.next()),
-                Source::Batches(batches) => batches.row().map(|row| row.map(Content::Fields)),
+                Source::Batches(batches) => batches.row(),
             };
             let content = found.map_err(|e| e.context(format!("{}: line {}", self.name, self.place.line)))?;
             if let Some(content) = content {
@@ -267,11 +271,12 @@ impl Source {
     }
 
     fn csv(reader: Box<dyn BufRead>, delimiter: u8) -> Result<Self> {
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(reader);
+        let ration = Ration::new(MAX_LINE_BYTES);
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(ration.over(reader));
         let header = reader.byte_headers().map_err(|e| data(format!("reading the header: {e}")).with_source(e))?;
         let header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         distinct(header.iter().map(String::as_str))?;
-        Ok(Self::Csv { reader, header })
+        Ok(Self::Csv { reader, header, ration })
     }
 }
 
@@ -358,9 +363,13 @@ fn skip_line(reader: &mut impl BufRead) -> io::Result<u64> {
     }
 }
 
-fn csv_content(reader: &mut csv::Reader<Box<dyn BufRead>>, header: &[String], line: &mut u64) -> Result<Option<Content>> {
+fn csv_content(reader: &mut csv::Reader<impl Read>, header: &[String], line: &mut u64) -> Result<Option<Content>> {
     let mut record = csv::ByteRecord::new();
-    let found = reader.read_byte_record(&mut record).map_err(|e| Error::new(ErrorCode::Io, format!("reading: {e}")).with_source(e))?;
+    let found = reader.read_byte_record(&mut record).map_err(|e| match e.into_kind() {
+        csv::ErrorKind::Io(e) if e.kind() == io::ErrorKind::InvalidData => data(e.to_string()).with_source(e),
+        csv::ErrorKind::Io(e) => reading(e),
+        e => Error::new(ErrorCode::Io, format!("reading: {e:?}")),
+    })?;
     if !found {
         return Ok(None);
     }

@@ -7,10 +7,10 @@ use pie_embed_wasm::tasks::{Hit, Level, MIN_ROWS, Method, Random, Tag, Taxonomy,
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 use rayon::prelude::*;
 
-use crate::cache::{CacheArgs, text_hash};
+use crate::cache::CacheArgs;
 use crate::encode::encode;
 use crate::model::ModelArgs;
-use crate::output::{refuse_existing, write_file};
+use crate::output::{print, refuse_existing, write_file};
 use crate::progress::Progress;
 use crate::reader::Place;
 use crate::table::{Record, Table};
@@ -144,16 +144,20 @@ pub fn run(args: &Args) -> Result<()> {
     waiting.finish();
     write_file(&args.output, page::render(&report)?.as_bytes())?;
     let rows: usize = pool.counts.iter().sum();
-    println!("{}: {rows} rows, {} different texts", args.output.display(), pool.texts.len());
+    print(format!("{}: {rows} rows, {} different texts\n", args.output.display(), pool.texts.len()))?;
     table.finish()
 }
 
 impl Pool {
     fn new(records: Vec<Record>) -> Self {
         let mut pool = Self { texts: Vec::new(), places: Vec::new(), counts: Vec::new() };
-        let mut numbers = HashMap::with_capacity(records.len());
-        for record in records {
-            let number = *numbers.entry(text_hash(&record.text)).or_insert(pool.texts.len());
+        let mut first = HashMap::with_capacity(records.len());
+        let number = |record| {
+            let next = first.len();
+            *first.entry(record).or_insert(next)
+        };
+        let numbers: Vec<usize> = records.iter().map(|record| record.text.as_str()).map(number).collect();
+        for (record, number) in records.into_iter().zip(numbers) {
             if number == pool.texts.len() {
                 pool.texts.push(record.text);
                 pool.places.push(record.place);

@@ -16,7 +16,7 @@ use crate::encode::encode;
 use crate::graph::{Graph, MOST, path_of};
 use crate::index::Index;
 use crate::model::ModelArgs;
-use crate::output::{Stdout, refuse_existing, say, write_file};
+use crate::output::{print, refuse_existing, say, write_file};
 use crate::progress::Progress;
 use crate::reader::Fields;
 use crate::table::Table;
@@ -139,9 +139,7 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.output {
         Some(path) => write_file(path, lines.as_bytes())?,
         None => {
-            let mut stdout = Stdout::lock();
-            stdout.write(lines.as_bytes())?;
-            stdout.flush()?;
+            print(lines)?;
         }
     }
     if let Some((table, label)) = table.as_ref().zip(label) {

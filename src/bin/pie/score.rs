@@ -9,6 +9,8 @@ use pie_embed_wasm::{Error, ErrorCode, Result, sha256_hex};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::output::print;
+
 /// Score the output of `pie tag` on prompts whose families and kinds people have annotated: a Markdown table on stdout.
 ///
 /// Tags of texts without an annotation are passed over.
@@ -87,13 +89,12 @@ pub fn run(args: &Args) -> Result<()> {
         let what = format!("{}: none of its texts is annotated in {}", args.tags.display(), args.gold.display());
         return Err(Error::new(ErrorCode::Data, what));
     }
-    println!("| prompts | number | family accepted | kind accepted | called unknown | scored above {SURE} | family accepted of these |");
-    println!("|---|---|---|---|---|---|---|");
-    all.print("all");
-    sets.iter().for_each(|(name, count)| count.print(name));
-    LENGTHS.iter().zip(&lengths).for_each(|((_, name), count)| count.print(name));
-    families.iter().for_each(|(name, count)| count.print(name));
-    Ok(())
+    let head = format!("| prompts | number | family accepted | kind accepted | called unknown | scored above {SURE} | family accepted of these |");
+    let mut lines = vec![head, "|---|---|---|---|---|---|---|".to_owned(), all.line("all")];
+    lines.extend(sets.iter().map(|(name, count)| count.line(name)));
+    lines.extend(LENGTHS.iter().zip(&lengths).map(|((_, name), count)| count.line(name)));
+    lines.extend(families.iter().map(|(name, count)| count.line(name)));
+    print(lines.join("\n") + "\n")
 }
 
 impl Count {
@@ -113,9 +114,9 @@ impl Count {
         self.sure_and_right += usize::from(sure && right);
     }
 
-    fn print(&self, name: &str) {
+    fn line(&self, name: &str) -> String {
         let share = |part: usize, of: usize| if of == 0 { "–".to_owned() } else { format!("{:.3}", part as f64 / of as f64) };
-        println!(
+        format!(
             "| {name} | {} | {} | {} | {} | {} | {} |",
             self.prompts,
             share(self.family, self.prompts),
@@ -123,7 +124,7 @@ impl Count {
             share(self.unknown, self.prompts),
             share(self.sure, self.prompts),
             share(self.sure_and_right, self.sure)
-        );
+        )
     }
 }
 

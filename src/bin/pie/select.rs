@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use crate::chart::{self, Panel, Series};
 use crate::encode::EncodeArgs;
 use crate::manifest::to_json;
-use crate::output::{Stdout, refuse_existing, write_files};
+use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
-use crate::table::render;
+use crate::table::{CsvArgs, render};
 
 /// Points of the curves.
 const POINTS: usize = 40;
@@ -59,6 +59,8 @@ pub struct Args {
     /// The chosen rows: FILE.jsonl, FILE.csv or FILE.parquet
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    csv: CsvArgs,
     /// Figures and curves as JSON
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
@@ -146,7 +148,7 @@ pub fn run(args: &Args) -> Result<()> {
         "sizes": sizes,
     });
     let rows = chosen.iter().map(|&row| &table.records[kept[row]].fields);
-    let mut files = vec![(args.output.clone(), render(&args.output, rows)?)];
+    let mut files = vec![(args.output.clone(), render(&args.output, rows, &args.csv)?)];
     if let Some(path) = &args.report {
         files.push((path.clone(), to_json(&report)?));
     }
@@ -155,9 +157,7 @@ pub fn run(args: &Args) -> Result<()> {
         files.push((path.clone(), chart::svg(&title, &panels(&sizes, &ours, &drawn))?.into_bytes()));
     }
     write_files(&files)?;
-    let mut stdout = Stdout::lock();
-    stdout.write(for_people(&report).as_bytes())?;
-    stdout.flush()?;
+    print(for_people(&report))?;
     table.finish()
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::columnar::ColumnWriter;
 use crate::npy;
-use crate::output::{Output, json_line, refuse_existing};
+use crate::output::{Output, json_line, refuse_existing, visible};
 
 #[derive(clap::Args)]
 pub struct OutputArgs {
@@ -87,7 +87,7 @@ impl Sink {
 
     /// A line for people.
     pub fn print(&mut self, line: &str) -> Result<()> {
-        self.output.write(line.as_bytes())?;
+        self.output.write(visible(line).as_bytes())?;
         self.output.write(b"\n")
     }
 

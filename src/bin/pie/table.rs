@@ -150,8 +150,25 @@ impl Table {
     }
 }
 
+/// How CSV is written.
+#[derive(clap::Args)]
+pub struct CsvArgs {
+    /// In CSV, put ' before cells that a spreadsheet takes for formulas: those that begin with = + - @, a tab or a carriage return and
+    /// are no numbers. For tables of unknown origin that people will open; without it cells are written as they are, as a program wants
+    /// them
+    #[arg(long)]
+    guard_formulas: bool,
+}
+
+impl CsvArgs {
+    fn cell(&self, text: String) -> String {
+        let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+        if self.guard_formulas && formula { format!("'{text}") } else { text }
+    }
+}
+
 /// Rows as the file's name says: JSON lines, CSV or Parquet.
-pub fn render<'a>(path: &Path, rows: impl Iterator<Item = &'a Fields> + Clone) -> Result<Vec<u8>> {
+pub fn render<'a>(path: &Path, rows: impl Iterator<Item = &'a Fields> + Clone, form: &CsvArgs) -> Result<Vec<u8>> {
     let internal = |e: String| Error::new(ErrorCode::Internal, format!("writing {}: {e}", path.display()));
     let mut bytes = Vec::new();
     match path.extension().and_then(|extension| extension.to_str()) {
@@ -165,11 +182,11 @@ pub fn render<'a>(path: &Path, rows: impl Iterator<Item = &'a Fields> + Clone) -
             let mut seen = HashSet::new();
             let header: Vec<&String> = rows.clone().flat_map(|row| row.keys()).filter(|name| seen.insert(name.as_str())).collect();
             let mut writer = csv::Writer::from_writer(&mut bytes);
-            writer.write_record(&header).map_err(|e| internal(e.to_string()))?;
+            writer.write_record(header.iter().map(|name| form.cell((*name).clone()))).map_err(|e| internal(e.to_string()))?;
             for row in rows {
                 let cell = |name: &&String| match row.get(name.as_str()) {
                     None | Some(Value::Null) => String::new(),
-                    Some(Value::String(text)) => text.clone(),
+                    Some(Value::String(text)) => form.cell(text.clone()),
                     Some(other) => other.to_string(),
                 };
                 writer.write_record(header.iter().map(cell)).map_err(|e| internal(e.to_string()))?;

@@ -10,7 +10,10 @@ use pie_embed_wasm::train::{
     AdamW, DataFile, Decay, Distillation, Event, Freeze, Job, Loss, Probabilities, Rounding, Settings, Summary, Target, Width, device,
     train,
 };
-use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use pie_embed_wasm::{Prompt, Result};
+
+use crate::output::{Stdout, say};
+use crate::signal;
 
 /// Train an encoder on labelled instructions.
 #[derive(clap::Args)]
@@ -27,7 +30,7 @@ pub struct Args {
     /// Labelled JSONL to measure on as well
     #[arg(long, value_name = "FILE")]
     dev: Vec<PathBuf>,
-    /// Go on from the run folder's checkpoint
+    /// Go on from the run folder's checkpoint; a run that ended before its first one begins anew
     #[arg(long)]
     resume: bool,
     /// Replace a run in the folder
@@ -228,8 +231,7 @@ pub fn run(args: Args) -> Result<()> {
     let job = args.job()?;
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-        .map_err(|e| Error::new(ErrorCode::Internal, format!("no handler for interrupts: {e}")))?;
+    signal::on_termination(move || flag.store(true, Ordering::Relaxed))?;
     let bar = ProgressBar::new(job.settings.steps);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}") {
         bar.set_style(style);
@@ -241,14 +243,15 @@ pub fn run(args: Args) -> Result<()> {
     });
     progress.bar.finish_and_clear();
     let Summary { model, steps, quality } = outcome?;
+    let mut stdout = Stdout::lock()?;
     for (set, q) in quality {
-        println!(
+        stdout.line(format_args!(
             "{set}\tnearest {:.4}\tclustering {:.4}\tcorrelation {:.4}\tmargin {:.4}\t{} examples",
             q.nearest, q.clustering, q.correlation, q.margin, q.examples
-        );
+        ))?;
     }
-    println!("{} after {steps} steps", model.display());
-    Ok(())
+    stdout.line(format_args!("{} after {steps} steps", model.display()))?;
+    stdout.flush()
 }
 
 struct Progress {
@@ -259,7 +262,7 @@ struct Progress {
 impl Progress {
     /// One line on stderr, whether or not it is a terminal.
     fn line(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| say(text));
     }
 
     fn show(&mut self, event: &Event<'_>) {
@@ -293,7 +296,7 @@ impl Progress {
                 self.bar.set_position(*step);
                 self.bar.set_message(format!("loss {:.4}  {mean:.0} ms/step  {} left", report.loss, HumanDuration(left)));
                 if self.bar.is_hidden() && (step % 10 == 0 || step == steps) {
-                    eprintln!("step {step}/{steps}  loss {:.4}  {mean:.0} ms/step  {} left", report.loss, HumanDuration(left));
+                    say(&format!("step {step}/{steps}  loss {:.4}  {mean:.0} ms/step  {} left", report.loss, HumanDuration(left)));
                 }
             }
             Event::Dev { step, set, quality: q } => self.line(&format!(
