@@ -19,18 +19,33 @@ function rowsOf(list, rows) {
 
 const round = (score) => Number(score.toFixed(4));
 
+// Spreadsheets compute a cell that begins with one of these, after white space too, and what it computes may send the table elsewhere.
+const FORMULA = /^[\s\p{Cf}]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]/u;
+// Where another character than the comma parts cells, text behind one would begin a cell.
+const QUOTED = /[;\t|]/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** Text that spreadsheets show as it is: an apostrophe stands before what would be a formula, and a number stays one. */
+const plain = (text) => (FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text);
+
 const FORMATS = {
   // The mark at the start tells spreadsheets that it is UTF-8.
-  csv: ['text/csv', ({ names, values }) => `\ufeff${Papa.unparse({ fields: names, data: values.map((row) => row.map(toCell)) })}\r\n`],
+  csv: ['text/csv', ({ names, values }, { guard = true }) => {
+    const cell = (value) => (guard && typeof value === 'string' ? plain(value) : value);
+    const table = { fields: names.map(cell), data: values.map((row) => row.map((value) => cell(toCell(value)))) };
+    return `\ufeff${Papa.unparse(table, { quotes: (value) => guard && QUOTED.test(value) })}\r\n`;
+  }],
+  // Programs read it, and none of them computes cells.
   jsonl: ['application/jsonl', ({ names, values }) =>
     values.map((row) => `${JSON.stringify(Object.fromEntries(names.map((name, index) => [name, row[index]])))}\n`).join('')],
 };
 
 const toCell = (value) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : value);
 
-export function download(list, rows, format) {
+/** Saves these rows; CSV with formulas guarded, unless `guard` is false. */
+export function download(list, rows, format, options = {}) {
   const [type, write] = FORMATS[format];
-  const url = URL.createObjectURL(new Blob([write(rowsOf(list, rows))], { type }));
+  const url = URL.createObjectURL(new Blob([write(rowsOf(list, rows), options)], { type }));
   const link = document.createElement('a');
   link.href = url;
   link.download = `${list.source.name.replace(/\.[^.]*$/, '').replaceAll(' ', '-')}-tagged.${format}`;
