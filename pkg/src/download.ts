@@ -1,3 +1,4 @@
+import { allocate, MAX_FILE_BYTES, tooLarge, whole } from './argument.js';
 import { discard, find, has, keep } from './cache.js';
 import { Content, type Origin, own } from './content.js';
 import { PieError } from './error.js';
@@ -10,6 +11,8 @@ export interface RemoteFile {
   file: string;
   bytes?: number | undefined;
   sha256?: string | undefined;
+  /** Refuses the file by its beginning. */
+  check?: ((start: Uint8Array) => void) | undefined;
 }
 
 interface Downloaded {
@@ -20,6 +23,8 @@ interface Downloaded {
 
 // Room for what is read of a file whose size nobody knows.
 const PIECE = 1 << 20;
+// What a file is refused by before the rest of it comes.
+const START = 1 << 12;
 // A first visit has its first text's vector by then.
 const KEEP_AFTER_MS = 1_000;
 
@@ -116,33 +121,42 @@ async function readBody(
   // Content-Length counts what travels, which is not what arrives where the body is compressed.
   const declared = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
   const total = file.bytes ?? (declared === null ? undefined : Number(declared));
+  const room = (bytes: number) => allocate(file.url.href, bytes, () => new Uint8Array(bytes));
   let bytes = new Uint8Array();
   let loaded = 0;
+  let checked = file.check === undefined;
   report(0, total);
+  const reader = response.body && readerOf(response.body);
   try {
-    bytes = new Uint8Array(total || PIECE);
-    const reader = response.body && readerOf(response.body);
+    checkSize(file, total ?? 0);
+    bytes = room(total || PIECE);
     while (reader) {
       const { done, value } = await reader.read(loaded < bytes.length ? bytes.subarray(loaded) : new Uint8Array(PIECE));
       // Memory that was read into came back as another object.
       if (value && bytes.length === 0) bytes = new Uint8Array(value.buffer);
       if (done) break;
       if (total !== undefined && loaded + value.length > total) {
-        await reader.cancel();
         throw wrong(file, `is longer than the ${total} bytes it should have`);
       }
+      checkSize(file, loaded + value.length);
       if (value.buffer !== bytes.buffer) {
         if (loaded + value.length > bytes.length) {
-          const grown = new Uint8Array(Math.max(2 * bytes.length, loaded + value.length));
+          const grown = room(Math.max(2 * bytes.length, loaded + value.length));
           grown.set(bytes.subarray(0, loaded));
           bytes = grown;
         }
         bytes.set(value, loaded);
       }
       loaded += value.length;
+      if (!checked && (loaded >= START || loaded === total)) {
+        file.check!(bytes.subarray(0, loaded));
+        checked = true;
+      }
       report(loaded, total);
     }
   } catch (error) {
+    // The rest of a file that is refused is not waited for.
+    void reader?.cancel().catch(() => {});
     throw failed(file, error);
   }
   if (total !== undefined && loaded !== total) {
@@ -150,6 +164,10 @@ async function readBody(
   }
   report(loaded, loaded);
   return bytes.subarray(0, loaded);
+}
+
+function checkSize(file: RemoteFile, bytes: number): void {
+  if (bytes > MAX_FILE_BYTES) throw tooLarge(`${file.url.href} has ${whole(bytes)} bytes or more; files of up to ${whole(MAX_FILE_BYTES)} are read`);
 }
 
 interface Reader {
@@ -174,8 +192,9 @@ export function checkHash(file: RemoteFile, sha256: string | undefined): void {
 
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
   if (!globalThis.crypto?.subtle) return undefined;
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const digest = await crypto.subtle.digest('SHA-256', bytes).then((digest) => new Uint8Array(digest), () => undefined);
+  // What the platform refuses to hash the engine hashes.
+  return digest && Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 export function wrong(file: RemoteFile, how: string): PieError {
