@@ -1,6 +1,6 @@
 import { fromEngine, PieError } from './error.js';
 import type { Classification, Embeddings, ModelInfo, Vectors } from './types.js';
-import init, { calibrate, Engine as WasmEngine, Index as WasmIndex, Tagger as WasmTagger, warmUp } from './wasm/pie_embed_wasm.js';
+import init, * as wasm from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
 export interface Engine {
@@ -75,7 +75,7 @@ export async function makeEngine({ module, model, taxonomy }: EngineFiles): Prom
   await instantiate(module);
   let engine: Engine | undefined;
   try {
-    engine = new WasmEngine(model.bytes, model.sha256) as Engine;
+    engine = new wasm.Engine(model.bytes, model.sha256) as Engine;
     if (taxonomy) engine.loadTaxonomy(taxonomy.bytes);
     return engine;
   } catch (error) {
@@ -84,21 +84,24 @@ export async function makeEngine({ module, model, taxonomy }: EngineFiles): Prom
   }
 }
 
-export { calibrate };
+/** `[temperature, unknown]` of a tagger, from what `apart` gives for all its examples. */
+export function calibrate(apart: Float32Array): Float32Array {
+  return wasm.calibrate(apart);
+}
 
 export function makeTagger(labels: string[], counts: Uint32Array, { data, dims }: Vectors): EngineTagger {
-  return new WasmTagger(labels, counts, data, dims[1]) as EngineTagger;
+  return new wasm.Tagger(labels, counts, data, dims[1]) as EngineTagger;
 }
 
 export function makeIndex(dimensions: number): EngineIndex {
-  return new WasmIndex(dimensions) as EngineIndex;
+  return new wasm.Index(dimensions) as EngineIndex;
 }
 
 /** What can be done before the model is there. What fails here fails again, and is told, when the engine is made. */
 export async function prepare(module: WebAssembly.Module): Promise<void> {
   try {
     await instantiate(module);
-    warmUp();
+    wasm.warmUp();
   } catch {
     // Told later.
   }
