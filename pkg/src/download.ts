@@ -11,8 +11,8 @@ export interface RemoteFile {
   file: string;
   bytes?: number | undefined;
   sha256?: string | undefined;
-  /** Refuses the file by its beginning. */
-  check?: ((start: Uint8Array) => void) | undefined;
+  /** Refuses the file by its beginning; whether that was enough. */
+  check?: ((start: Uint8Array) => boolean) | undefined;
 }
 
 interface Downloaded {
@@ -23,7 +23,7 @@ interface Downloaded {
 
 // Room for what is read of a file whose size nobody knows.
 const PIECE = 1 << 20;
-// What a file is refused by before the rest of it comes.
+// From so many bytes on a file may be refused, before the rest of it comes.
 const START = 1 << 12;
 // A first visit has its first text's vector by then.
 const KEEP_AFTER_MS = 1_000;
@@ -124,7 +124,8 @@ async function readBody(
   const room = (bytes: number) => allocate(file.url.href, bytes, () => new Uint8Array(bytes));
   let bytes = new Uint8Array();
   let loaded = 0;
-  let checked = file.check === undefined;
+  // How many bytes the next check is worth; a header has no length of its own.
+  let checkAt = file.check ? START : Infinity;
   report(0, total);
   const reader = response.body && readerOf(response.body);
   try {
@@ -148,10 +149,7 @@ async function readBody(
         bytes.set(value, loaded);
       }
       loaded += value.length;
-      if (!checked && (loaded >= START || loaded === total)) {
-        file.check!(bytes.subarray(0, loaded));
-        checked = true;
-      }
+      if (loaded >= checkAt || (loaded === total && checkAt < Infinity)) checkAt = file.check!(bytes.subarray(0, loaded)) ? Infinity : 2 * loaded;
       report(loaded, total);
     }
   } catch (error) {

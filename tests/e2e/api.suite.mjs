@@ -814,7 +814,7 @@ export const suite = {
 };
 
 /** The beginning of a GGUF file with one tensor, as another program might write it. */
-export function foreignModel({ architecture = 'bert', type = 0, version = 3 }) {
+export function foreignModel({ architecture = 'bert', type = 0, version = 3, tokens = 3 }) {
   const bytes = [];
   const number = (value, width) => bytes.push(...Array.from({ length: width }, (_, byte) => Math.floor(value / 256 ** byte) % 256));
   const string = (text) => (number(text.length, 8), bytes.push(...new TextEncoder().encode(text)));
@@ -822,13 +822,18 @@ export function foreignModel({ architecture = 'bert', type = 0, version = 3 }) {
   bytes.splice(0, 8);
   number(version, 4);
   number(1, 8);
-  number(2, 8);
+  number(3, 8);
   string('general.alignment');
   number(4, 4);
   number(32, 4);
   string('general.architecture');
   number(8, 4);
   string(architecture);
+  string('tokenizer.ggml.tokens');
+  number(9, 4);
+  number(8, 4);
+  number(tokens, 8);
+  for (let token = 0; token < tokens; token++) string(`token ${token}`);
   string('token_embd.weight');
   number(2, 4);
   number(256, 8);

@@ -46,9 +46,13 @@ describe('in Node', () => {
   });
 
   test('an address is read no further than it takes to refuse it', async () => {
+    const models = {
+      '/llama': foreignModel({ architecture: 'llama' }), '/type': foreignModel({ type: 12, tokens: 20_000 }), '/version': foreignModel({ version: 1 }),
+      '/page': new TextEncoder().encode('<!doctype html><title>Not found</title>'),
+    };
     let sent = 0;
-    const server = createServer((_, response) => {
-      response.writeHead(200, { 'content-length': 1e9 }).write(foreignModel({ architecture: 'llama' }));
+    const server = createServer(({ url }, response) => {
+      response.writeHead(200, { 'content-length': 1e9 }).write(models[url]);
       const zeros = Buffer.alloc(1 << 20);
       const send = () => {
         while (!response.destroyed && response.write(zeros)) sent += zeros.length;
@@ -57,9 +61,11 @@ describe('in Node', () => {
       send();
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = (path) => `http://127.0.0.1:${server.address().port}/${path}`;
-    assert.equal(await code(PieEmbedder.load({ model: address('llama.gguf') })), 'model_unsupported');
-    assert.ok(sent < 100e6, `${sent} bytes were sent`);
+    for (const [path, expected] of [['/llama', 'model_unsupported'], ['/type', 'model_unsupported'], ['/version', 'model_format'], ['/page', 'model_format']]) {
+      sent = 0;
+      assert.equal(await code(PieEmbedder.load({ model: `http://127.0.0.1:${server.address().port}${path}` })), expected, path);
+      assert.ok(sent < 100e6, `${path}: ${sent} bytes were sent`);
+    }
     server.closeAllConnections();
     server.close();
     const huge = createServer((_, response) => response.writeHead(200, { 'content-length': 2 ** 31 }).write(foreignModel({})));
