@@ -43,7 +43,11 @@ export class TextIndex implements Index {
     const host = this.#held();
     if (control.signal?.aborted) throw aborted(control.signal);
     const vectors = Array.isArray(input) ? host.embed(input, control) : Promise.resolve(input);
-    await this.#change(vectors, ({ data }) => this.#rows.put(ids, data));
+    await this.#change(vectors, ({ data }) => {
+      // The changes before this one may have taken their time.
+      if (control.signal?.aborted) throw aborted(control.signal);
+      this.#rows.put(ids, data);
+    });
   }
 
   async remove(id: IndexId): Promise<boolean> {

@@ -477,6 +477,40 @@ export const suite = {
     index.dispose();
   },
 
+  async 'an abort leaves an index as it was, with vectors as with texts'({ pie, code }) {
+    const index = pie.index();
+    const vector = await pie.embed('Write a poem');
+    equal(await code(index.add('a', vector, { signal: AbortSignal.abort() })), 'aborted');
+    for (const given of [vector, 'Write a poem']) {
+      const controller = new AbortController();
+      const first = index.add('first', 'Sort these numbers');
+      const second = code(index.add('second', given, controller));
+      controller.abort();
+      await first;
+      equal(await second, 'aborted');
+    }
+    equal(index.size, 1);
+    index.dispose();
+  },
+
+  async 'an index of 40,000 vectors is searched and changed'({ pie }) {
+    const width = pie.info().hiddenSize;
+    const rows = 40_000;
+    const vectors = { data: new Float32Array(rows * width), dims: [rows, width] };
+    for (let row = 0; row < rows; row++) for (let bit = 0; bit < 16; bit++) vectors.data[row * width + bit] = (row >> bit) & 1 ? 1 : -1;
+    const row = (n) => vectors.data.subarray(n * width, (n + 1) * width);
+    const index = pie.index();
+    await index.add(Array.from({ length: rows }, (_, n) => n), vectors);
+    for (const n of [0, 16_383, 16_384, 33_000, rows - 1]) equal((await index.search(row(n), 1))[0].id, n);
+    await index.remove(5);
+    await index.add(rows - 2, row(7));
+    equal((await index.search(row(rows - 1), 1))[0].id, rows - 1, 'in the place of the one that went');
+    equal((await index.search(row(7), 2)).map(({ id }) => id).sort().join(), `${rows - 2},7`);
+    ok((await index.search(row(5), 1))[0].score < 0.99, 'found though removed');
+    equal(index.size, rows - 1);
+    index.dispose();
+  },
+
   async 'a pool searches one index'({ PieEmbedder }) {
     const own = await PieEmbedder.load({ pool: 2 });
     const index = own.index();
