@@ -25,7 +25,7 @@ async function metadata(flags) {
   return JSON.parse(stdout);
 }
 
-/** The packages whose code is in the build: what runs while it compiles is not. */
+/** The packages whose code is in the build, without build scripts and procedural macros. */
 function compiled({ packages, resolve }) {
   const [byId, nodes] = [packages, resolve.nodes].map((list) => new Map(list.map((entry) => [entry.id, entry])));
   const isMacro = (id) => byId.get(id).targets.some(({ kind }) => kind.includes('proc-macro'));
@@ -51,7 +51,7 @@ const crates = new Map();
 for (const build of BUILDS) for (const crate of compiled(await metadata(build))) crates.set(`${crate.name} ${crate.version}`, crate);
 
 const sections = [];
-// Of each text, who has it: most are one of a few, broken into other lines.
+// Each licence text with the crates that share it; texts that differ only in white space count as one.
 const sharers = new Map();
 for (const [name, crate] of [...crates].sort(([a], [b]) => (a < b ? -1 : 1))) {
   if (!crate.license && !crate.license_file) throw new Error(`the crate ${name} names no licence: find out what it is before it is shipped`);

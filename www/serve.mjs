@@ -44,7 +44,7 @@ export function locate(path) {
   }
 }
 
-/** Where the file lies, or nothing where there is none, or links lead out of the folder. */
+/** The file's real path; nothing when it is missing, or when a symbolic link leads out of the folder. */
 async function find(file) {
   try {
     const [root, path] = await Promise.all([realpath(DEMO), realpath(fileURLToPath(file))]);
@@ -54,11 +54,11 @@ async function find(file) {
   }
 }
 
-// Names of this machine. A page of another origin can have its own name lead here, and would then read what is served.
+// The host names that are answered. Another origin could point its own name here (DNS rebinding) and read what is served.
 const HOSTS = ['127.0.0.1', 'localhost', '[::1]'];
 
 function isOwn(host, hosts) {
-  // Of HTTP/1.0, which no browser speaks, requests have none.
+  // Only HTTP/1.0 requests have no Host header, and no browser sends them.
   return host === undefined || hosts.includes(host.replace(/:\d*$/, '').toLowerCase());
 }
 

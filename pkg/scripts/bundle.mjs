@@ -14,7 +14,8 @@ const { metafile } = await build({
   bundle: true,
   format: 'esm',
   target: 'es2022',
-  // Names stay, so that a stack says something; comments and space, of the generated glue above all, are a fifth of what travels.
+  // Identifiers are kept for readable stack traces. Comments and white space, most of them in the generated glue, were an eighth of the
+  // compressed size.
   minifyWhitespace: true,
   minifySyntax: true,
   external: ['node:*'],

@@ -2,16 +2,16 @@ import { PieError } from './error.js';
 import type { IndexId, ListOptions, SelectOptions, StepOptions, Vectors } from './types.js';
 
 const MAX_COUNT = 2 ** 31 - 1;
-// WebAssembly's memory has 4 GiB, and the work on vectors takes up to three times their own size.
+// WebAssembly addresses 4 GiB, and the analyses need up to three times the size of their vectors (2.8 GiB measured at this limit).
 const MAX_VECTOR_BYTES = 2 ** 30;
-// UTF-8 takes up to three bytes a character, and the tokenizer a few of its own beside them.
+// In UTF-8 a character takes up to three bytes, and the tokenizer needs a few more for each.
 const MAX_CHARACTERS = 2 ** 26;
-// The engine reads a file from the page's memory, in which browsers hash no more than this.
+// The largest buffer that all platforms hash.
 export const MAX_FILE_BYTES = 2 ** 31 - 1;
 // More than any machine has cores for, and a page would run out of memory.
 const MAX_POOL = 64;
-// The complement of what the engine calls white space (Unicode's White_Space property). A search for one such character keeps no stack,
-// which a match of the whole text against white space does.
+// One character that is not white space, in the engine's sense (Unicode's White_Space property). A search for one needs no stack; a match of
+// the whole text against white space overflows it from some million characters on.
 const TEXT = /\P{White_Space}/u;
 // The engine's own answer for texts that are like no label.
 const UNKNOWN = 'unknown';
@@ -49,7 +49,7 @@ export function tooLarge(message: string, cause?: unknown): PieError {
 
 export const whole = (number: number) => number.toLocaleString('en');
 
-/** Makes an array where there is memory for it; `bytes` says in the error how much that is. */
+/** Makes an array, or throws `too_large` when there is no memory for it; `bytes` is for the message. */
 export function allocate<T>(what: string, bytes: number, make: () => T): T {
   try {
     return make();
@@ -59,7 +59,7 @@ export function allocate<T>(what: string, bytes: number, make: () => T): T {
   }
 }
 
-/** A copy of what an array holds now: nobody else can change, transfer or shrink it. */
+/** A copy of the array, in a buffer that the caller cannot change, transfer or shrink. */
 export function copyOf<T extends Float32Array | Uint8Array>(view: T, what: string): T extends Uint8Array ? Uint8Array<ArrayBuffer> : Float32Array<ArrayBuffer> {
   type Copy = ReturnType<typeof copyOf<T>>;
   const make = () => (view instanceof Uint8Array ? new Uint8Array(view) : new Float32Array(view)) as Copy;
@@ -70,7 +70,7 @@ export function copyOf<T extends Float32Array | Uint8Array>(view: T, what: strin
   }
 }
 
-/** A copy of vectors that hold nothing but finite numbers; of `width` dimensions where that is given. */
+/** A copy of the vectors; all numbers must be finite, and there must be `width` dimensions where that is given. */
 export function checkVectors(value: unknown, expected: string, width?: number): Vectors {
   const { data, dims } = Object(value) as Partial<Vectors>;
   const [rows, dimensions, ...more] = Array.isArray(dims) ? (dims as unknown[]) : [];
@@ -89,13 +89,13 @@ function take(data: Float32Array, rows: number, dimensions: number, width: numbe
     const wanted = width === undefined ? '' : `; they must have ${width} dimensions`;
     throw new PieError('invalid_dimensions', `${own.length} numbers came as ${rows} vectors of ${dimensions} dimensions${wanted}`);
   }
-  // Of the copy, which nobody can change behind the check.
+  // The copy is checked, since shared memory may change meanwhile.
   const odd = own.findIndex((number) => !Number.isFinite(number));
   if (odd >= 0) throw new PieError('invalid_argument', `vector ${Math.floor(odd / dimensions)} holds ${own[odd]}`);
   return { data: own, dims: [rows, dimensions] };
 }
 
-/** Refuses vectors that the engine's memory does not hold, wherever they come from. */
+/** Refuses vectors that do not fit into the engine's memory. */
 export function checkVectorBytes(bytes: number): void {
   if (bytes <= MAX_VECTOR_BYTES) return;
   throw tooLarge(`the vectors take ${whole(bytes)} bytes; the engine holds up to ${whole(MAX_VECTOR_BYTES)}: give them in parts`);
@@ -107,7 +107,7 @@ export function checkBytes(value: ArrayBuffer | Uint8Array, what: string): Uint8
   return copyOf(value instanceof Uint8Array ? value : viewOf(value, what), `the ${what}`);
 }
 
-/** Bytes as they lie, to look at. */
+/** A view of the caller's bytes, without a copy. */
 export function viewOf(value: ArrayBuffer | Uint8Array, what: string): Uint8Array {
   try {
     return value instanceof Uint8Array ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
@@ -147,7 +147,7 @@ export function checkOptions<T extends object>(value: T | undefined): Partial<T>
   return value;
 }
 
-/** What every call can be given, as it was when the call was made: how it is ended, and who is told of it. */
+/** The options for abort and progress, read once when the call is made. */
 export interface Control {
   signal: AbortSignal | undefined;
   onProgress: ListOptions['onProgress'] | undefined;

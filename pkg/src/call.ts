@@ -49,7 +49,7 @@ export type Call = CallOf<IndexRows>;
 /** The same for one engine, as plain data: it travels to a worker as it is. */
 export type SentCall = CallOf<IndexChange>;
 
-/** Whether a call is about texts, of which several such calls can be joined into one. */
+/** Whether a call has texts as its input; several such calls of one list can be joined into one. */
 export const isOfTexts = ({ input }: Call) => Array.isArray(input) && input.length > 0;
 
 /** How many texts or vectors a call is about. */
@@ -135,7 +135,7 @@ export class Host {
   #index({ id, size, dimensions, rows, data }: IndexChange): EngineIndex {
     const index = this.#indexes.get(id) ?? makeIndex(dimensions);
     this.#indexes.set(id, index);
-    // In parts: the engine needs room for a part beside the index, and not for all of it twice.
+    // In parts, so that the engine never holds a second copy of all rows.
     for (let at = 0; at === 0 || at < rows.length; at += ROWS_AT_ONCE) {
       const part = rows.subarray(at, at + ROWS_AT_ONCE);
       index.put(size, part, data.subarray(at * dimensions, (at + part.length) * dimensions));

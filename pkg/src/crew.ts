@@ -231,7 +231,7 @@ class Crew {
       const pieces = await this.#queue.takeMany(least, most);
       const start = performance.now();
       const [{ job, index }] = pieces as [Piece];
-      // The GPU embeds texts, and has no use for other calls.
+      // Only calls with texts can be joined, and only they gain from the GPU.
       if (!isOfTexts(job.calls[index]!)) this.#queue.putBack(pieces.splice(1), false);
       try {
         const answers = split(pieces, await thread.call(joined(pieces)));

@@ -11,7 +11,7 @@ export interface RemoteFile {
   file: string;
   bytes?: number | undefined;
   sha256?: string | undefined;
-  /** Refuses the file by its beginning; whether that was enough. */
+  /** Throws when the beginning shows that the file cannot be used; returns whether the beginning sufficed to decide. */
   check?: ((start: Uint8Array) => boolean) | undefined;
 }
 
@@ -23,7 +23,7 @@ interface Downloaded {
 
 // Room for what is read of a file whose size nobody knows.
 const PIECE = 1 << 20;
-// From so many bytes on a file may be refused, before the rest of it comes.
+// Bytes after which a file is checked for the first time.
 const START = 1 << 12;
 // A first visit has its first text's vector by then.
 const KEEP_AFTER_MS = 1_000;
@@ -124,7 +124,7 @@ async function readBody(
   const room = (bytes: number) => allocate(file.url.href, bytes, () => new Uint8Array(bytes));
   let bytes = new Uint8Array();
   let loaded = 0;
-  // How many bytes the next check is worth; a header has no length of its own.
+  // The number of bytes at which the file is checked next. A header does not say its length, so the beginning doubles each time.
   let checkAt = file.check ? START : Infinity;
   report(0, total);
   const reader = response.body && readerOf(response.body);
@@ -153,7 +153,7 @@ async function readBody(
       report(loaded, total);
     }
   } catch (error) {
-    // The rest of a file that is refused is not waited for.
+    // Ends the transfer of a file that was refused.
     void reader?.cancel().catch(() => {});
     throw failed(file, error);
   }
@@ -191,7 +191,7 @@ export function checkHash(file: RemoteFile, sha256: string | undefined): void {
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
   if (!globalThis.crypto?.subtle) return undefined;
   const digest = await crypto.subtle.digest('SHA-256', bytes).then((digest) => new Uint8Array(digest), () => undefined);
-  // What the platform refuses to hash the engine hashes.
+  // Where the platform fails to hash, the engine computes the hash itself.
   return digest && Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

@@ -16,7 +16,7 @@ import type {
 export const TEXTS_AT_ONCE = 8;
 const CHARACTERS_AT_ONCE = 2_000;
 const VECTORS_AT_ONCE = 256;
-// Products of vectors with rows, of an index or of a tagger's examples.
+// Vectors times rows (of an index, or a tagger's examples) in one call: some tens of milliseconds.
 const PRODUCTS_AT_ONCE = 1 << 19;
 
 // Embedders of one model share their workers, and so the numbers of what is made there.
@@ -71,7 +71,7 @@ export class RunnerEmbedder implements Embedder {
   async tagger(given: Readonly<Record<string, readonly string[]>>, how?: ListOptions): Promise<Tagger> {
     const [labels, examples] = check.checkExamples(given);
     const control = check.checkControl(check.checkOptions(how));
-    // In pieces, as every list: the examples' vectors, then how far they are apart.
+    // Both steps run in pieces, so that prompts go between: embedding the examples, then comparing them.
     const vectors = await this.#embed(examples.flat(), control);
     const counts = Uint32Array.from(examples, ({ length }) => length);
     const making: TaggerMaking = { id: made++, labels, counts, vectors: { data: vectors.data, dims: vectors.dims } };
@@ -177,7 +177,7 @@ export class RunnerEmbedder implements Embedder {
     return join(await this.#run<Embeddings>(textPieces(texts).map((input) => ({ method: 'embed', input, options: how })), control));
   }
 
-  /** The calibration of a tagger; of each example one engine finds out how far it is from the labels. */
+  /** Computes a tagger's calibration from how near each example is to its own label and to the others. */
   async #calibrate(tagger: TaggerMaking, control: Control): Promise<Float32Array> {
     const examples = tagger.vectors.dims[0];
     const step = Math.max(1, Math.floor(PRODUCTS_AT_ONCE / examples));
@@ -225,7 +225,7 @@ export class RunnerEmbedder implements Embedder {
       end.signal.throwIfAborted();
       return answer;
     } catch (error) {
-      // What ended it is the caller's to know as it is: an abort, or what a callback threw.
+      // An abort, and an error thrown by the caller's callback, are passed on unchanged.
       throw end.signal.aborted && error === end.signal.reason ? error : typed(error);
     } finally {
       this.#running.delete(end);
@@ -249,7 +249,7 @@ function count(rows: string[] | Vectors): number {
   return Array.isArray(rows) ? rows.length : rows.dims[0];
 }
 
-/** Pieces of a list; of vectors, those that are multiplied with `rows` each in little time. */
+/** Splits a list into pieces; vectors into smaller ones the more `rows` each is multiplied with. */
 function pieces(input: string[] | Vectors, rows = 0): (string[] | Vectors)[] {
   if (Array.isArray(input)) return textPieces(input);
   return vectorPieces(input, Math.max(1, Math.min(VECTORS_AT_ONCE, Math.floor(PRODUCTS_AT_ONCE / rows))));

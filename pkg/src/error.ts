@@ -40,7 +40,7 @@ export class PieError extends Error {
   }
 }
 
-/** What to do where a bundler took the package's scripts away from its other files. */
+/** Advice for a bundle that contains the package's scripts without its other files. */
 export const NO_FILES =
   'a bundle of its scripts does not have its files. Leave pie-embed-wasm out of the bundle (esbuild: --external:pie-embed-wasm), ' +
   'or give load() the files: { wasm, model, taxonomy }';
@@ -55,7 +55,7 @@ export function fromEngine(error: unknown): PieError {
     : new PieError('internal', `the engine failed: ${message}`, { cause: error });
 }
 
-/** Any error as a `PieError`: one of this package as it is, a lack of memory as `too_large`, and all else as a fault of the package. */
+/** Converts any error to a `PieError`: a lack of memory to `too_large`, an unknown error to `internal`. */
 export function typed(error: unknown): PieError {
   if (error instanceof RangeError) return new PieError('too_large', `there is no memory for it: ${error.message}`, { cause: error });
   return fromEngine(error);

@@ -8,12 +8,12 @@ const ARCHITECTURE = 'bert';
 const TYPES = [0, 1, 2, 8];
 const STRING = 8;
 const ARRAY = 9;
-// Bytes of a value of each other kind of metadata.
+// Bytes of a value, by the number of its kind.
 const WIDTHS: Record<number, number> = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
 
 /**
- * Refuses a file whose beginning shows that the engine cannot run it, so that nobody downloads or copies the rest of it. Whether the
- * beginning was enough for that: what cannot be told from all of the header is left to the engine.
+ * Throws when a file's beginning shows that the engine cannot run it, so that the rest is neither downloaded nor copied. Returns whether the
+ * beginning held the whole header; false asks for more bytes. Everything else about the file is checked by the engine.
  */
 export function checkModelStart(bytes: Uint8Array): boolean {
   try {

@@ -58,7 +58,7 @@ export async function load(
   try {
     const progress = new Progress([wasm, model, taxonomy].filter(isRemote), say, end);
     const engine = makeModule(wasm, platform, end.signal, progress);
-    // Waited for below, unless there is nothing to prepare for it.
+    // Awaited below. When `begin` throws first, this rejection must not count as unhandled.
     engine.catch(() => {});
     const setUp = begin(wish, end.signal, engine);
     const [module, modelFile, taxonomyFile] = await Promise.all([
@@ -77,7 +77,7 @@ export async function load(
     end.signal.throwIfAborted();
     return runner;
   } catch (error) {
-    // What ended it is the caller's to know as it is: an abort, or what a callback threw.
+    // An abort, and an error thrown by the caller's callback, are passed on unchanged.
     const reason = end.signal.aborted && error === end.signal.reason ? error : typed(error);
     end.abort(reason);
     runner?.free();
@@ -133,14 +133,14 @@ function addressOf(path: string, url: () => URL, platform: Platform): URL {
   try {
     own = url();
   } catch {
-    // Said below.
+    // A bundle without import.meta.url: the platform may find the file, or the error below tells what to do.
   }
   const found = platform.locate ? platform.locate(path, own) : own;
   if (found) return found;
   throw new PieError('not_found', `${path} of this package is missing: ${NO_FILES}`);
 }
 
-/** An address, or a copy of bytes; `check` is shown the beginning before there is more of the file. */
+/** An address, or a copy of the bytes. `check` sees the beginning before the rest is fetched or copied. */
 function toSource(source: FileSource, what: string, platform: Platform, check?: RemoteFile['check']): Bytes | RemoteFile {
   if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
     check?.(viewOf(source, what));
@@ -189,7 +189,7 @@ class Progress {
         file: this.#latest,
       });
     } catch (error) {
-      // What the callback throws ends this load, and no other that waits for the same download.
+      // Ends this load only; another load may wait for the same download.
       this.#end.abort(error);
     }
   }

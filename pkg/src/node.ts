@@ -12,10 +12,10 @@ import type { LoadOptions } from './types.js';
 export { type ErrorCode, PieError } from './error.js';
 export type * from './types.js';
 
-// In a bundle of CommonJS modules, which have no address of their own, the bundle's path.
+// The path of a bundle in CommonJS, where import.meta.url is not defined.
 declare const __filename: string | undefined;
 
-// Of a file that is read at once.
+// Bytes of one read.
 const PIECE = 1 << 20;
 
 const node: Platform = {
@@ -47,7 +47,7 @@ const node: Platform = {
   },
 };
 
-/** A file's bytes as they are wanted: one that is refused by its beginning is read no further. */
+/** Reads a file as its consumer asks for more, so that a refused file is not read to its end. */
 function piecesOf(file: FileHandle, signal: AbortSignal | null | undefined): ReadableStream<Uint8Array> {
   return new ReadableStream({
     async pull(stream) {

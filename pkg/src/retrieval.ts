@@ -44,7 +44,7 @@ export class TextIndex implements Index {
     if (control.signal?.aborted) throw aborted(control.signal);
     const vectors = Array.isArray(input) ? host.embed(input, control) : Promise.resolve(input);
     await this.#change(vectors, ({ data }) => {
-      // The changes before this one may have taken their time.
+      // The signal may have been aborted while earlier changes were applied.
       if (control.signal?.aborted) throw aborted(control.signal);
       this.#rows.put(ids, data);
     });
@@ -121,7 +121,7 @@ class Rows implements IndexRows {
     return this.#ids[row]!;
   }
 
-  /** All of these rows, or none where there is no room for them. */
+  /** Writes all of these rows; when there is no memory for them, none. */
   put(ids: IndexId[], data: Float32Array): void {
     this.#reserve(this.size + new Set(ids.filter((id) => !this.#rowOf.has(id))).size);
     this.#revision++;

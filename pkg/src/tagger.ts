@@ -16,7 +16,7 @@ export class OwnTagger implements Tagger {
   #host: TaggerHost | undefined;
 
   constructor(labels: readonly string[], host: TaggerHost) {
-    // A copy, since an engine that is started later is given the labels again.
+    // Frozen: engines that start later receive the same labels.
     this.labels = Object.freeze([...labels]);
     this.#host = host;
   }

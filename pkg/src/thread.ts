@@ -96,7 +96,7 @@ export class Thread {
     const transfer: Transferable[] = 'index' in sent ? [sent.index.data.buffer] : [];
     let own = sent;
     if (!Array.isArray(sent.input)) {
-      // A copy: with a part of a buffer all of it would travel, and another worker may have to do the call again.
+      // Posting a subarray would clone its whole buffer. The original stays here for a retry on another worker.
       const data = sent.input.data.slice();
       transfer.push(data.buffer);
       own = { ...sent, input: { ...sent.input, data } } as SentCall;
@@ -110,7 +110,7 @@ export class Thread {
   async analyse(module: WebAssembly.Module, analysis: Analysis, step: Step): Promise<unknown> {
     await this.#up();
     const patienceMs = PATIENCE_MS + analysis.vectors.dims[0] * PATIENCE_PER_TEXT_MS;
-    // The vectors are the call's own, and nobody else wants them.
+    // The vectors are this call's own copy, so they can be transferred.
     return this.#ask((id) => ({ id, module, analysis }), patienceMs, [analysis.vectors.data.buffer as ArrayBuffer], step);
   }
 

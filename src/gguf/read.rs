@@ -163,8 +163,8 @@ impl<'a> Gguf<'a> {
         Self::parse_structure(header, Bytes::Elsewhere(source)).map_err(Fault::into_error)?.verified()
     }
 
-    /// The beginning of a file, with all that stands before the tensors. A file is refused by the first part of its header that is wrong:
-    /// more is read only while the header goes on beyond what was read.
+    /// The beginning of a file, with all that stands before the tensors. Reading stops at the first part of the header that is wrong; more is
+    /// read only when the header continues beyond what was read.
     ///
     /// # Errors
     /// [`ErrorCode::ModelFormat`] and [`ErrorCode::ModelUnsupported`] as [`parse`](Self::parse); the latter also for a header of more than
@@ -441,11 +441,11 @@ fn checksum(file: Bytes<'_>, at: usize) -> u64 {
     hash.digest()
 }
 
-/// Why a header was not parsed: whoever has read only its beginning tells one that is wrong from one that goes on.
+/// Why a header was not parsed. A caller that has read only the beginning retries with more after `CutShort`.
 enum Fault {
-    /// It goes on beyond the bytes given.
+    /// The header continues beyond the bytes given.
     CutShort(Error),
-    /// No further byte can mend it.
+    /// The header is invalid, whatever follows.
     Wrong(Error),
 }
 
@@ -488,7 +488,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Why `n` bytes are not there: the file may have them, or be too short for them.
+    /// The fault when `n` bytes are missing: `CutShort` if the file has them, `Wrong` if it is too short.
     fn beyond<T>(&self, n: u64, message: String) -> Parsed<T> {
         let error = Error::new(ErrorCode::ModelFormat, message);
         let in_file = (self.at as u64).checked_add(n).is_some_and(|end| end <= self.file_len as u64);

@@ -24,7 +24,7 @@ const UNKNOWN_SHARE: f32 = 0.25;
 /// for .87 and .85, by their means for .89 and .87.
 const SOFTNESS: f32 = 0.1;
 
-/// Labels with the vectors of their examples. A caller that must not be kept waiting for all of them asks for the spread of a few at a time.
+/// Labels with the vectors of their examples. [`apart`](Self::apart) takes one example, so that a caller can calibrate in pieces.
 pub struct Examples {
     labels: Vec<Label>,
     /// Examples of each label, the label of each example, and the vectors of all, at length 1.
@@ -34,7 +34,7 @@ pub struct Examples {
     rows: Rows,
 }
 
-/// The cosine of an example to its own label, by the other examples, and its mean cosine to other labels; `None` where there are none.
+/// An example's cosine to its own label (by the label's other examples), and its mean cosine to the other labels. `None` without any.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Apart {
     pub within: Option<f32>,
@@ -71,7 +71,7 @@ impl Examples {
         self.owners.is_empty()
     }
 
-    /// How far example `n` is from its own label and from the others.
+    /// How near example `n` is to its own label and to the others.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] when there is no such example.
@@ -100,7 +100,7 @@ impl Examples {
 }
 
 impl Calibration {
-    /// What follows from how far the examples are apart: with `w` the mean of `within` and `b` that of `between`, `u = b + (w - b) / 4` and
+    /// The calibration of a tagger: with `w` the mean of `within` and `b` the mean of `between`, `u = b + (w - b) / 4` and
     /// `T = max((w - b) / 8, 0.02)`.
     pub fn of_examples(apart: &[Apart]) -> Self {
         let between = mean(apart.iter().filter_map(|apart| apart.between)).unwrap_or(BETWEEN);

@@ -195,7 +195,7 @@ impl WasmTagger {
         Ok(Self { examples: Examples::new(&labels, vectors, dimensions).map_err(js_error)?, dimensions })
     }
 
-    /// Of each of these examples the cosine to its own label and to others, as `calibrate` takes them; NaN where there is none.
+    /// The cosines of examples `first..last` to their own label and to the others, in pairs, for `calibrate`; NaN where there is none.
     pub fn apart(&self, first: usize, last: usize) -> Result<Vec<f32>, JsValue> {
         let pair = |apart: Apart| [apart.within, apart.between].map(|cosine| cosine.unwrap_or(f32::NAN));
         let pairs = (first..last).map(|n| self.examples.apart(n).map(pair)).collect::<Result<Vec<_>, _>>().map_err(js_error)?;

@@ -19,13 +19,13 @@ function rowsOf(list, rows) {
 
 const round = (score) => Number(score.toFixed(4));
 
-// Spreadsheets compute a cell that begins with one of these, after white space too, and what it computes may send the table elsewhere.
+// A spreadsheet evaluates a cell that begins with one of these characters, and a formula can send the table to another host.
 const FORMULA = /^[\s\p{Cf}]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]/u;
-// Where another character than the comma parts cells, text behind one would begin a cell.
+// Separators of other locales: unquoted text behind one of them would begin a cell of its own.
 const QUOTED = /[;\t|]/;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** Text that spreadsheets show as it is: an apostrophe stands before what would be a formula, and a number stays one. */
+/** Puts an apostrophe before text that a spreadsheet would evaluate; numbers stay numbers. */
 const plain = (text) => (FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text);
 
 const FORMATS = {
@@ -35,7 +35,7 @@ const FORMATS = {
     const table = { fields: names.map(cell), data: values.map((row) => row.map((value) => cell(toCell(value)))) };
     return `\ufeff${Papa.unparse(table, { quotes: (value) => guard && QUOTED.test(value) })}\r\n`;
   }],
-  // Programs read it, and none of them computes cells.
+  // Not guarded: spreadsheets do not open JSON lines.
   jsonl: ['application/jsonl', ({ names, values }) =>
     values.map((row) => `${JSON.stringify(Object.fromEntries(names.map((name, index) => [name, row[index]])))}\n`).join('')],
 };

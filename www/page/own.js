@@ -78,7 +78,7 @@ function read() {
     examples.set(name, texts);
   }
   if (examples.size < 2) throw new Error('It takes at least two labels.');
-  // A label may have any name, such as __proto__, which an assignment would lose.
+  // Not by assignment, which would lose a label named __proto__.
   return Object.fromEntries(examples);
 }
 

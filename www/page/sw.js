@@ -8,7 +8,7 @@ addEventListener('install', (event) => {
   event.waitUntil(install().then(() => self.skipWaiting()));
 });
 
-/** Keeps nothing before everything is here and is what was built: a wrong file would be served until the next version. */
+/** Fetches and verifies all files before it keeps any: a wrong file would be served until the next version. */
 async function install() {
   const responses = await Promise.all(Object.keys(self.FILES).map(fetchFile));
   const cache = await caches.open(CACHE);
