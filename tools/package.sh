@@ -23,6 +23,7 @@ package() {
   # What a source of an earlier build left behind would be shipped; and a .gitignore here hides the wasm from npm pack.
   find pkg/dist -path 'pkg/dist/wasm*' -prune -o -path pkg/dist/models -prune -o -type f ! -newer "$start" -exec rm {} +
   find pkg/dist -name .gitignore -delete
+  node tools/notices.mjs pkg/dist/NOTICES.txt || die 'the notices of the compiled crates could not be written: see the message above.'
   node tools/sizes.mjs
 }
 

@@ -49,16 +49,21 @@ async function vendor(folder) {
   await writeFile(join(folder, 'vendor.txt'), licences.join('\n\n'));
 }
 
-/** What the service worker keeps: all but the large files, which the package keeps by itself. A change of any gives another version. */
+/**
+ * What the service worker keeps, with the hashes that it verifies: all but the large files, which the package keeps by itself, and its
+ * notices. A change of any gives another version.
+ */
 async function list(folder) {
   const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   const names = entries.map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll('\\', '/')).sort();
-  const files = names.filter((name) => !/^pkg\/models\/|\.wasm$|^sw\.js$/.test(name));
-  const hash = createHash('sha256');
-  for (const name of files) hash.update(name).update(await readFile(join(folder, name)));
-  const version = hash.digest('hex').slice(0, 16);
-  await writeFile(join(folder, 'files.js'), `self.VERSION = '${version}';\nself.FILES = ${JSON.stringify(['./', ...files], null, 1)};\n`);
+  const files = {};
+  for (const name of names.filter((name) => !/^pkg\/(models\/|NOTICES)|\.wasm$|^sw\.js$/.test(name))) files[name] = sha256(await readFile(join(folder, name)));
+  files['./'] = files['index.html'];
+  const version = sha256(JSON.stringify(files)).slice(0, 16);
+  await writeFile(join(folder, 'files.js'), `self.VERSION = '${version}';\nself.FILES = ${JSON.stringify(files, null, 1)};\n`);
 }
+
+const sha256 = (content) => createHash('sha256').update(content).digest('hex');
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   build().then(

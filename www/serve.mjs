@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // Serves the demo page, as build.mjs made it in target/demo, on loopback.
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { extname } from 'node:path';
+import { extname, join, sep } from 'node:path';
 import { pipeline } from 'node:stream';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, DEMO } from './build.mjs';
 
@@ -44,11 +44,31 @@ export function locate(path) {
   }
 }
 
-async function answer(request, response) {
+/** The file's real path; nothing when it is missing, or when a symbolic link leads out of the folder. */
+async function find(file) {
+  try {
+    const [root, path] = await Promise.all([realpath(DEMO), realpath(fileURLToPath(file))]);
+    return path.startsWith(join(root, sep)) ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// The host names that are answered. Another origin could point its own name here (DNS rebinding) and read what is served.
+const HOSTS = ['127.0.0.1', 'localhost', '[::1]'];
+
+function isOwn(host, hosts) {
+  // Only HTTP/1.0 requests have no Host header, and no browser sends them.
+  return host === undefined || hosts.includes(host.replace(/:\d*$/, '').toLowerCase());
+}
+
+async function answer(request, response, hosts) {
   const send = (status, text) =>
     response.writeHead(status, { ...HEADERS, 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
+  if (!isOwn(request.headers.host, hosts)) return send(421, `this server answers to ${hosts.join(', ')}`);
   if (request.method !== 'GET' && request.method !== 'HEAD') return send(405, 'only GET and HEAD');
-  const file = locate(request.url.split('?', 1)[0]);
+  const address = locate(request.url.split('?', 1)[0]);
+  const file = address && (await find(address));
   const found = file && (await stat(file).catch(() => undefined));
   if (!found?.isFile()) return send(404, 'not found');
 
@@ -57,7 +77,7 @@ async function answer(request, response) {
   response.writeHead(200, {
     ...HEADERS,
     etag,
-    'content-type': TYPES[extname(file.pathname)] ?? 'application/octet-stream',
+    'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
     'content-length': found.size,
   });
   if (request.method === 'HEAD') return response.end();
@@ -65,12 +85,12 @@ async function answer(request, response) {
   pipeline(createReadStream(file), response, () => {});
 }
 
-/** Builds the page; resolves to the server and its address once it listens; port 0 takes any that is free. */
-export async function serve(port = 0) {
+/** Builds the page; resolves to the server and its address once it listens. Port 0 takes any that is free; `hosts` may name more hosts. */
+export async function serve(port = 0, { hosts = [] } = {}) {
   await build();
   return new Promise((resolve, reject) => {
     const server = createServer((request, response) => {
-      answer(request, response).catch((error) => response.destroy(error));
+      answer(request, response, [...HOSTS, ...hosts]).catch((error) => response.destroy(error));
     });
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => {

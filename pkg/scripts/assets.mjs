@@ -30,7 +30,7 @@ for (const entry of await readdir(new URL('dist/', root), { withFileTypes: true 
 const name = model.name.replace(/^pie-/, '');
 
 const source = (folder, { file, bytes, sha256 }) =>
-  `{ file: '${file}', bytes: ${bytes}, sha256: '${sha256}', ` +
+  `{ path: '${folder}/${file}', bytes: ${bytes}, sha256: '${sha256}', ` +
   `url: () => new URL('./${folder}/${file}', import.meta.url) }`;
 
 await writeFile(
@@ -51,7 +51,7 @@ export const models = {
 
 await writeFile(
   new URL('dist/assets.d.ts', root),
-  `export interface Asset { readonly file: string; readonly bytes: number; readonly sha256: string; readonly url: () => URL }
+  `export interface Asset { readonly path: string; readonly bytes: number; readonly sha256: string; readonly url: () => URL }
 export declare const wasm: Asset;
 export declare const relaxedWasm: Asset;
 export declare const gpuWasm: Asset;

@@ -14,6 +14,10 @@ const { metafile } = await build({
   bundle: true,
   format: 'esm',
   target: 'es2022',
+  // Identifiers are kept for readable stack traces. Comments and white space, most of them in the generated glue, were an eighth of the
+  // compressed size.
+  minifyWhitespace: true,
+  minifySyntax: true,
   external: ['node:*'],
   metafile: true,
 });

@@ -1,11 +1,20 @@
 import { PieError } from './error.js';
-import type { IndexId, SelectOptions, Vectors } from './types.js';
+import type { IndexId, ListOptions, SelectOptions, StepOptions, Vectors } from './types.js';
 
 const MAX_COUNT = 2 ** 31 - 1;
+// WebAssembly addresses 4 GiB, and the analyses need up to three times the size of their vectors (2.8 GiB measured at this limit).
+const MAX_VECTOR_BYTES = 2 ** 30;
+// In UTF-8 a character takes up to three bytes, and the tokenizer needs a few more for each.
+const MAX_CHARACTERS = 2 ** 26;
+// The largest buffer that all platforms hash.
+export const MAX_FILE_BYTES = 2 ** 31 - 1;
 // More than any machine has cores for, and a page would run out of memory.
 const MAX_POOL = 64;
-// The same set that the engine calls white space (Unicode's White_Space property).
-const BLANK = /^\p{White_Space}*$/u;
+// One character that is not white space, in the engine's sense (Unicode's White_Space property). A search for one needs no stack; a match of
+// the whole text against white space overflows it from some million characters on.
+const TEXT = /\P{White_Space}/u;
+// The engine's own answer for texts that are like no label.
+const UNKNOWN = 'unknown';
 
 export function describe(value: unknown): string {
   if (value === null) return 'null';
@@ -21,7 +30,10 @@ export function invalid(what: string, expected: string, value: unknown): PieErro
 
 export function checkText(value: unknown, what: string): string {
   if (typeof value !== 'string') throw invalid(what, 'a string', value);
-  if (BLANK.test(value)) throw new PieError('blank_text', `${what} is blank`);
+  if (value.length > MAX_CHARACTERS) {
+    throw tooLarge(`${what} has ${whole(value.length)} characters; the engine takes texts of up to ${whole(MAX_CHARACTERS)}: give a part of it`);
+  }
+  if (!TEXT.test(value)) throw new PieError('blank_text', `${what} is blank`);
   return value;
 }
 
@@ -31,23 +43,82 @@ export function checkTexts(value: unknown, what: string, expected = 'an array of
   return Array.from(value, (text, index) => checkText(text, `${what}[${index}]`));
 }
 
-/** Vectors that hold nothing but numbers, in a buffer of their own; of `width` dimensions where that is given. */
+export function tooLarge(message: string, cause?: unknown): PieError {
+  return new PieError('too_large', message, cause === undefined ? undefined : { cause });
+}
+
+export const whole = (number: number) => number.toLocaleString('en');
+
+/** Makes an array, or throws `too_large` when there is no memory for it; `bytes` is for the message. */
+export function allocate<T>(what: string, bytes: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw tooLarge(`there is no memory for ${what} of ${whole(bytes)} bytes: ${error.message}`, error);
+  }
+}
+
+/** A copy of the array, in a buffer that the caller cannot change, transfer or shrink. */
+export function copyOf<T extends Float32Array | Uint8Array>(view: T, what: string): T extends Uint8Array ? Uint8Array<ArrayBuffer> : Float32Array<ArrayBuffer> {
+  type Copy = ReturnType<typeof copyOf<T>>;
+  const make = () => (view instanceof Uint8Array ? new Uint8Array(view) : new Float32Array(view)) as Copy;
+  try {
+    return allocate(`a copy of ${what}`, view.byteLength, make);
+  } catch (error) {
+    throw error instanceof TypeError ? gone(what, error) : error;
+  }
+}
+
+/** A copy of the vectors; all numbers must be finite, and there must be `width` dimensions where that is given. */
 export function checkVectors(value: unknown, expected: string, width?: number): Vectors {
   const { data, dims } = Object(value) as Partial<Vectors>;
-  const whole = (count: unknown) => Number.isInteger(count) && (count as number) >= 0;
-  if (!(data instanceof Float32Array) || !Array.isArray(dims) || dims.length !== 2 || !dims.every(whole)) {
+  const [rows, dimensions, ...more] = Array.isArray(dims) ? (dims as unknown[]) : [];
+  const isCount = (count: unknown): count is number => Number.isInteger(count) && (count as number) >= 0;
+  if (!(data instanceof Float32Array) || !isCount(rows) || !isCount(dimensions) || more.length > 0) {
     throw invalid('texts', `${expected} or { data: Float32Array, dims: [rows, dimensions] }`, value);
   }
-  const [rows, dimensions] = dims as [number, number];
+  return take(data, rows, dimensions, width);
+}
+
+function take(data: Float32Array, rows: number, dimensions: number, width: number | undefined): Vectors {
   if (rows === 0) throw new PieError('no_texts', 'there are 0 vectors');
-  if (rows * dimensions !== data.length || (width !== undefined && dimensions !== width)) {
+  checkVectorBytes(data.byteLength);
+  const own = copyOf(data, 'the Float32Array of the vectors');
+  if (rows * dimensions !== own.length || (width !== undefined && dimensions !== width)) {
     const wanted = width === undefined ? '' : `; they must have ${width} dimensions`;
-    throw new PieError('invalid_dimensions', `${data.length} numbers came as ${rows} vectors of ${dimensions} dimensions${wanted}`);
+    throw new PieError('invalid_dimensions', `${own.length} numbers came as ${rows} vectors of ${dimensions} dimensions${wanted}`);
   }
-  const odd = data.findIndex((number) => !Number.isFinite(number));
-  if (odd >= 0) throw new PieError('invalid_argument', `vector ${Math.floor(odd / dimensions)} holds ${data[odd]}`);
-  const own = data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength;
-  return { data: own ? data : data.slice(), dims: [rows, dimensions] };
+  // The copy is checked, since shared memory may change meanwhile.
+  const odd = own.findIndex((number) => !Number.isFinite(number));
+  if (odd >= 0) throw new PieError('invalid_argument', `vector ${Math.floor(odd / dimensions)} holds ${own[odd]}`);
+  return { data: own, dims: [rows, dimensions] };
+}
+
+/** Refuses vectors that do not fit into the engine's memory. */
+export function checkVectorBytes(bytes: number): void {
+  if (bytes <= MAX_VECTOR_BYTES) return;
+  throw tooLarge(`the vectors take ${whole(bytes)} bytes; the engine holds up to ${whole(MAX_VECTOR_BYTES)}: give them in parts`);
+}
+
+/** A copy of a file's bytes. */
+export function checkBytes(value: ArrayBuffer | Uint8Array, what: string): Uint8Array<ArrayBuffer> {
+  if (value.byteLength > MAX_FILE_BYTES) throw tooLarge(`the ${what} has ${whole(value.byteLength)} bytes; files of up to ${whole(MAX_FILE_BYTES)} are read`);
+  return copyOf(value instanceof Uint8Array ? value : viewOf(value, what), `the ${what}`);
+}
+
+/** A view of the caller's bytes, without a copy. */
+export function viewOf(value: ArrayBuffer | Uint8Array, what: string): Uint8Array {
+  try {
+    return value instanceof Uint8Array ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
+  } catch (error) {
+    throw gone(`the ${what}`, error);
+  }
+}
+
+function gone(what: string, cause: unknown): PieError {
+  const why = 'lies in a buffer that was transferred to another thread, or made shorter: give it before that, or give a copy';
+  return new PieError('invalid_argument', `${what} ${why}`, { cause });
 }
 
 /** A list of texts, or the vectors of one. */
@@ -59,9 +130,8 @@ export function checkRows(value: unknown): string[] | Vectors {
 export function checkInput(value: unknown, width: number): { one: boolean; input: string[] | Vectors } {
   if (typeof value === 'string') return { one: true, input: [checkText(value, 'the text')] };
   if (Array.isArray(value)) return { one: false, input: checkTexts(value, 'texts') };
-  const one = value instanceof Float32Array;
-  const vectors = one ? { data: value, dims: [1, value.length] } : value;
-  return { one, input: checkVectors(vectors, 'a string, an array of strings, a Float32Array', width) };
+  if (value instanceof Float32Array) return { one: true, input: take(value, 1, value.length, width) };
+  return { one: false, input: checkVectors(value, 'a string, an array of strings, a Float32Array', width) };
 }
 
 export function checkId(value: unknown): IndexId {
@@ -75,6 +145,21 @@ export function checkOptions<T extends object>(value: T | undefined): Partial<T>
     throw invalid('options', 'an object', value);
   }
   return value;
+}
+
+/** The options for abort and progress, read once when the call is made. */
+export interface Control {
+  signal: AbortSignal | undefined;
+  onProgress: ListOptions['onProgress'] | undefined;
+  onStep: StepOptions['onStep'] | undefined;
+}
+
+export function checkControl(options: Partial<StepOptions>): Control {
+  return {
+    signal: checkSignal(options.signal),
+    onProgress: checkFunction(options.onProgress, 'onProgress'),
+    onStep: checkFunction(options.onStep, 'onStep'),
+  };
 }
 
 /** A whole number of 1 or more; what is beyond every list is cut to what the engine can count. */
@@ -153,8 +238,9 @@ export function checkExamples(value: unknown): [labels: string[], examples: stri
   }
   const entries = Object.entries(value);
   if (entries.length === 0) throw new PieError('no_texts', 'examples has no label');
-  return [
-    entries.map(([label]) => label),
-    entries.map(([label, texts]) => checkTexts(texts, `examples[${JSON.stringify(label)}]`)),
-  ];
+  for (const [label] of entries) {
+    if (!TEXT.test(label)) throw new PieError('invalid_argument', 'a label of examples is blank: give it a name');
+    if (label === UNKNOWN) throw new PieError('invalid_argument', `no label may be ${describe(UNKNOWN)}, the answer for texts that are like no label`);
+  }
+  return [entries.map(([label]) => label), entries.map(([label, texts]) => checkTexts(texts, `examples[${describe(label)}]`))];
 }

@@ -1,17 +1,25 @@
-import { type Engine, type EngineClassifyOptions, type EngineEmbedOptions, type EngineIndex, type EngineTagger, makeIndex } from './engine.js';
+import {
+  calibrate, type Engine, type EngineClassifyOptions, type EngineEmbedOptions, type EngineIndex, type EngineTagger, makeIndex, makeTagger,
+} from './engine.js';
 import { type ErrorCode, fromEngine } from './error.js';
 import type { Vectors } from './types.js';
+
+// Rows of an index that are copied into the engine at once.
+const ROWS_AT_ONCE = 16_384;
 
 /** How a tagger is made: any engine that has this can make it anew. */
 export interface TaggerMaking {
   id: number;
   labels: string[];
-  examples: string[][];
+  /** How many examples each label has, and the vectors of those, label after label. */
+  counts: Uint32Array;
+  vectors: Vectors;
 }
 
 /** An index's rows, and what became of them since a revision. */
 export interface IndexRows {
   readonly id: number;
+  readonly size: number;
   since(revision: number): IndexChange;
 }
 
@@ -30,8 +38,9 @@ type CallOf<Index> =
   | { method: 'embed'; input: string[]; options: EngineEmbedOptions }
   | { method: 'classify'; input: string[] | Vectors; prompt: string | undefined; options: EngineClassifyOptions }
   | { method: 'similarity'; input: [a: string, b: string] }
-  | { method: 'tagger'; tagger: TaggerMaking; input: [] }
-  | { method: 'tag'; tagger: TaggerMaking; input: string[] | Vectors; topK: number }
+  | { method: 'apart'; tagger: TaggerMaking; first: number; last: number; input: [] }
+  | { method: 'calibrate'; apart: Float32Array; input: [] }
+  | { method: 'tag'; tagger: TaggerMaking; calibration: Float32Array; input: string[] | Vectors; topK: number }
   | { method: 'search'; index: Index; input: string[] | Vectors; k: number };
 
 /** A piece of work for any engine. */
@@ -39,6 +48,9 @@ export type Call = CallOf<IndexRows>;
 
 /** The same for one engine, as plain data: it travels to a worker as it is. */
 export type SentCall = CallOf<IndexChange>;
+
+/** Whether a call has texts as its input; several such calls of one list can be joined into one. */
+export const isOfTexts = ({ input }: Call) => Array.isArray(input) && input.length > 0;
 
 /** How many texts or vectors a call is about. */
 export const lengthOf = ({ input }: Call) => (Array.isArray(input) ? input.length : input.dims[0]);
@@ -51,7 +63,8 @@ export class Given {
   toSend(call: Call): SentCall {
     if (call.method === 'search') return { ...call, index: call.index.since(this.#revisions.get(call.index.id) ?? 0) };
     if (!('tagger' in call) || !this.#taggers.has(call.tagger.id)) return call;
-    return { ...call, tagger: { id: call.tagger.id, labels: [], examples: [] } };
+    const { id } = call.tagger;
+    return { ...call, tagger: { id, labels: [], counts: new Uint32Array(), vectors: { data: new Float32Array(), dims: [0, 0] } } };
   }
 
   answered(call: SentCall): void {
@@ -79,11 +92,12 @@ export class Host {
           return this.#engine.classify(this.#vectors(call.input, call.prompt), call.options);
         case 'similarity':
           return this.#engine.similarity(...call.input);
-        case 'tagger':
-          this.#tagger(call.tagger);
-          return null;
+        case 'apart':
+          return this.#tagger(call.tagger).apart(call.first, call.last);
+        case 'calibrate':
+          return calibrate(call.apart);
         case 'tag':
-          return this.#tagger(call.tagger).classify(this.#vectors(call.input), call.topK);
+          return this.#tagger(call.tagger).classify(this.#vectors(call.input), call.topK, call.calibration);
         case 'search':
           return this.#index(call.index).search(this.#vectors(call.input), call.k);
       }
@@ -112,8 +126,8 @@ export class Host {
     return Array.isArray(input) ? this.#engine.embed(input, { prompt }).data : input.data;
   }
 
-  #tagger({ id, labels, examples }: TaggerMaking): EngineTagger {
-    const tagger = this.#taggers.get(id) ?? this.#engine.tagger(labels, examples);
+  #tagger({ id, labels, counts, vectors }: TaggerMaking): EngineTagger {
+    const tagger = this.#taggers.get(id) ?? makeTagger(labels, counts, vectors);
     this.#taggers.set(id, tagger);
     return tagger;
   }
@@ -121,7 +135,11 @@ export class Host {
   #index({ id, size, dimensions, rows, data }: IndexChange): EngineIndex {
     const index = this.#indexes.get(id) ?? makeIndex(dimensions);
     this.#indexes.set(id, index);
-    index.put(size, rows, data);
+    // In parts, so that the engine never holds a second copy of all rows.
+    for (let at = 0; at === 0 || at < rows.length; at += ROWS_AT_ONCE) {
+      const part = rows.subarray(at, at + ROWS_AT_ONCE);
+      index.put(size, part, data.subarray(at * dimensions, (at + part.length) * dimensions));
+    }
     return index;
   }
 }

@@ -76,6 +76,14 @@ export async function lend<T>({ module, model, taxonomy }: Files, use: (files: E
 
 /** Bytes of which nobody else has a copy: outside of the page's memory, where the browser may put them on disk. */
 export function own(bytes: Bytes): Origin {
+  const { length } = bytes;
   const blob = new Blob([bytes]);
-  return { again: async () => new Uint8Array(await blob.arrayBuffer()), keep: async () => true, keepAfterMs: 0 };
+  const again = async () => {
+    try {
+      return new Uint8Array(await blob.arrayBuffer());
+    } catch (error) {
+      throw new PieError('too_large', `the browser has not kept a file of ${length} bytes: load it again`, { cause: error });
+    }
+  };
+  return { again, keep: async () => true, keepAfterMs: 0 };
 }

@@ -1,5 +1,5 @@
 import type { Analysis, Step } from './analysis.js';
-import { type Call, lengthOf } from './call.js';
+import { type Call, isOfTexts, lengthOf } from './call.js';
 import type { Files } from './content.js';
 import { TEXTS_AT_ONCE } from './embedder.js';
 import { PieError } from './error.js';
@@ -231,8 +231,8 @@ class Crew {
       const pieces = await this.#queue.takeMany(least, most);
       const start = performance.now();
       const [{ job, index }] = pieces as [Piece];
-      // Vectors need no GPU.
-      if (!Array.isArray(job.calls[index]!.input)) this.#queue.putBack(pieces.splice(1), false);
+      // Only calls with texts can be joined, and only they gain from the GPU.
+      if (!isOfTexts(job.calls[index]!)) this.#queue.putBack(pieces.splice(1), false);
       try {
         const answers = split(pieces, await thread.call(joined(pieces)));
         for (const [n, { job, index }] of pieces.entries()) job.answer(index, answers[n]);

@@ -1,3 +1,4 @@
+import { allocate, MAX_FILE_BYTES, tooLarge, whole } from './argument.js';
 import { discard, find, has, keep } from './cache.js';
 import { Content, type Origin, own } from './content.js';
 import { PieError } from './error.js';
@@ -10,6 +11,8 @@ export interface RemoteFile {
   file: string;
   bytes?: number | undefined;
   sha256?: string | undefined;
+  /** Throws when the beginning shows that the file cannot be used; returns whether the beginning sufficed to decide. */
+  check?: ((start: Uint8Array) => boolean) | undefined;
 }
 
 interface Downloaded {
@@ -20,6 +23,8 @@ interface Downloaded {
 
 // Room for what is read of a file whose size nobody knows.
 const PIECE = 1 << 20;
+// Bytes after which a file is checked for the first time.
+const START = 1 << 12;
 // A first visit has its first text's vector by then.
 const KEEP_AFTER_MS = 1_000;
 
@@ -116,33 +121,40 @@ async function readBody(
   // Content-Length counts what travels, which is not what arrives where the body is compressed.
   const declared = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
   const total = file.bytes ?? (declared === null ? undefined : Number(declared));
+  const room = (bytes: number) => allocate(file.url.href, bytes, () => new Uint8Array(bytes));
   let bytes = new Uint8Array();
   let loaded = 0;
+  // The number of bytes at which the file is checked next. A header does not say its length, so the beginning doubles each time.
+  let checkAt = file.check ? START : Infinity;
   report(0, total);
+  const reader = response.body && readerOf(response.body);
   try {
-    bytes = new Uint8Array(total || PIECE);
-    const reader = response.body && readerOf(response.body);
+    checkSize(file, total ?? 0);
+    bytes = room(total || PIECE);
     while (reader) {
       const { done, value } = await reader.read(loaded < bytes.length ? bytes.subarray(loaded) : new Uint8Array(PIECE));
       // Memory that was read into came back as another object.
       if (value && bytes.length === 0) bytes = new Uint8Array(value.buffer);
       if (done) break;
       if (total !== undefined && loaded + value.length > total) {
-        await reader.cancel();
         throw wrong(file, `is longer than the ${total} bytes it should have`);
       }
+      checkSize(file, loaded + value.length);
       if (value.buffer !== bytes.buffer) {
         if (loaded + value.length > bytes.length) {
-          const grown = new Uint8Array(Math.max(2 * bytes.length, loaded + value.length));
+          const grown = room(Math.max(2 * bytes.length, loaded + value.length));
           grown.set(bytes.subarray(0, loaded));
           bytes = grown;
         }
         bytes.set(value, loaded);
       }
       loaded += value.length;
+      if (loaded >= checkAt || (loaded === total && checkAt < Infinity)) checkAt = file.check!(bytes.subarray(0, loaded)) ? Infinity : 2 * loaded;
       report(loaded, total);
     }
   } catch (error) {
+    // Ends the transfer of a file that was refused.
+    void reader?.cancel().catch(() => {});
     throw failed(file, error);
   }
   if (total !== undefined && loaded !== total) {
@@ -150,6 +162,10 @@ async function readBody(
   }
   report(loaded, loaded);
   return bytes.subarray(0, loaded);
+}
+
+function checkSize(file: RemoteFile, bytes: number): void {
+  if (bytes > MAX_FILE_BYTES) throw tooLarge(`${file.url.href} has ${whole(bytes)} bytes or more; files of up to ${whole(MAX_FILE_BYTES)} are read`);
 }
 
 interface Reader {
@@ -174,8 +190,9 @@ export function checkHash(file: RemoteFile, sha256: string | undefined): void {
 
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
   if (!globalThis.crypto?.subtle) return undefined;
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const digest = await crypto.subtle.digest('SHA-256', bytes).then((digest) => new Uint8Array(digest), () => undefined);
+  // Where the platform fails to hash, the engine computes the hash itself.
+  return digest && Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 export function wrong(file: RemoteFile, how: string): PieError {

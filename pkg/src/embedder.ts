@@ -1,20 +1,23 @@
 import type { Analysis, Findings, Step } from './analysis.js';
 import * as check from './argument.js';
-import { type Call, lengthOf } from './call.js';
+import type { Control } from './argument.js';
+import { type Call, lengthOf, type TaggerMaking } from './call.js';
 import type { EngineEmbedOptions, EngineHit } from './engine.js';
-import { aborted, PieError } from './error.js';
+import { aborted, PieError, typed } from './error.js';
 import { TextIndex } from './retrieval.js';
 import type { Runner } from './runner.js';
 import { OwnTagger } from './tagger.js';
 import type {
   CallOptions, Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
-  ListOptions, MapOptions, ModelInfo, SelectOptions, StepOptions, Tagger, Vectors,
+  ListOptions, MapOptions, ModelInfo, SelectOptions, Tagger, Vectors,
 } from './types.js';
 
 // What an engine does in one go. A prompt that comes meanwhile waits for no more than this: some tens of milliseconds.
 export const TEXTS_AT_ONCE = 8;
 const CHARACTERS_AT_ONCE = 2_000;
 const VECTORS_AT_ONCE = 256;
+// Vectors times rows (of an index, or a tagger's examples) in one call: some tens of milliseconds.
+const PRODUCTS_AT_ONCE = 1 << 19;
 
 // Embedders of one model share their workers, and so the numbers of what is made there.
 let made = 0;
@@ -40,7 +43,7 @@ export class RunnerEmbedder implements Embedder {
       dimensions: check.checkDimensions(options.dimensions),
       maxTokens: check.checkCount(options.maxTokens, 'maxTokens'),
     };
-    const embeddings = await this.#embed(texts, options, engineOptions);
+    const embeddings = await this.#embed(texts, check.checkControl(options), engineOptions);
     return one ? embeddings.data : embeddings;
   }
 
@@ -53,36 +56,41 @@ export class RunnerEmbedder implements Embedder {
     const level = check.checkLevel(options.level) ?? 'task';
     const prompt = check.checkPrompt(options.prompt);
     const calls = pieces(input).map((input): Call => ({ method: 'classify', input, prompt, options: { topK, level } }));
-    const lists = (await this.#run<Classification[][]>(calls, options)).flat();
+    const lists = (await this.#run<Classification[][]>(calls, check.checkControl(options))).flat();
     return one ? lists[0]! : lists;
   }
 
   async similarity(a: string, b: string, given?: CallOptions): Promise<number> {
     check.checkText(a, 'the first text');
     check.checkText(b, 'the second text');
-    const [cosine] = await this.#run<number>([{ method: 'similarity', input: [a, b] }], check.checkOptions(given));
+    const control = check.checkControl(check.checkOptions(given));
+    const [cosine] = await this.#run<number>([{ method: 'similarity', input: [a, b] }], control);
     return cosine!;
   }
 
-  async tagger(given: Readonly<Record<string, readonly string[]>>, how?: CallOptions): Promise<Tagger> {
+  async tagger(given: Readonly<Record<string, readonly string[]>>, how?: ListOptions): Promise<Tagger> {
     const [labels, examples] = check.checkExamples(given);
-    const making = { id: made++, labels, examples };
+    const control = check.checkControl(check.checkOptions(how));
+    // Both steps run in pieces, so that prompts go between: embedding the examples, then comparing them.
+    const vectors = await this.#embed(examples.flat(), control);
+    const counts = Uint32Array.from(examples, ({ length }) => length);
+    const making: TaggerMaking = { id: made++, labels, counts, vectors: { data: vectors.data, dims: vectors.dims } };
     this.#made.add(making.id);
     try {
-      await this.#run([{ method: 'tagger', tagger: making, input: [] }], check.checkOptions(how));
+      const calibration = await this.#calibrate(making, { ...control, onProgress: undefined });
+      return new OwnTagger(labels, {
+        dimensions: this.#dimensions,
+        forget: () => this.#forget(making.id),
+        tag: async (input, topK, control) => {
+          const calls = pieces(input, making.vectors.dims[0]).map((input): Call => ({ method: 'tag', tagger: making, calibration, input, topK }));
+          return (await this.#run<Classification[][]>(calls, control)).flat();
+        },
+      });
     } catch (error) {
       // An aborted call may have come as far as the engine.
       this.#forget(making.id);
       throw error;
     }
-    return new OwnTagger(making, {
-      dimensions: this.#dimensions,
-      forget: () => this.#forget(making.id),
-      tag: async (tagger, input, topK, options) => {
-        const calls = pieces(input).map((input): Call => ({ method: 'tag', tagger, input, topK }));
-        return (await this.#run<Classification[][]>(calls, options)).flat();
-      },
-    });
   }
 
   index(): Index {
@@ -90,11 +98,11 @@ export class RunnerEmbedder implements Embedder {
     const dimensions = this.#dimensions;
     this.#made.add(id);
     return new TextIndex(id, dimensions, {
-      embed: (texts, options) => this.#embed(texts, options),
+      embed: (texts, control) => this.#embed(texts, control),
       forget: () => this.#forget(id),
-      search: async (index, input, k, options) => {
-        const calls = pieces(input).map((input): Call => ({ method: 'search', index, input, k }));
-        return (await this.#run<EngineHit[][]>(calls, options)).flat();
+      search: async (index, input, k, control) => {
+        const calls = pieces(input, index.size).map((input): Call => ({ method: 'search', index, input, k }));
+        return (await this.#run<EngineHit[][]>(calls, control)).flat();
       },
     });
   }
@@ -111,7 +119,7 @@ export class RunnerEmbedder implements Embedder {
       threshold: threshold === undefined ? threshold : check.checkThreshold(threshold),
       seed: check.checkSeed(options.seed),
     };
-    return this.#analyse(rows, options, (vectors) => ({ method: 'cluster', vectors, options: how }));
+    return this.#analyse(rows, check.checkControl(options), (vectors) => ({ method: 'cluster', vectors, options: how }));
   }
 
   async select(texts: readonly string[] | Vectors, given: SelectOptions): Promise<number[]> {
@@ -122,21 +130,21 @@ export class RunnerEmbedder implements Embedder {
       method: check.checkMethod(options.method),
       seed: check.checkSeed(options.seed),
     };
-    return this.#analyse(rows, options, (vectors) => ({ method: 'select', vectors, options: how }));
+    return this.#analyse(rows, check.checkControl(options), (vectors) => ({ method: 'select', vectors, options: how }));
   }
 
   async duplicates(texts: readonly string[] | Vectors, given: DuplicatesOptions): Promise<(number | null)[]> {
     const rows = check.checkRows(texts);
     const options = check.checkOptions(given);
     const how = { threshold: check.checkThreshold(options.threshold) };
-    return this.#analyse(rows, options, (vectors) => ({ method: 'duplicates', vectors, options: how }));
+    return this.#analyse(rows, check.checkControl(options), (vectors) => ({ method: 'duplicates', vectors, options: how }));
   }
 
   async map(texts: readonly string[] | Vectors, given?: MapOptions): Promise<[x: number, y: number][]> {
     const rows = check.checkRows(texts);
     const options = check.checkOptions(given);
     const how = { seed: check.checkSeed(options.seed) };
-    return this.#analyse(rows, options, (vectors) => ({ method: 'map', vectors, options: how }));
+    return this.#analyse(rows, check.checkControl(options), (vectors) => ({ method: 'map', vectors, options: how }));
   }
 
   info(): ModelInfo {
@@ -165,34 +173,46 @@ export class RunnerEmbedder implements Embedder {
     if (this.#made.delete(id)) this.#runner?.forget(id);
   }
 
-  async #embed(texts: string[], options: ListOptions, how: EngineEmbedOptions = {}): Promise<Embeddings> {
-    return join(await this.#run<Embeddings>(textPieces(texts).map((input) => ({ method: 'embed', input, options: how })), options));
+  async #embed(texts: string[], control: Control, how: EngineEmbedOptions = {}): Promise<Embeddings> {
+    return join(await this.#run<Embeddings>(textPieces(texts).map((input) => ({ method: 'embed', input, options: how })), control));
   }
 
-  #run<T>(calls: Call[], options: ListOptions): Promise<T[]> {
-    const say = check.checkFunction(options.onProgress, 'onProgress');
+  /** Computes a tagger's calibration from how near each example is to its own label and to the others. */
+  async #calibrate(tagger: TaggerMaking, control: Control): Promise<Float32Array> {
+    const examples = tagger.vectors.dims[0];
+    const step = Math.max(1, Math.floor(PRODUCTS_AT_ONCE / examples));
+    const calls = Array.from({ length: Math.ceil(examples / step) }, (_, piece): Call => {
+      const [first, last] = [piece * step, Math.min((piece + 1) * step, examples)];
+      return { method: 'apart', tagger, first, last, input: [] };
+    });
+    const apart = new Float32Array(2 * examples);
+    for (const [piece, part] of (await this.#run<Float32Array>(calls, control)).entries()) apart.set(part, 2 * piece * step);
+    const [calibration] = await this.#run<Float32Array>([{ method: 'calibrate', apart, input: [] }], control);
+    return calibration!;
+  }
+
+  #run<T>(calls: Call[], control: Control): Promise<T[]> {
     const total = calls.reduce((sum, call) => sum + lengthOf(call), 0);
     let done = 0;
-    return this.#until(options, async (runner, end) => {
-      const tell = telling(say, end);
+    return this.#until(control, async (runner, end) => {
+      const tell = telling(control.onProgress, end);
       return (await runner.run(calls, end.signal, (call) => tell((done += lengthOf(call)), total))) as T[];
     });
   }
 
   async #analyse<T extends Analysis['method']>(
     rows: string[] | Vectors,
-    options: StepOptions,
+    control: Control,
     analysis: (vectors: Vectors) => Extract<Analysis, { method: T }>,
   ): Promise<Findings[T]> {
-    const say = check.checkFunction(options.onStep, 'onStep');
-    const vectors = Array.isArray(rows) ? await this.#embed(rows, options) : rows;
-    const found = await this.#until(options, (runner, end) => runner.analyse(analysis(vectors), end.signal, telling(say, end)));
+    if (Array.isArray(rows)) check.checkVectorBytes(rows.length * this.#dimensions * Float32Array.BYTES_PER_ELEMENT);
+    const vectors = Array.isArray(rows) ? await this.#embed(rows, control) : rows;
+    const found = await this.#until(control, (runner, end) => runner.analyse(analysis(vectors), end.signal, telling(control.onStep, end)));
     return found as Findings[T];
   }
 
   /** Work with one end for all causes: the caller's signal, a progress callback that throws, or dispose. */
-  async #until<T>(options: CallOptions, work: (runner: Runner, end: AbortController) => Promise<T>): Promise<T> {
-    const signal = check.checkSignal(options.signal);
+  async #until<T>({ signal }: Control, work: (runner: Runner, end: AbortController) => Promise<T>): Promise<T> {
     const runner = this.#held();
     if (signal?.aborted) throw aborted(signal);
 
@@ -204,6 +224,9 @@ export class RunnerEmbedder implements Embedder {
       const answer = await work(runner, end);
       end.signal.throwIfAborted();
       return answer;
+    } catch (error) {
+      // An abort, and an error thrown by the caller's callback, are passed on unchanged.
+      throw end.signal.aborted && error === end.signal.reason ? error : typed(error);
     } finally {
       this.#running.delete(end);
       signal?.removeEventListener('abort', relay);
@@ -226,8 +249,10 @@ function count(rows: string[] | Vectors): number {
   return Array.isArray(rows) ? rows.length : rows.dims[0];
 }
 
-function pieces(input: string[] | Vectors): (string[] | Vectors)[] {
-  return Array.isArray(input) ? textPieces(input) : vectorPieces(input);
+/** Splits a list into pieces; vectors into smaller ones the more `rows` each is multiplied with. */
+function pieces(input: string[] | Vectors, rows = 0): (string[] | Vectors)[] {
+  if (Array.isArray(input)) return textPieces(input);
+  return vectorPieces(input, Math.max(1, Math.min(VECTORS_AT_ONCE, Math.floor(PRODUCTS_AT_ONCE / rows))));
 }
 
 function textPieces(texts: string[]): string[][] {
@@ -244,10 +269,9 @@ function textPieces(texts: string[]): string[][] {
   return pieces;
 }
 
-function vectorPieces({ data, dims: [rows, dimensions] }: Vectors): Vectors[] {
-  return Array.from({ length: Math.ceil(rows / VECTORS_AT_ONCE) }, (_, piece) => {
-    // A copy: with a part of a buffer all of it would travel.
-    const part = data.slice(piece * VECTORS_AT_ONCE * dimensions, (piece + 1) * VECTORS_AT_ONCE * dimensions);
+function vectorPieces({ data, dims: [rows, dimensions] }: Vectors, most: number): Vectors[] {
+  return Array.from({ length: Math.ceil(rows / most) }, (_, piece) => {
+    const part = data.subarray(piece * most * dimensions, (piece + 1) * most * dimensions);
     return { data: part, dims: [part.length / dimensions, dimensions] };
   });
 }
@@ -255,7 +279,8 @@ function vectorPieces({ data, dims: [rows, dimensions] }: Vectors): Vectors[] {
 function join(parts: Embeddings[]): Embeddings {
   const dimensions = parts[0]!.dims[1];
   const texts = parts.reduce((sum, { dims }) => sum + dims[0], 0);
-  const data = new Float32Array(texts * dimensions);
+  const length = texts * dimensions;
+  const data = check.allocate(`${check.whole(texts)} vectors`, length * Float32Array.BYTES_PER_ELEMENT, () => new Float32Array(length));
   let row = 0;
   for (const part of parts) {
     data.set(part.data, row * dimensions);

@@ -1,6 +1,6 @@
 import { fromEngine, PieError } from './error.js';
-import type { Classification, Embeddings, ModelInfo } from './types.js';
-import init, { Engine as WasmEngine, Index as WasmIndex, warmUp } from './wasm/pie_embed_wasm.js';
+import type { Classification, Embeddings, ModelInfo, Vectors } from './types.js';
+import init, * as wasm from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
 export interface Engine {
@@ -9,13 +9,14 @@ export interface Engine {
   classify(vectors: Float32Array, options: EngineClassifyOptions): Classification[][];
   similarity(a: string, b: string): number;
   tokenize(texts: string[], options: EngineEmbedOptions): EngineTokens;
-  tagger(labels: string[], examples: string[][]): EngineTagger;
   info(): ModelInfo;
   free(): void;
 }
 
+/** Labels by the vectors of their examples, in wasm. */
 export interface EngineTagger {
-  classify(vectors: Float32Array, topK: number): Classification[][];
+  apart(first: number, last: number): Float32Array;
+  classify(vectors: Float32Array, topK: number, calibration: Float32Array): Classification[][];
   free(): void;
 }
 
@@ -74,7 +75,7 @@ export async function makeEngine({ module, model, taxonomy }: EngineFiles): Prom
   await instantiate(module);
   let engine: Engine | undefined;
   try {
-    engine = new WasmEngine(model.bytes, model.sha256) as Engine;
+    engine = new wasm.Engine(model.bytes, model.sha256) as Engine;
     if (taxonomy) engine.loadTaxonomy(taxonomy.bytes);
     return engine;
   } catch (error) {
@@ -83,15 +84,24 @@ export async function makeEngine({ module, model, taxonomy }: EngineFiles): Prom
   }
 }
 
+/** `[temperature, unknown]` of a tagger, from what `apart` gives for all its examples. */
+export function calibrate(apart: Float32Array): Float32Array {
+  return wasm.calibrate(apart);
+}
+
+export function makeTagger(labels: string[], counts: Uint32Array, { data, dims }: Vectors): EngineTagger {
+  return new wasm.Tagger(labels, counts, data, dims[1]) as EngineTagger;
+}
+
 export function makeIndex(dimensions: number): EngineIndex {
-  return new WasmIndex(dimensions) as EngineIndex;
+  return new wasm.Index(dimensions) as EngineIndex;
 }
 
 /** What can be done before the model is there. What fails here fails again, and is told, when the engine is made. */
 export async function prepare(module: WebAssembly.Module): Promise<void> {
   try {
     await instantiate(module);
-    warmUp();
+    wasm.warmUp();
   } catch {
     // Told later.
   }
@@ -106,7 +116,7 @@ export async function instantiate(module: WebAssembly.Module): Promise<void> {
     instance = undefined;
     const why = error instanceof Error ? error.message : String(error);
     throw error instanceof RangeError
-      ? new PieError('internal', `there is no memory for the engine: ${why}`, { cause: error })
+      ? new PieError('too_large', `there is no memory for the engine: ${why}`, { cause: error })
       : new PieError('integrity', `the wasm is not this version's engine: ${why}`, { cause: error });
   }
 }

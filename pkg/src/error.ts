@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'blank_text'
   | 'invalid_prompt'
   | 'invalid_dimensions'
+  | 'too_large'
   // loading
   | 'network'
   | 'not_found'
@@ -39,6 +40,11 @@ export class PieError extends Error {
   }
 }
 
+/** Advice for a bundle that contains the package's scripts without its other files. */
+export const NO_FILES =
+  'a bundle of its scripts does not have its files. Leave pie-embed-wasm out of the bundle (esbuild: --external:pie-embed-wasm), ' +
+  'or give load() the files: { wasm, model, taxonomy }';
+
 /** An error thrown by the engine in wasm, which carries its own code; a trap carries none. */
 export function fromEngine(error: unknown): PieError {
   if (error instanceof PieError) return error;
@@ -47,6 +53,12 @@ export function fromEngine(error: unknown): PieError {
   return typeof code === 'string'
     ? new PieError(code as ErrorCode, message, { cause: error })
     : new PieError('internal', `the engine failed: ${message}`, { cause: error });
+}
+
+/** Converts any error to a `PieError`: a lack of memory to `too_large`, an unknown error to `internal`. */
+export function typed(error: unknown): PieError {
+  if (error instanceof RangeError) return new PieError('too_large', `there is no memory for it: ${error.message}`, { cause: error });
+  return fromEngine(error);
 }
 
 /** What an aborted call rejects with; the signal's own reason is its cause. */

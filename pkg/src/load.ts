@@ -1,8 +1,9 @@
-import { checkDevice, checkFunction, checkOptions, checkPool, checkSignal, describe, invalid } from './argument.js';
+import { checkBytes, checkDevice, checkFunction, checkOptions, checkPool, checkSignal, describe, invalid, viewOf } from './argument.js';
 import { type Asset, defaultModel, gpuWasm, models, relaxedWasm, wasm as shippedWasm } from './assets.js';
 import { Content, type Files, own } from './content.js';
 import { checkHash, download, type RemoteFile, sha256 } from './download.js';
-import { aborted, PieError } from './error.js';
+import { aborted, NO_FILES, PieError, typed } from './error.js';
+import { checkModelStart } from './gguf.js';
 import type { Platform } from './platform.js';
 import type { Runner } from './runner.js';
 import type { Report } from './shared.js';
@@ -39,12 +40,12 @@ export async function load(
     pool: checkPool(options.pool),
     device: checkDevice(options.device),
     onFallback: checkFunction(options.onFallback, 'onFallback'),
-    gpu: (signal) => compileFile(fromAsset(gpuWasm), platform, signal, () => {}, 'gpu'),
+    gpu: (signal) => compileFile(fromAsset(gpuWasm, platform), platform, signal, () => {}, 'gpu'),
   };
   const { model, taxonomy } = chooseModel(options, platform);
   checkSupport();
   const wasm =
-    options.wasm === undefined ? fromAsset(hasRelaxedSimd() ? relaxedWasm : shippedWasm)
+    options.wasm === undefined ? fromAsset(hasRelaxedSimd() ? relaxedWasm : shippedWasm, platform)
     : options.wasm instanceof WebAssembly.Module ? options.wasm
     : toSource(options.wasm, 'wasm', platform);
   if (signal?.aborted) throw aborted(signal);
@@ -57,6 +58,8 @@ export async function load(
   try {
     const progress = new Progress([wasm, model, taxonomy].filter(isRemote), say, end);
     const engine = makeModule(wasm, platform, end.signal, progress);
+    // Awaited below. When `begin` throws first, this rejection must not count as unhandled.
+    engine.catch(() => {});
     const setUp = begin(wish, end.signal, engine);
     const [module, modelFile, taxonomyFile] = await Promise.all([
       engine,
@@ -65,16 +68,20 @@ export async function load(
     ]);
     end.signal.throwIfAborted();
     progress.say('compile');
+    end.signal.throwIfAborted();
     runner = await setUp({ module, model: modelFile, taxonomy: taxonomyFile });
     end.signal.throwIfAborted();
     // Where the platform could not hash, the engine has.
     if (isRemote(model) && modelFile.sha256 === undefined) checkHash(model, runner.info.sha256);
     progress.say('ready');
+    end.signal.throwIfAborted();
     return runner;
   } catch (error) {
-    end.abort(error);
+    // An abort, and an error thrown by the caller's callback, are passed on unchanged.
+    const reason = end.signal.aborted && error === end.signal.reason ? error : typed(error);
+    end.abort(reason);
     runner?.free();
-    throw error;
+    throw reason;
   } finally {
     signal?.removeEventListener('abort', relay);
   }
@@ -97,9 +104,7 @@ async function read(
   progress: Progress,
 ): Promise<Content> {
   if (isRemote(source)) return download(source, platform, signal, progress.of(source));
-  // The caller may do with its own what it likes.
-  const bytes = source.slice();
-  return new Content(bytes, await sha256(bytes), own(bytes));
+  return new Content(source, await sha256(source), own(source));
 }
 
 function chooseModel(options: LoadOptions, platform: Platform) {
@@ -110,29 +115,42 @@ function chooseModel(options: LoadOptions, platform: Platform) {
     const names = Object.keys(models).join(', ');
     throw new PieError('not_found', `no model is named ${describe(model)}; this package has ${names}, others go by URL`);
   }
-  const own = shipped?.taxonomy ? fromAsset(shipped.taxonomy) : null;
-  return {
-    model: shipped ? fromAsset(shipped.model) : toSource(model, 'model', platform),
+    return {
+    model: shipped ? fromAsset(shipped.model, platform) : toSource(model, 'model', platform, checkModelStart),
     taxonomy:
-      options.taxonomy === undefined ? own
+      options.taxonomy === undefined ? (shipped?.taxonomy ? fromAsset(shipped.taxonomy, platform) : null)
       : options.taxonomy === null ? null
       : toSource(options.taxonomy, 'taxonomy', platform),
   };
 }
 
-function fromAsset({ file, bytes, sha256, url }: Asset): RemoteFile {
-  return { url: url(), file, bytes, sha256 };
+function fromAsset({ path, bytes, sha256, url }: Asset, platform: Platform): RemoteFile {
+  return { url: addressOf(path, url, platform), file: path.split('/').at(-1)!, bytes, sha256 };
 }
 
-function toSource(source: FileSource, what: string, platform: Platform): Bytes | RemoteFile {
-  // Shared memory can be neither hashed nor trusted to stay.
-  if (source instanceof Uint8Array) return (source.buffer instanceof ArrayBuffer ? source : source.slice()) as Bytes;
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+function addressOf(path: string, url: () => URL, platform: Platform): URL {
+  let own: URL | undefined;
+  try {
+    own = url();
+  } catch {
+    // A bundle without import.meta.url: the platform may find the file, or the error below tells what to do.
+  }
+  const found = platform.locate ? platform.locate(path, own) : own;
+  if (found) return found;
+  throw new PieError('not_found', `${path} of this package is missing: ${NO_FILES}`);
+}
+
+/** An address, or a copy of the bytes. `check` sees the beginning before the rest is fetched or copied. */
+function toSource(source: FileSource, what: string, platform: Platform, check?: RemoteFile['check']): Bytes | RemoteFile {
+  if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
+    check?.(viewOf(source, what));
+    return checkBytes(source, what);
+  }
   if (typeof source !== 'string' && !(source instanceof URL)) {
     throw invalid(what, 'a string, a URL, an ArrayBuffer or a Uint8Array', source);
   }
-  const url = source instanceof URL ? source : platform.resolve(source);
-  return { url, file: url.pathname.split('/').pop() || url.href };
+  const url = source instanceof URL ? new URL(source) : platform.resolve(source);
+  return { url, file: url.pathname.split('/').pop() || url.href, check };
 }
 
 function isRemote(source: object | null): source is RemoteFile {
@@ -156,23 +174,23 @@ class Progress {
     return (loaded, total) => {
       this.#files.set(url.href, { loaded, total });
       this.#latest = file;
-      try {
-        this.say('download');
-      } catch (error) {
-        // The download may be another load's too: what the callback throws ends this one only.
-        this.#end.abort(error);
-      }
+      this.say('download');
     };
   }
 
   say(phase: LoadProgress['phase']): void {
     const files = [...this.#files.values()];
     const known = files.every(({ total }) => total !== undefined);
-    this.#say({
-      phase,
-      loaded: files.reduce((sum, { loaded }) => sum + loaded, 0),
-      total: known ? files.reduce((sum, { total }) => sum + total!, 0) : 0,
-      file: this.#latest,
-    });
+    try {
+      this.#say({
+        phase,
+        loaded: files.reduce((sum, { loaded }) => sum + loaded, 0),
+        total: known ? files.reduce((sum, { total }) => sum + total!, 0) : 0,
+        file: this.#latest,
+      });
+    } catch (error) {
+      // Ends this load only; another load may wait for the same download.
+      this.#end.abort(error);
+    }
   }
 }

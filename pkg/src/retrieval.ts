@@ -1,15 +1,16 @@
 import * as check from './argument.js';
+import type { Control } from './argument.js';
 import type { IndexChange, IndexRows } from './call.js';
 import type { EngineHit } from './engine.js';
-import { PieError } from './error.js';
+import { aborted, PieError } from './error.js';
 import type { CallOptions, Index, IndexHit, IndexId, ListOptions, Vectors } from './types.js';
 
 const DEFAULT_K = 5;
 
 /** What an index needs of its embedder. */
 export interface IndexHost {
-  embed(texts: string[], options: ListOptions): Promise<Vectors>;
-  search(rows: IndexRows, input: string[] | Vectors, k: number, options: ListOptions): Promise<EngineHit[][]>;
+  embed(texts: string[], control: Control): Promise<Vectors>;
+  search(rows: IndexRows, input: string[] | Vectors, k: number, control: Control): Promise<EngineHit[][]>;
   forget(): void;
 }
 
@@ -38,10 +39,15 @@ export class TextIndex implements Index {
     if (one === Array.isArray(id) || ids.length !== count) {
       throw new PieError('invalid_argument', `${ids.length} ids cannot go with ${count} texts: give one of each, or lists of one length`);
     }
-    const options = check.checkOptions(given);
+    const control = check.checkControl(check.checkOptions(given));
     const host = this.#held();
-    const vectors = Array.isArray(input) ? host.embed(input, options) : Promise.resolve(input);
-    await this.#change(vectors, ({ data }) => this.#rows.put(ids, data));
+    if (control.signal?.aborted) throw aborted(control.signal);
+    const vectors = Array.isArray(input) ? host.embed(input, control) : Promise.resolve(input);
+    await this.#change(vectors, ({ data }) => {
+      // The signal may have been aborted while earlier changes were applied.
+      if (control.signal?.aborted) throw aborted(control.signal);
+      this.#rows.put(ids, data);
+    });
   }
 
   async remove(id: IndexId): Promise<boolean> {
@@ -55,10 +61,10 @@ export class TextIndex implements Index {
   async search(query: string | Float32Array | readonly string[] | Vectors, k?: number, given?: ListOptions) {
     const { one, input } = check.checkInput(query, this.#rows.dimensions);
     const count = check.checkCount(k, 'k') ?? DEFAULT_K;
-    const options = check.checkOptions(given);
+    const control = check.checkControl(check.checkOptions(given));
     this.#held();
     const search = this.#changed
-      .then(() => this.#held().search(this.#rows, input, count, options))
+      .then(() => this.#held().search(this.#rows, input, count, control))
       .then((lists) => lists.map((hits) => hits.map(({ row, score }): IndexHit => ({ id: this.#rows.idOf(row), score }))));
     this.#searches.add(search);
     try {
@@ -115,7 +121,9 @@ class Rows implements IndexRows {
     return this.#ids[row]!;
   }
 
+  /** Writes all of these rows; when there is no memory for them, none. */
   put(ids: IndexId[], data: Float32Array): void {
+    this.#reserve(this.size + new Set(ids.filter((id) => !this.#rowOf.has(id))).size);
     this.#revision++;
     for (const [index, id] of ids.entries()) {
       const row = this.#rowOf.get(id) ?? this.#ids.push(id) - 1;
@@ -141,9 +149,19 @@ class Rows implements IndexRows {
 
   since(revision: number): IndexChange {
     const rows = Uint32Array.from(this.#writtenAt.keys()).filter((row) => this.#writtenAt[row]! > revision);
-    const data = new Float32Array(rows.length * this.dimensions);
+    const length = rows.length * this.dimensions;
+    const data = check.allocate('a copy of the index', length * Float32Array.BYTES_PER_ELEMENT, () => new Float32Array(length));
     for (const [index, row] of rows.entries()) data.set(this.#row(row), index * this.dimensions);
     return { id: this.id, revision: this.#revision, size: this.size, dimensions: this.dimensions, rows, data };
+  }
+
+  #reserve(rows: number): void {
+    const bytes = rows * this.dimensions * Float32Array.BYTES_PER_ELEMENT;
+    check.checkVectorBytes(bytes);
+    if (bytes <= this.#data.byteLength) return;
+    const grown = check.allocate('the index', 2 * bytes, () => new Float32Array(2 * rows * this.dimensions));
+    grown.set(this.#data);
+    this.#data = grown;
   }
 
   #row(row: number): Float32Array {
@@ -151,11 +169,6 @@ class Rows implements IndexRows {
   }
 
   #write(row: number, vector: Float32Array): void {
-    if (this.#data.length <= row * this.dimensions) {
-      const grown = new Float32Array(2 * (row + 1) * this.dimensions);
-      grown.set(this.#data);
-      this.#data = grown;
-    }
     this.#data.set(vector, row * this.dimensions);
     this.#writtenAt[row] = this.#revision;
   }

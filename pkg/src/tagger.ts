@@ -1,24 +1,23 @@
 import * as check from './argument.js';
-import type { TaggerMaking } from './call.js';
+import type { Control } from './argument.js';
 import { PieError } from './error.js';
-import type { Classification, ListOptions, Tagger, TagOptions, Vectors } from './types.js';
+import type { Classification, Tagger, TagOptions, Vectors } from './types.js';
 
 /** What a tagger needs of its embedder. */
 export interface TaggerHost {
   readonly dimensions: number;
-  tag(making: TaggerMaking, input: string[] | Vectors, topK: number, options: ListOptions): Promise<Classification[][]>;
+  tag(input: string[] | Vectors, topK: number, control: Control): Promise<Classification[][]>;
   forget(): void;
 }
 
 /** A tagger, wherever its calls are answered. */
 export class OwnTagger implements Tagger {
   readonly labels: readonly string[];
-  readonly #making: TaggerMaking;
   #host: TaggerHost | undefined;
 
-  constructor(making: TaggerMaking, host: TaggerHost) {
-    this.labels = making.labels;
-    this.#making = making;
+  constructor(labels: readonly string[], host: TaggerHost) {
+    // Frozen: engines that start later receive the same labels.
+    this.labels = Object.freeze([...labels]);
     this.#host = host;
   }
 
@@ -29,7 +28,8 @@ export class OwnTagger implements Tagger {
     if (!host) throw new PieError('disposed', 'the tagger was disposed');
     const { one, input } = check.checkInput(texts, host.dimensions);
     const options = check.checkOptions(given);
-    const lists = await host.tag(this.#making, input, check.checkCount(options.topK, 'topK') ?? 3, options);
+    const topK = check.checkCount(options.topK, 'topK') ?? 3;
+    const lists = await host.tag(input, topK, check.checkControl(options));
     return one ? lists[0]! : lists;
   }
 

@@ -1,8 +1,8 @@
 import type { Analysis, Step } from './analysis.js';
-import { type Call, type CallError, Given, lengthOf } from './call.js';
+import { type Call, type CallError, Given, lengthOf, type SentCall } from './call.js';
 import { type Files, lend } from './content.js';
 import type { EngineFiles } from './engine.js';
-import { PieError } from './error.js';
+import { NO_FILES, PieError } from './error.js';
 import type { GpuRequest } from './gpu-worker.js';
 import type { ModelInfo } from './types.js';
 import type { Request, Started } from './worker.js';
@@ -64,7 +64,7 @@ export class Thread {
     try {
       return new Thread(script, create());
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = import.meta.url === undefined ? NO_FILES : error instanceof Error ? error.message : String(error);
       throw new PieError('worker_failed', `the worker could not be started: ${why}`, { cause: error });
     }
   }
@@ -92,9 +92,16 @@ export class Thread {
 
   async call(call: Call): Promise<unknown> {
     const sent = this.#given.toSend(call);
-    const examples = 'tagger' in sent ? sent.tagger.examples.flat().length : 0;
-    const patienceMs = PATIENCE_MS + (lengthOf(call) + examples) * PATIENCE_PER_TEXT_MS;
-    const answer = await this.#ask((id) => ({ id, call: sent }), patienceMs, 'index' in sent ? [sent.index.data.buffer] : []);
+    const patienceMs = PATIENCE_MS + lengthOf(call) * PATIENCE_PER_TEXT_MS;
+    const transfer: Transferable[] = 'index' in sent ? [sent.index.data.buffer] : [];
+    let own = sent;
+    if (!Array.isArray(sent.input)) {
+      // Posting a subarray would clone its whole buffer. The original stays here for a retry on another worker.
+      const data = sent.input.data.slice();
+      transfer.push(data.buffer);
+      own = { ...sent, input: { ...sent.input, data } } as SentCall;
+    }
+    const answer = await this.#ask((id) => ({ id, call: own }), patienceMs, transfer);
     this.#given.answered(sent);
     return answer;
   }
@@ -103,7 +110,8 @@ export class Thread {
   async analyse(module: WebAssembly.Module, analysis: Analysis, step: Step): Promise<unknown> {
     await this.#up();
     const patienceMs = PATIENCE_MS + analysis.vectors.dims[0] * PATIENCE_PER_TEXT_MS;
-    return this.#ask((id) => ({ id, module, analysis }), patienceMs, [], step);
+    // The vectors are this call's own copy, so they can be transferred.
+    return this.#ask((id) => ({ id, module, analysis }), patienceMs, [analysis.vectors.data.buffer as ArrayBuffer], step);
   }
 
   forget(id: number): void {

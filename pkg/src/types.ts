@@ -200,7 +200,7 @@ export interface Embedder {
   classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
   /** The cosine of two instructions' vectors, -1 to 1. */
   similarity(a: string, b: string, options?: CallOptions): Promise<number>;
-  tagger(examples: Readonly<Record<string, readonly string[]>>, options?: CallOptions): Promise<Tagger>;
+  tagger(examples: Readonly<Record<string, readonly string[]>>, options?: ListOptions): Promise<Tagger>;
   index(): Index;
   cluster(texts: readonly string[] | Vectors, options: ClusterOptions): Promise<Clusters>;
   /** The numbers of texts that stand for all of them, in the order chosen. */

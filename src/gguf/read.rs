@@ -17,8 +17,8 @@ const MAGIC: &[u8; 4] = b"GGUF";
 const DEFAULT_ALIGNMENT: u64 = 32;
 /// What is read of a file at once when all of it is gone through.
 const CHUNK: usize = 1 << 18;
-/// The largest vocabularies take some 10 MiB.
-const MAX_HEADER_BYTES: usize = 1 << 26;
+/// The longest header of a file that lies elsewhere: a vocabulary of a million long tokens takes a fifth of it.
+const MAX_HEADER: usize = 1 << 28;
 
 /// A file whose bytes lie where they can only be copied from.
 pub trait Source {
@@ -152,7 +152,7 @@ impl<'a> Gguf<'a> {
     /// [`ErrorCode::ModelFormat`] for what is no well-formed GGUF file, [`ErrorCode::ModelUnsupported`] for a dtype that this
     /// crate does not read, [`ErrorCode::ModelCorrupt`] when the checksum differs.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        Self::parse_structure(bytes, Bytes::Here(bytes))?.verified()
+        Self::parse_structure(bytes, Bytes::Here(bytes)).map_err(Fault::into_error)?.verified()
     }
 
     /// [`parse`](Self::parse) for a file that lies elsewhere, of which `header` is the [`header`](Self::header).
@@ -160,27 +160,28 @@ impl<'a> Gguf<'a> {
     /// # Errors
     /// As [`parse`](Self::parse).
     pub fn open(header: &'a [u8], source: &'a dyn Source) -> Result<Self> {
-        Self::parse_structure(header, Bytes::Elsewhere(source))?.verified()
+        Self::parse_structure(header, Bytes::Elsewhere(source)).map_err(Fault::into_error)?.verified()
     }
 
-    /// The beginning of a file, with all that stands before the tensors.
+    /// The beginning of a file, with all that stands before the tensors. Reading stops at the first part of the header that is wrong; more is
+    /// read only when the header continues beyond what was read.
     ///
     /// # Errors
-    /// [`ErrorCode::ModelFormat`] and [`ErrorCode::ModelUnsupported`] as [`parse`](Self::parse).
+    /// [`ErrorCode::ModelFormat`] and [`ErrorCode::ModelUnsupported`] as [`parse`](Self::parse); the latter also for a header of more than
+    /// 256 MiB.
     pub fn header(source: &dyn Source) -> Result<Vec<u8>> {
         let mut len = CHUNK.min(source.size());
         loop {
             let header = source.read(0..len);
-            let mut cursor = Cursor { bytes: &header, at: 0, size: source.size(), short: false };
-            match Gguf::parse_at(&mut cursor, Bytes::Elsewhere(source)) {
+            match Gguf::parse_structure(&header, Bytes::Elsewhere(source)) {
                 Ok(_) => return Ok(header),
-                // Its length is said nowhere. What is wrong otherwise is wrong whatever follows, and is not read.
-                Err(error) if !cursor.short => return Err(error),
-                Err(_) if len >= MAX_HEADER_BYTES => {
-                    let message = format!("the header takes more than {MAX_HEADER_BYTES} bytes, which no model that is run here does");
+                Err(Fault::Wrong(error)) => return Err(error),
+                Err(Fault::CutShort(error)) if len == source.size() => return Err(error),
+                Err(Fault::CutShort(_)) if len >= MAX_HEADER => {
+                    let message = format!("the header is longer than {MAX_HEADER} bytes, which is the most that is read of one");
                     return Err(Error::new(ErrorCode::ModelUnsupported, message));
                 }
-                Err(_) => len = source.size().min(2 * len),
+                Err(Fault::CutShort(_)) => len = source.size().min(2 * len),
             }
         }
     }
@@ -190,7 +191,7 @@ impl<'a> Gguf<'a> {
     /// # Errors
     /// As [`header`](Self::header).
     pub(crate) fn open_unverified(header: &'a [u8], source: &'a dyn Source) -> Result<Self> {
-        Self::parse_structure(header, Bytes::Elsewhere(source))
+        Self::parse_structure(header, Bytes::Elsewhere(source)).map_err(Fault::into_error)
     }
 
     fn verified(self) -> Result<Self> {
@@ -217,25 +218,25 @@ impl<'a> Gguf<'a> {
     /// Writes the checksum into a file that has a place for it.
     #[cfg(feature = "convert")]
     pub(super) fn seal(bytes: &'a mut [u8]) -> Result<()> {
-        let (at, _) =
-            Gguf::parse_structure(bytes, Bytes::Here(bytes))?.checksum.ok_or_else(|| wrong_type(keys::PIE_CHECKSUM, "a u64", None))?;
+        let (at, _) = Gguf::parse_structure(bytes, Bytes::Here(bytes))
+            .map_err(Fault::into_error)?
+            .checksum
+            .ok_or_else(|| wrong_type(keys::PIE_CHECKSUM, "a u64", None))?;
         let sum = checksum(Bytes::Here(bytes), at);
         bytes[at..at + 8].copy_from_slice(&sum.to_le_bytes());
         Ok(())
     }
 
-    fn parse_structure(header: &'a [u8], file: Bytes<'a>) -> Result<Self> {
-        Self::parse_at(&mut Cursor { bytes: header, at: 0, size: file.size(), short: false }, file)
-    }
-
-    fn parse_at(cursor: &mut Cursor<'a>, file: Bytes<'a>) -> Result<Self> {
+    fn parse_structure(header: &'a [u8], file: Bytes<'a>) -> Parsed<Self> {
+        let mut cursor = Cursor { bytes: header, at: 0, file_len: file.size() };
         let magic = cursor.take(4)?;
         if magic != MAGIC {
-            return Err(Error::new(ErrorCode::ModelFormat, format!("the file begins with {magic:02x?}, not with \"GGUF\"")));
+            return wrong(format!("the file begins with {magic:02x?}, not with \"GGUF\""));
         }
         let version = cursor.u32()?;
         if !(2..=3).contains(&version) {
-            return Err(Error::new(ErrorCode::ModelUnsupported, format!("GGUF version {version}; versions 2 and 3 are read")));
+            let message = format!("GGUF version {version}; versions 2 and 3 are read");
+            return Err(Error::new(ErrorCode::ModelUnsupported, message).into());
         }
         let tensor_count = cursor.count("tensors", 24)?;
         let metadata_count = cursor.count("metadata entries", 12)?;
@@ -264,16 +265,16 @@ impl<'a> Gguf<'a> {
             let name = cursor.string()?;
             let rank = cursor.u32()?;
             if !(1..=4).contains(&rank) {
-                return Err(Error::new(ErrorCode::ModelFormat, format!("tensor {name:?} has {rank} dimensions; 1 to 4 are allowed")));
+                return wrong(format!("tensor {name:?} has {rank} dimensions; 1 to 4 are allowed"));
             }
-            let dimensions = (0..rank).map(|_| cursor.size()).collect::<Result<Vec<_>>>()?;
+            let dimensions = (0..rank).map(|_| cursor.size()).collect::<Parsed<Vec<_>>>()?;
             infos.push(Info { name, dimensions, kind: cursor.u32()?, offset: cursor.u64()? });
         }
 
         let mut gguf = Self { file, metadata, tensors: Vec::with_capacity(infos.len()), checksum };
         let alignment = match gguf.get("general.alignment") {
             Some(&Value::U32(n)) if n.is_power_of_two() => u64::from(n),
-            Some(other) => return Err(Error::new(ErrorCode::ModelFormat, format!("general.alignment is {other:?}, no power of two"))),
+            Some(other) => return wrong(format!("general.alignment is {other:?}, no power of two")),
             None => DEFAULT_ALIGNMENT,
         };
         let data_start = (cursor.at as u64).next_multiple_of(alignment);
@@ -449,70 +450,97 @@ fn checksum(file: Bytes<'_>, at: usize) -> u64 {
     hash.digest()
 }
 
+/// Why a header was not parsed. A caller that has read only the beginning retries with more after `CutShort`.
+enum Fault {
+    /// The header continues beyond the bytes given.
+    CutShort(Error),
+    /// The header is invalid, whatever follows.
+    Wrong(Error),
+}
+
+impl Fault {
+    fn into_error(self) -> Error {
+        match self {
+            Self::CutShort(error) | Self::Wrong(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Wrong(error)
+    }
+}
+
+type Parsed<T> = std::result::Result<T, Fault>;
+
+fn wrong<T>(message: String) -> Parsed<T> {
+    Err(Fault::Wrong(Error::new(ErrorCode::ModelFormat, message)))
+}
+
 struct Cursor<'a> {
+    /// The beginning of the file, of `file_len` bytes.
     bytes: &'a [u8],
     at: usize,
-    /// Bytes of the whole file, of which those are the first.
-    size: usize,
-    /// Whether more was wanted than those, and the file has it.
-    short: bool,
+    file_len: usize,
 }
 
 impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+    fn take(&mut self, n: usize) -> Parsed<&'a [u8]> {
         match self.at.checked_add(n).and_then(|end| self.bytes.get(self.at..end)) {
             Some(slice) => {
                 self.at += n;
                 Ok(slice)
             }
-            None => {
-                self.short = self.at.checked_add(n).is_some_and(|end| end <= self.size);
-                Err(Error::new(
-                    ErrorCode::ModelFormat,
-                    format!("the header wants {n} bytes at {}, the file has {} bytes: truncated?", self.at, self.size),
-                ))
-            }
+            None => self
+                .beyond(n as u64, format!("the header wants {n} bytes at {}, the file has {} bytes: truncated?", self.at, self.file_len)),
         }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    /// The fault when `n` bytes are missing: `CutShort` if the file has them, `Wrong` if it is too short.
+    fn beyond<T>(&self, n: u64, message: String) -> Parsed<T> {
+        let error = Error::new(ErrorCode::ModelFormat, message);
+        let in_file = (self.at as u64).checked_add(n).is_some_and(|end| end <= self.file_len as u64);
+        Err(if in_file { Fault::CutShort(error) } else { Fault::Wrong(error) })
+    }
+
+    fn array<const N: usize>(&mut self) -> Parsed<[u8; N]> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
-    fn u32(&mut self) -> Result<u32> {
+    fn u32(&mut self) -> Parsed<u32> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    fn u64(&mut self) -> Result<u64> {
+    fn u64(&mut self) -> Parsed<u64> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    fn size(&mut self) -> Result<usize> {
+    fn size(&mut self) -> Parsed<usize> {
         let n = self.u64()?;
-        usize::try_from(n).map_err(|_| Error::new(ErrorCode::ModelFormat, format!("a size of {n} at byte {}", self.at - 8)))
+        usize::try_from(n).or_else(|_| wrong(format!("a size of {n} at byte {}", self.at - 8)))
     }
 
     /// A count of things that take at least `min_bytes` each, so that a false count allocates nothing.
-    fn count(&mut self, what: &str, min_bytes: usize) -> Result<usize> {
+    fn count(&mut self, what: &str, min_bytes: usize) -> Parsed<usize> {
         let n = self.size()?;
         if n > (self.bytes.len() - self.at) / min_bytes {
-            self.short = n <= (self.size - self.at) / min_bytes;
-            let message = format!("{n} {what} cannot fit in the {} bytes that follow: truncated?", self.size - self.at);
-            return Err(Error::new(ErrorCode::ModelFormat, message));
+            let message = format!("{n} {what} cannot fit in the {} bytes that follow: truncated?", self.file_len - self.at);
+            return self.beyond((n as u64).saturating_mul(min_bytes as u64), message);
         }
         Ok(n)
     }
 
-    fn string(&mut self) -> Result<&'a str> {
+    fn string(&mut self) -> Parsed<&'a str> {
         let len = self.size()?;
         let at = self.at;
         std::str::from_utf8(self.take(len)?)
-            .map_err(|e| Error::new(ErrorCode::ModelFormat, format!("a string at byte {at} is no UTF-8")).with_source(e))
+            .map_err(|e| Error::new(ErrorCode::ModelFormat, format!("a string at byte {at} is no UTF-8")).with_source(e).into())
     }
 
-    fn value(&mut self, kind: u32) -> Result<Value<'a>> {
+    fn value(&mut self, kind: u32) -> Parsed<Value<'a>> {
         Ok(match kind {
             0 => Value::U8(self.array::<1>()?[0]),
             1 => Value::I8(i8::from_le_bytes(self.array()?)),
@@ -527,11 +555,11 @@ impl<'a> Cursor<'a> {
             10 => Value::U64(self.u64()?),
             11 => Value::I64(i64::from_le_bytes(self.array()?)),
             12 => Value::F64(f64::from_le_bytes(self.array()?)),
-            _ => return Err(Error::new(ErrorCode::ModelFormat, format!("metadata of kind {kind} at byte {}", self.at - 4))),
+            _ => return wrong(format!("metadata of kind {kind} at byte {}", self.at - 4)),
         })
     }
 
-    fn array_value(&mut self) -> Result<Array<'a>> {
+    fn array_value(&mut self) -> Parsed<Array<'a>> {
         let kind = self.u32()?;
         let width = match kind {
             0 | 1 | 7 => 1,
@@ -540,9 +568,9 @@ impl<'a> Cursor<'a> {
             10..=12 => 8,
             8 => {
                 let len = self.count("strings", 8)?;
-                return Ok(Array::Strings((0..len).map(|_| self.string()).collect::<Result<_>>()?));
+                return Ok(Array::Strings((0..len).map(|_| self.string()).collect::<Parsed<_>>()?));
             }
-            _ => return Err(Error::new(ErrorCode::ModelFormat, format!("an array of kind {kind} at byte {}", self.at - 4))),
+            _ => return wrong(format!("an array of kind {kind} at byte {}", self.at - 4)),
         };
         let len = self.count("array elements", width)?;
         Ok(Array::Numbers { width, bytes: self.take(len * width)? })

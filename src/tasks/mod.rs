@@ -42,7 +42,7 @@ pub use prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
 pub use random::Random;
 pub use search::{Hit, diverse, search};
 pub use select::{Method, Representative, representatives, select};
-pub use tagger::Tagger;
+pub use tagger::{Apart, Examples, Tagger};
 pub use taxonomy::{Level, Taxonomy};
 pub use template::Template;
 pub use vectors::Vectors;

@@ -1,5 +1,7 @@
 //! A user's own labels, from a few examples each.
 
+use std::collections::HashSet;
+
 use super::prototypes::{Calibration, Label, Rows, Tag, UNKNOWN, tags};
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode, Result};
@@ -22,12 +24,95 @@ const UNKNOWN_SHARE: f32 = 0.25;
 /// for .87 and .85, by their means for .89 and .87.
 const SOFTNESS: f32 = 0.1;
 
+/// Labels with the vectors of their examples. [`apart`](Self::apart) takes one example, so that a caller can calibrate in pieces.
+pub struct Examples {
+    labels: Vec<Label>,
+    /// Examples of each label, the label of each example, and the vectors of all, at length 1.
+    counts: Vec<usize>,
+    owners: Vec<usize>,
+    vectors: Vec<f32>,
+    rows: Rows,
+}
+
+/// An example's cosine to its own label (by the label's other examples), and its mean cosine to the other labels. `None` without any.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Apart {
+    pub within: Option<f32>,
+    pub between: Option<f32>,
+}
+
+impl Examples {
+    /// Takes labels, each with the number of its examples, and the vectors of those, label after label: `[examples, dimensions]`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] for no labels, a label that stands twice, is [`UNKNOWN`] or has no examples;
+    /// [`ErrorCode::InvalidDimensions`] when there are not as many vectors as examples.
+    pub fn new<L: AsRef<str>>(labels: &[(L, usize)], mut vectors: Vec<f32>, dimensions: usize) -> Result<Self> {
+        check_labels(labels)?;
+        let counts: Vec<usize> = labels.iter().map(|&(_, count)| count).collect();
+        let owners: Vec<usize> = counts.iter().enumerate().flat_map(|(label, &count)| std::iter::repeat_n(label, count)).collect();
+        if dimensions == 0 || owners.len().checked_mul(dimensions) != Some(vectors.len()) {
+            let message = format!("{} numbers for {} examples of {dimensions} dimensions", vectors.len(), owners.len());
+            return Err(Error::new(ErrorCode::InvalidDimensions, message));
+        }
+        vectors.chunks_exact_mut(dimensions).for_each(l2_normalize);
+        let rows = Rows::new(&vectors, dimensions);
+        let labels = labels.iter().map(|(label, _)| Label::from(label.as_ref())).collect();
+        Ok(Self { labels, counts, owners, vectors, rows })
+    }
+
+    /// Number of examples.
+    pub const fn len(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// Whether there is no example.
+    pub const fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
+    /// How near example `n` is to its own label and to the others.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] when there is no such example.
+    pub fn apart(&self, n: usize) -> Result<Apart> {
+        let Some(&label) = self.owners.get(n) else {
+            return Err(Error::new(ErrorCode::InvalidArgument, format!("example {n} of {}", self.len())));
+        };
+        let dimensions = self.vectors.len() / self.len();
+        let cosines = self.rows.cosines(&self.vectors[n * dimensions..(n + 1) * dimensions])?;
+        let others = of_labels(&cosines, &self.counts).into_iter().enumerate().filter(|&(other, _)| other != label);
+        let between = mean(others.map(|(_, cosine)| cosine));
+        let first: usize = self.counts[..label].iter().sum();
+        let mut own = cosines[first..first + self.counts[label]].to_vec();
+        own.remove(n - first);
+        Ok(Apart { within: (!own.is_empty()).then(|| soft_maximum(own.into_iter())), between })
+    }
+
+    /// The labels of a text's vector, best first.
+    ///
+    /// # Errors
+    /// What [`Prototypes::classify`](super::Prototypes::classify) says.
+    pub fn classify(&self, vector: &[f32], calibration: Calibration, top_k: usize) -> Result<Vec<Tag>> {
+        let cosines = of_labels(&self.rows.cosines(vector)?, &self.counts);
+        tags(&self.labels, &cosines, calibration, top_k)
+    }
+}
+
+impl Calibration {
+    /// The calibration of a tagger: with `w` the mean of `within` and `b` the mean of `between`, `u = b + (w - b) / 4` and
+    /// `T = max((w - b) / 8, 0.02)`.
+    pub fn of_examples(apart: &[Apart]) -> Self {
+        let between = mean(apart.iter().filter_map(|apart| apart.between)).unwrap_or(BETWEEN);
+        let within = mean(apart.iter().filter_map(|apart| apart.within)).unwrap_or(WITHIN).max(between);
+        let temperature = ((within - between) * TEMPERATURE_SHARE).max(MIN_TEMPERATURE);
+        Self { temperature, unknown: (between + (within - between) * UNKNOWN_SHARE).clamp(-1.0, 1.0) }
+    }
+}
+
 /// Tags texts with labels that were given as examples.
 pub struct Tagger {
-    labels: Vec<Label>,
-    /// Examples of each label, and the vectors of all, at length 1.
-    counts: Vec<usize>,
-    examples: Rows,
+    examples: Examples,
     calibration: Calibration,
     options: EmbedOptions,
 }
@@ -35,46 +120,20 @@ pub struct Tagger {
 impl Tagger {
     /// Embeds the examples. A label may stand for several tasks: its cosine to a text is the soft maximum of those of its examples,
     /// `S · ln(mean(exp(c / S)))` with `S` 0.1, and its score comes from that as from a prototype's ([`Prototypes`](super::Prototypes)).
-    ///
-    /// The calibration comes from the examples: with `w` the mean cosine of an example to its own label by the *other* examples and
-    /// `b` that to other labels, `u = b + (w - b) / 4` and `T = max((w - b) / 8, 0.02)`.
+    /// The calibration comes from the examples ([`Calibration::of_examples`]).
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidArgument`] for no labels, a label that stands twice, is [`UNKNOWN`] or has no examples; what
-    /// [`Embedder::embed`] says of the examples.
+    /// What [`Examples::new`] says of the labels, and [`Embedder::embed`] of the examples.
     pub fn new<L: AsRef<str>, T: AsRef<str> + Sync>(embedder: &Embedder, examples: &[(L, Vec<T>)], options: &EmbedOptions) -> Result<Self> {
-        if examples.is_empty() {
-            return Err(Error::new(ErrorCode::InvalidArgument, "a tagger needs at least 1 label; 0 were given"));
-        }
-        for (n, (label, texts)) in examples.iter().enumerate() {
-            let label = label.as_ref();
-            if label.trim().is_empty() || texts.is_empty() {
-                return Err(Error::new(
-                    ErrorCode::InvalidArgument,
-                    format!("label {n} ({label:?}) has {} examples; it needs a name and 1", texts.len()),
-                ));
-            }
-            if label == UNKNOWN {
-                return Err(Error::new(
-                    ErrorCode::InvalidArgument,
-                    format!("label {n} is {UNKNOWN:?}, the answer for texts that are like no label"),
-                ));
-            }
-            if examples[..n].iter().any(|(other, _)| other.as_ref() == label) {
-                return Err(Error::new(ErrorCode::InvalidArgument, format!("label {label:?} stands twice")));
-            }
-        }
-        let dimensions = embedder.dimensions(options)?;
+        let labels: Vec<(&str, usize)> = examples.iter().map(|(label, texts)| (label.as_ref(), texts.len())).collect();
+        check_labels(&labels)?;
         let mut vectors = Vec::new();
         for (label, texts) in examples {
             vectors.extend(embedder.embed(texts, options).map_err(|e| e.context(format!("label {:?}", label.as_ref())))?.data);
         }
-        vectors.chunks_exact_mut(dimensions).for_each(l2_normalize);
-        let rows = Rows::new(&vectors, dimensions);
-        let counts: Vec<usize> = examples.iter().map(|(_, texts)| texts.len()).collect();
-        let calibration = calibrate(&vectors, dimensions, &rows, &counts)?;
-        let labels = examples.iter().map(|(label, _)| Label::from(label.as_ref())).collect();
-        Ok(Self { labels, counts, examples: rows, calibration, options: options.clone() })
+        let examples = Examples::new(&labels, vectors, embedder.dimensions(options)?)?;
+        let apart = (0..examples.len()).map(|n| examples.apart(n)).collect::<Result<Vec<_>>>()?;
+        Ok(Self { examples, calibration: Calibration::of_examples(&apart), options: options.clone() })
     }
 
     /// The labels of each text, best first, as [`Prototypes::classify`](super::Prototypes::classify) gives them.
@@ -90,9 +149,29 @@ impl Tagger {
     /// # Errors
     /// What [`Prototypes::classify`](super::Prototypes::classify) says.
     pub fn classify_vector(&self, vector: &[f32], top_k: usize) -> Result<Vec<Tag>> {
-        let cosines = of_labels(&self.examples.cosines(vector)?, &self.counts);
-        tags(&self.labels, &cosines, self.calibration, top_k)
+        self.examples.classify(vector, self.calibration, top_k)
     }
+}
+
+fn check_labels<L: AsRef<str>>(labels: &[(L, usize)]) -> Result<()> {
+    let invalid = |message| Err(Error::new(ErrorCode::InvalidArgument, message));
+    if labels.is_empty() {
+        return invalid("a tagger needs at least 1 label; 0 were given".to_owned());
+    }
+    let mut seen = HashSet::new();
+    for (n, (label, count)) in labels.iter().enumerate() {
+        let label = label.as_ref();
+        if label.trim().is_empty() || *count == 0 {
+            return invalid(format!("label {n} ({label:?}) has {count} examples; it needs a name and 1"));
+        }
+        if label == UNKNOWN {
+            return invalid(format!("label {n} is {UNKNOWN:?}, the answer for texts that are like no label"));
+        }
+        if !seen.insert(label) {
+            return invalid(format!("label {label:?} stands twice"));
+        }
+    }
+    Ok(())
 }
 
 /// The soft maximum of cosines.
@@ -112,24 +191,9 @@ fn of_labels(cosines: &[f32], counts: &[usize]) -> Vec<f32> {
     counts.iter().map(label).collect()
 }
 
-fn calibrate(vectors: &[f32], dimensions: usize, rows: &Rows, counts: &[usize]) -> Result<Calibration> {
-    let labels = counts.iter().enumerate().flat_map(|(label, &count)| std::iter::repeat_n(label, count));
-    let (mut within, mut between) = (Vec::new(), Vec::new());
-    for (n, (vector, label)) in vectors.chunks_exact(dimensions).zip(labels).enumerate() {
-        let cosines = rows.cosines(vector)?;
-        between.extend(of_labels(&cosines, counts).into_iter().enumerate().filter(|&(other, _)| other != label).map(|(_, cosine)| cosine));
-        let first: usize = counts[..label].iter().sum();
-        let mut own = cosines[first..first + counts[label]].to_vec();
-        own.remove(n - first);
-        if !own.is_empty() {
-            within.push(soft_maximum(own.into_iter()));
-        }
-    }
-    let mean = |xs: &[f32], otherwise: f32| if xs.is_empty() { otherwise } else { xs.iter().sum::<f32>() / xs.len() as f32 };
-    let between = mean(&between, BETWEEN);
-    let within = mean(&within, WITHIN).max(between);
-    let temperature = ((within - between) * TEMPERATURE_SHARE).max(MIN_TEMPERATURE);
-    Ok(Calibration { temperature, unknown: (between + (within - between) * UNKNOWN_SHARE).clamp(-1.0, 1.0) })
+fn mean(numbers: impl Iterator<Item = f32>) -> Option<f32> {
+    let (sum, count) = numbers.fold((0.0_f64, 0_u32), |(sum, count), number| (sum + f64::from(number), count + 1));
+    (count > 0).then(|| (sum / f64::from(count)) as f32)
 }
 
 #[cfg(test)]

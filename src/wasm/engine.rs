@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorCode};
 use crate::gguf::Source;
 use crate::kernels::{dot, l2_normalize};
 use crate::prompt::Prompt;
-use crate::tasks::{Level, Tagger, Taxonomy};
+use crate::tasks::{Apart, Calibration, Examples, Level, Taxonomy};
 use crate::tokenizer::{Normalization, SpecialTokens, Tokenizer, Vocabulary};
 
 /// A loaded model, and the taxonomy when there is one.
@@ -141,14 +141,6 @@ impl Engine {
         Ok(dot(a, b).clamp(-1.0, 1.0))
     }
 
-    /// A tagger of the caller's own labels, each with its examples.
-    pub fn tagger(&self, labels: Vec<JsValue>, examples: Vec<Array>) -> Result<WasmTagger, JsValue> {
-        let examples = examples.iter().map(|texts| strings(&texts.to_vec())).collect::<Result<Vec<_>, _>>()?;
-        let pairs: Vec<(String, Vec<String>)> = strings(&labels)?.into_iter().zip(examples).collect();
-        let tagger = Tagger::new(&self.embedder, &pairs, &EmbedOptions::default()).map_err(js_error)?;
-        Ok(WasmTagger { tagger, dimensions: self.embedder.config().hidden_size })
-    }
-
     /// What is loaded.
     pub fn info(&self) -> Result<JsValue, JsValue> {
         let (config, info) = (self.embedder.config(), self.embedder.info());
@@ -189,21 +181,48 @@ pub fn warm_up() {
     drop(tokenizer.map(|tokenizer| tokenizer.encode("Write a poem.", &Prompt::none(), usize::MAX)));
 }
 
-/// A tagger of the caller's own labels.
+/// The caller's own labels, by the vectors of their examples.
 #[wasm_bindgen(js_name = Tagger)]
 pub struct WasmTagger {
-    tagger: Tagger,
+    examples: Examples,
     dimensions: usize,
 }
 
 #[wasm_bindgen(js_class = Tagger)]
 impl WasmTagger {
-    /// A list of `[{label, name, score}]`, one a vector.
-    pub fn classify(&self, vectors: &[f32], top_k: Option<f64>) -> Result<JsValue, JsValue> {
-        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
-        let rows = vectors.chunks(self.dimensions);
-        to_js(&rows.map(|v| self.tagger.classify_vector(v, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+    /// Takes labels, how many examples each has, and the vectors of those, label after label.
+    #[wasm_bindgen(constructor)]
+    pub fn new(labels: Vec<JsValue>, counts: &[u32], vectors: Vec<f32>, dimensions: usize) -> Result<WasmTagger, JsValue> {
+        let labels: Vec<(String, usize)> = strings(&labels)?.into_iter().zip(counts.iter().map(|&count| count as usize)).collect();
+        Ok(Self { examples: Examples::new(&labels, vectors, dimensions).map_err(js_error)?, dimensions })
     }
+
+    /// The cosines of examples `first..last` to their own label and to the others, in pairs, for `calibrate`; NaN where there is none.
+    pub fn apart(&self, first: usize, last: usize) -> Result<Vec<f32>, JsValue> {
+        let pair = |apart: Apart| [apart.within, apart.between].map(|cosine| cosine.unwrap_or(f32::NAN));
+        let pairs = (first..last).map(|n| self.examples.apart(n).map(pair)).collect::<Result<Vec<_>, _>>().map_err(js_error)?;
+        Ok(pairs.concat())
+    }
+
+    /// A list of `[{label, name, score}]`, one a vector; `calibration` is what `calibrate` gives.
+    pub fn classify(&self, vectors: &[f32], top_k: Option<f64>, calibration: &[f32]) -> Result<JsValue, JsValue> {
+        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
+        let &[temperature, unknown] = calibration else {
+            return Err(js_error(Error::new(ErrorCode::InvalidArgument, format!("a calibration of {} numbers", calibration.len()))));
+        };
+        let calibration = Calibration { temperature, unknown };
+        let rows = vectors.chunks(self.dimensions);
+        to_js(&rows.map(|v| self.examples.classify(v, calibration, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+    }
+}
+
+/// `[temperature, unknown]`, from what `Tagger.apart` gives for all examples.
+#[wasm_bindgen]
+pub fn calibrate(apart: &[f32]) -> Vec<f32> {
+    let cosine = |number: f32| (!number.is_nan()).then_some(number);
+    let apart: Vec<Apart> = apart.chunks_exact(2).map(|pair| Apart { within: cosine(pair[0]), between: cosine(pair[1]) }).collect();
+    let Calibration { temperature, unknown } = Calibration::of_examples(&apart);
+    vec![temperature, unknown]
 }
 
 fn embed_options(options: JsEmbedOptions) -> Result<EmbedOptions, Error> {

@@ -184,6 +184,28 @@ export const suite = {
     ok(error.message.includes('10'), error.message);
   },
 
+  async 'what is too large is said, and is no other error'({ pie, code }) {
+    equal(await code(pie.embed('\u3000'.repeat(10_000_000))), 'blank_text');
+    unit(await pie.embed(`${'\u3000'.repeat(10_000_000)}a`));
+    const long = 'a'.repeat(2 ** 26 + 1);
+    for (const call of [pie.embed(long), pie.classify([long]), pie.similarity('a', long), pie.tagger({ a: [long] })]) equal(await code(call), 'too_large');
+  },
+
+  async 'a model is refused by its header, before the rest of it is looked at'({ PieEmbedder, code }) {
+    for (const [what, start, expected] of [
+      ['another program', foreignModel({ architecture: 'llama' }), 'model_unsupported'],
+      ['another type', foreignModel({ type: 12 }), 'model_unsupported'],
+      ['another version', foreignModel({ version: 4 }), 'model_format'],
+      ['safetensors', new TextEncoder().encode('\x40\0\0\0\0\0\0\0{"weight":{"dtype":"F32"}}'), 'model_format'],
+    ]) {
+      const model = new Uint8Array(300e6);
+      model.set(start);
+      const begin = performance.now();
+      equal(await code(PieEmbedder.load({ model, taxonomy: null })), expected, what);
+      ok(performance.now() - begin < 20_000, `${what} took ${performance.now() - begin} ms`);
+    }
+  },
+
   async 'wrong arguments are refused'({ pie, code }) {
     for (const call of [pie.embed, pie.classify]) {
       const run = call.bind(pie);
@@ -226,6 +248,29 @@ export const suite = {
     }
   },
 
+  async 'a tagger of many labels is made in pieces: prompts go between, and an abort is heard'({ pie, code }) {
+    const examples = Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`label ${n}`, [`${TEXTS[n % TEXTS.length]} ${n}`, `Do the work of ${n}`]]));
+    let made = false;
+    const steps = [];
+    const making = pie.tagger(examples, { onProgress: ({ done, total }) => steps.push(`${done}/${total}`) }).then((tagger) => ((made = true), tagger));
+    await pie.embed('Translate');
+    ok(!made, 'the prompt waited');
+    const tagger = await making;
+    equal(steps.at(-1), '300/300');
+    ok(steps.length > 10, `${steps.length} steps`);
+    equal((await tagger.classify('Do the work of 77', { topK: 1 }))[0].label, 'label 77');
+    tagger.dispose();
+    const controller = new AbortController();
+    const aborted = code(pie.tagger(examples, controller));
+    await pie.embed('Translate');
+    controller.abort();
+    equal(await aborted, 'aborted');
+    for (const label of ['', ' ', 'unknown']) equal(await code(pie.tagger({ a: ['x'], [label]: ['y'] })), 'invalid_argument', JSON.stringify(label));
+    const odd = await pie.tagger(JSON.parse('{"__proto__":["Write a poem"],"constructor":["Sort these numbers"]}'));
+    equal((await odd.classify('Write a poem', { topK: 1 }))[0].label, '__proto__');
+    odd.dispose();
+  },
+
   async 'vectors are classified as their texts are'({ pie, code }) {
     const vectors = await pie.embed(TEXTS);
     const tagger = await pie.tagger({ poem: ['Write a poem about rain'], sort: ['Sort these numbers: 3, 1, 2'] });
@@ -266,6 +311,77 @@ export const suite = {
     for (const call of [pie.classify(new Float32Array(width - 1)), index.search(new Float32Array(1)), index.add('a', new Float32Array(2))]) {
       equal(await code(call), 'invalid_dimensions');
     }
+    index.dispose();
+  },
+
+  async 'a call works on what it was given, whatever becomes of that'({ pie }) {
+    const [poem, sort] = [await pie.embed('Write a poem about rain'), await pie.embed('Sort these numbers: 3, 1, 2')];
+    const index = pie.index();
+    const own = new Float32Array(poem);
+    const adds = [index.add('poem', own)];
+    own.set(sort);
+    adds.push(index.add('sort', own));
+    own.fill(NaN);
+    const [ids, texts] = [['say'], ['Translate this sentence']];
+    adds.push(index.add(ids, texts));
+    ids[0] = 'other';
+    texts[0] = '';
+    await Promise.all(adds);
+    own.set(poem);
+    const options = {};
+    const search = index.search(own, 1, options);
+    own.set(sort);
+    options.signal = AbortSignal.abort();
+    for (const [id, found] of [['poem', await search], ['sort', await index.search(sort, 1)], ['say', await index.search('Say it in German', 1)]]) {
+      equal(found[0].id, id);
+      ok(id === 'say' || found[0].score > 0.9999, `${id} has a cosine of ${found[0].score} to itself`);
+    }
+    const width = poem.length;
+    const tagger = await pie.tagger({ poem: ['Write a poem'], sort: ['Sort these numbers'] });
+    for (const call of [
+      (vectors) => pie.duplicates(vectors, { threshold: 0.99 }), (vectors) => pie.cluster(vectors, { k: 2 }), (vectors) => pie.select(vectors, { count: 2 }),
+      (vectors) => pie.classify(vectors, { topK: 1 }), (vectors) => tagger.classify(vectors), (vectors) => index.search(vectors, 2),
+    ]) {
+      const given = { data: new Float32Array(300 * width), dims: [300, width] };
+      for (let row = 0; row < 300; row++) given.data.set(row % 3 === 0 ? sort : poem, row * width);
+      const expected = JSON.stringify(await call(given));
+      const called = call(given);
+      given.data.fill(NaN);
+      given.dims[0] = 7;
+      equal(JSON.stringify(await called), expected);
+    }
+    ok(Object.isFrozen(tagger.labels), 'the labels of a tagger can be changed');
+    tagger.dispose();
+    index.dispose();
+  },
+
+  async 'a buffer that was transferred is refused, and nothing is half done'({ pie, PieEmbedder, code, model }) {
+    const width = pie.info().hiddenSize;
+    const gone = (view) => (structuredClone(null, { transfer: [view.buffer] }), view);
+    const index = pie.index();
+    const tagger = await pie.tagger({ poem: ['Write a poem'], sort: ['Sort these numbers'] });
+    await index.add('a', 'Write a poem');
+    for (const call of [pie.classify.bind(pie), tagger.classify.bind(tagger), (vectors) => index.search(vectors), (vectors) => index.add('a', vectors)]) {
+      equal(await code(call(gone(new Float32Array(width)))), 'invalid_argument');
+    }
+    for (const call of [
+      (vectors) => pie.classify(vectors), (vectors) => index.add(['a', 'b'], vectors), (vectors) => pie.cluster(vectors, { k: 2 }),
+      (vectors) => pie.select(vectors, { count: 2 }), (vectors) => pie.duplicates(vectors, { threshold: 1 }), (vectors) => pie.map(vectors),
+    ]) {
+      equal(await code(call({ data: gone(new Float32Array(2 * width)), dims: [2, width] })), 'invalid_argument');
+    }
+    equal(index.size, 1);
+    const later = await pie.embed('Sort these numbers');
+    const adding = index.add('b', later);
+    gone(later);
+    await adding;
+    equal((await index.search('Sort these numbers', 1))[0].id, 'b');
+    for (const options of [
+      { model: gone(new Uint8Array(model)) }, { model: gone(new Uint8Array(model)).buffer }, { taxonomy: gone(new Uint8Array(9)) }, { wasm: gone(new Uint8Array(9)).buffer },
+    ]) {
+      equal(await code(PieEmbedder.load(options)), 'invalid_argument', Object.keys(options)[0]);
+    }
+    tagger.dispose();
     index.dispose();
   },
 
@@ -358,6 +474,40 @@ export const suite = {
     equal(await code(index.search('')), 'blank_text');
     equal(index.size, 1);
     equal((await index.search('text')).length, 1);
+    index.dispose();
+  },
+
+  async 'an abort leaves an index as it was, with vectors as with texts'({ pie, code }) {
+    const index = pie.index();
+    const vector = await pie.embed('Write a poem');
+    equal(await code(index.add('a', vector, { signal: AbortSignal.abort() })), 'aborted');
+    for (const given of [vector, 'Write a poem']) {
+      const controller = new AbortController();
+      const first = index.add('first', 'Sort these numbers');
+      const second = code(index.add('second', given, controller));
+      controller.abort();
+      await first;
+      equal(await second, 'aborted');
+    }
+    equal(index.size, 1);
+    index.dispose();
+  },
+
+  async 'an index of 40,000 vectors is searched and changed'({ pie }) {
+    const width = pie.info().hiddenSize;
+    const rows = 40_000;
+    const vectors = { data: new Float32Array(rows * width), dims: [rows, width] };
+    for (let row = 0; row < rows; row++) for (let bit = 0; bit < 16; bit++) vectors.data[row * width + bit] = (row >> bit) & 1 ? 1 : -1;
+    const row = (n) => vectors.data.subarray(n * width, (n + 1) * width);
+    const index = pie.index();
+    await index.add(Array.from({ length: rows }, (_, n) => n), vectors);
+    for (const n of [0, 16_383, 16_384, 33_000, rows - 1]) equal((await index.search(row(n), 1))[0].id, n);
+    await index.remove(5);
+    await index.add(rows - 2, row(7));
+    equal((await index.search(row(rows - 1), 1))[0].id, rows - 1, 'in the place of the one that went');
+    equal((await index.search(row(7), 2)).map(({ id }) => id).sort().join(), `${rows - 2},7`);
+    ok((await index.search(row(5), 1))[0].score < 0.99, 'found though removed');
+    equal(index.size, rows - 1);
     index.dispose();
   },
 
@@ -696,6 +846,36 @@ export const suite = {
     unit(await pie.embed('a'));
   },
 };
+
+/** The beginning of a GGUF file with one tensor, as another program might write it. */
+export function foreignModel({ architecture = 'bert', type = 0, version = 3, tokens = 3 }) {
+  const bytes = [];
+  const number = (value, width) => bytes.push(...Array.from({ length: width }, (_, byte) => Math.floor(value / 256 ** byte) % 256));
+  const string = (text) => (number(text.length, 8), bytes.push(...new TextEncoder().encode(text)));
+  string('GGUF');
+  bytes.splice(0, 8);
+  number(version, 4);
+  number(1, 8);
+  number(3, 8);
+  string('general.alignment');
+  number(4, 4);
+  number(32, 4);
+  string('general.architecture');
+  number(8, 4);
+  string(architecture);
+  string('tokenizer.ggml.tokens');
+  number(9, 4);
+  number(8, 4);
+  number(tokens, 8);
+  for (let token = 0; token < tokens; token++) string(`token ${token}`);
+  string('token_embd.weight');
+  number(2, 4);
+  number(256, 8);
+  number(4, 8);
+  number(type, 4);
+  number(0, 8);
+  return Uint8Array.from(bytes);
+}
 
 /** A sound model of another sha256 and the same length: as another program would write it, with none of our `pie.` keys. */
 export function otherModel(model) {

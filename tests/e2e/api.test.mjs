@@ -1,9 +1,11 @@
 // The API suite in Node, through the package's own name, and in pages of headless Chromium: in a worker, and on the page's own thread.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { PieEmbedder, PieError } from '../../pkg/dist/node.js';
-import { code, suite } from './api.suite.mjs';
+import { code, foreignModel, suite } from './api.suite.mjs';
 import { withBrowser } from './browser.mjs';
 import { readModel, readTaxonomy, shipped } from './files.mjs';
 
@@ -24,6 +26,62 @@ describe('in Node', () => {
     byPath.dispose();
     assert.equal(await code(PieEmbedder.load({ model: './no/such.gguf' })), 'not_found');
     assert.equal(await code(PieEmbedder.load({ model: new URL('./', path) })), 'network');
+  });
+
+  test('files and vectors beyond what the engine can hold are too_large', async () => {
+    const { pie } = context;
+    const model = new Uint8Array(2 ** 31);
+    model.set(foreignModel({}));
+    for (const options of [{ model }, { taxonomy: model }, { wasm: model.buffer }]) assert.equal(await code(PieEmbedder.load(options)), 'too_large');
+    const vectors = { data: new Float32Array(model.buffer), dims: [2 ** 20, 2 ** 9] };
+    assert.equal(await code(pie.cluster(vectors, { k: 2 })), 'too_large');
+    const width = pie.info().hiddenSize;
+    const rows = Math.floor(2 ** 30 / 4 / width) + 1;
+    const index = pie.index();
+    const half = { data: new Float32Array(model.buffer, 0, Math.ceil(rows / 2) * width), dims: [Math.ceil(rows / 2), width] };
+    await index.add(Array.from({ length: half.dims[0] }, (_, row) => row), half);
+    assert.equal(await code(index.add(Array.from({ length: half.dims[0] }, (_, row) => `more ${row}`), half)), 'too_large');
+    assert.equal(index.size, half.dims[0]);
+    index.dispose();
+  });
+
+  test('an address is read no further than it takes to refuse it', async () => {
+    const models = {
+      '/llama': foreignModel({ architecture: 'llama' }), '/type': foreignModel({ type: 12, tokens: 20_000 }), '/version': foreignModel({ version: 1 }),
+      '/page': new TextEncoder().encode('<!doctype html><title>Not found</title>'),
+    };
+    let sent = 0;
+    const server = createServer(({ url }, response) => {
+      response.writeHead(200, { 'content-length': 1e9 }).write(models[url]);
+      const zeros = Buffer.alloc(1 << 20);
+      const send = () => {
+        while (!response.destroyed && response.write(zeros)) sent += zeros.length;
+        if (!response.destroyed) response.once('drain', send);
+      };
+      send();
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    for (const [path, expected] of [['/llama', 'model_unsupported'], ['/type', 'model_unsupported'], ['/version', 'model_format'], ['/page', 'model_format']]) {
+      sent = 0;
+      assert.equal(await code(PieEmbedder.load({ model: `http://127.0.0.1:${server.address().port}${path}` })), expected, path);
+      assert.ok(sent < 100e6, `${path}: ${sent} bytes were sent`);
+    }
+    server.closeAllConnections();
+    server.close();
+    const huge = createServer((_, response) => response.writeHead(200, { 'content-length': 2 ** 31 }).write(foreignModel({})));
+    await new Promise((resolve) => huge.listen(0, '127.0.0.1', resolve));
+    assert.equal(await code(PieEmbedder.load({ model: `http://127.0.0.1:${huge.address().port}/bert.gguf` })), 'too_large');
+    huge.closeAllConnections();
+    huge.close();
+  });
+
+  test('a load that fails rejects once, also where there are no workers', () => {
+    const script = `import { PieEmbedder, PieError } from ${JSON.stringify(new URL('../../pkg/dist/remote.js', import.meta.url).href)};
+      const error = await PieEmbedder.load().catch((error) => error);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      console.log(error instanceof PieError && error.code);`;
+    const run = spawnSync(process.execPath, ['--unhandled-rejections=strict', '--input-type=module', '--eval', script], { encoding: 'utf8' });
+    assert.deepEqual([run.status, run.stdout.trim()], [0, 'worker_failed'], run.stderr);
   });
 });
 

@@ -25,12 +25,15 @@ const REMEMBER = `{
 }
 `;
 
+// What the tests of insecure contexts have the browser find here.
+const HOSTS = ['insecure.test'];
+
 /** Starts both before a file's tests and ends them after; `here.page()` opens a fresh page with its own cache. */
 export function withBrowser(flags) {
   const here = {};
   before(async () => {
     here.browser = await launch(flags);
-    Object.assign(here, await serve());
+    Object.assign(here, await serve(0, { hosts: HOSTS }));
   });
   after(async () => {
     await here.browser?.close();

@@ -190,6 +190,23 @@ describe('lists in the demo page', () => {
     assert.deepEqual([rows[0].id, rows[0].note, rows[0].pie_kind], ['7', 'says "please"', 'write-poem']);
   });
 
+  test('cells that a spreadsheet would compute are text in the CSV, unless one wants them as they are', async () => {
+    const page = await open();
+    const cells = ['=HYPERLINK("http://example.com","open")', '+cmd|x', '-2+3', '@SUM(A1)', ' =1+1', '\t=1', '\uff1d1', '-5', '+1.5e3', 'a;=1+1', 'plain - text'];
+    await give(page, 'cells.jsonl', cells.map((cell) => `${JSON.stringify({ prompt: 'Write a poem', '=note': cell })}\n`).join(''));
+    await loaded(page);
+    const column = (text) => [...text.matchAll(/^Write a poem,("(?:[^"]|"")*"|[^,]*),/gm)].map(([, cell]) => cell.replace(/^"|"$/g, '').replaceAll('""', '"'));
+    const { text } = await saved(page, 'CSV');
+    assert.match(text, /^\ufeffprompt,'=note,/);
+    assert.deepEqual(column(text), cells.map((cell, n) => (n < 7 ? `'${cell}` : cell)));
+    assert.match(text, /,"a;=1\+1",/);
+    await page.selectOption('#formulas', 'keep');
+    const kept = await saved(page, 'CSV');
+    assert.deepEqual(column(kept.text), cells);
+    const jsonl = await saved(page, 'JSONL');
+    assert.deepEqual(jsonl.text.trim().split('\n').map((line) => JSON.parse(line)['=note']), cells);
+  });
+
   test('another column is a choice', async () => {
     const page = await open();
     await give(page, 'two.jsonl', '{"prompt":"Write a poem about rain","reply":"Translate this into French"}\n'.repeat(3));

@@ -1,11 +1,14 @@
 // The demo page as an application: under any path, installable, there without a network, renewed when a new version is out.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DEMO } from '../../www/build.mjs';
 import { withBrowser } from './browser.mjs';
+
+const sha256 = (content) => createHash('sha256').update(content).digest('hex');
 
 const TYPES = {
   '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.json': 'application/json', '.svg': 'image/svg+xml',
@@ -85,8 +88,10 @@ describe('the demo page as an application', () => {
     await page.goto(plain.address);
     await kept(page);
     const old = await page.evaluate(() => caches.keys());
-    plain.change = (name, bytes) => (name === 'files.js' ? String(bytes).replace(/VERSION = '/, "VERSION = 'new-") :
-      name === 'index.html' ? String(bytes).replace('<h1>', '<h1>New. ') : bytes);
+    const index = await readFile(join(DEMO, 'index.html'), 'utf8');
+    const renewed = index.replace('<h1>', '<h1>New. ');
+    plain.change = (name, bytes) => (name === 'index.html' ? renewed :
+      name === 'files.js' ? String(bytes).replace(/VERSION = '/, "VERSION = 'new-").replaceAll(sha256(index), sha256(renewed)) : bytes);
     await page.reload();
     await page.locator('#renewed:not([hidden])').waitFor();
     await page.getByRole('button', { name: 'Reload' }).click();
@@ -96,6 +101,25 @@ describe('the demo page as an application', () => {
     assert.equal(now.length, 1);
     assert.ok(!own(old).includes(now[0]));
     plain.change = (name, bytes) => bytes;
+  });
+
+  test('a wrong file is not kept: the visit after that has the right one', async () => {
+    for (const wrong of ['document.title = 1;', '<!doctype html><title>Sign in</title>']) {
+      const page = await here.demo();
+      plain.change = (name, bytes) => (name === 'prompt.js' ? wrong : bytes);
+      await page.goto(plain.address);
+      await page.evaluate(async () => {
+        const { installing } = await navigator.serviceWorker.register('sw.js', { updateViaCache: 'none' });
+        while (installing && installing.state !== 'redundant') await new Promise((resolve) => setTimeout(resolve, 20));
+      });
+      assert.deepEqual((await page.evaluate(() => caches.keys())).filter((name) => name.startsWith('pie-demo ')), []);
+      plain.change = (name, bytes) => bytes;
+      await page.reload();
+      await tagged(page);
+      await kept(page);
+      await page.reload();
+      await tagged(page);
+    }
   });
 
   test('without headers of the host the policy holds: the page cannot reach another origin', async () => {

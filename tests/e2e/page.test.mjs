@@ -116,6 +116,10 @@ describe('the demo page', () => {
     await own.getByText('“praise” has no example yet.').waitFor();
     await own.getByRole('textbox', { name: /^Examples of label \d+/ }).last().fill('Great shop, thank you!\nI love what you do');
     await page.fill('#own-text', 'You are wonderful, thanks');
+    for (const name of ['__proto__', 'constructor', 'praise']) {
+      await own.getByRole('textbox', { name: /^Name of label/ }).last().fill(name);
+      await best.filter({ hasText: name }).waitFor();
+    }
     await best.filter({ hasText: 'praise' }).waitFor();
     await own.getByRole('textbox', { name: /^Name of label/ }).last().fill('billing');
     await own.getByText('There are two labels “billing”').waitFor();

@@ -93,6 +93,35 @@ fn a_file_elsewhere_is_read_a_tensor_at_a_time_and_gives_the_same() {
     }
 }
 
+/// A header of one tensor, with 8 MB behind it.
+fn foreign(version: u32, kind: u32, tensor_type: u32, rank: u32) -> Vec<u8> {
+    let mut bytes = b"GGUF".to_vec();
+    let string = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    bytes.extend([version.to_le_bytes().to_vec(), 1_u64.to_le_bytes().to_vec(), 1_u64.to_le_bytes().to_vec()].concat());
+    bytes.extend([string("general.architecture"), kind.to_le_bytes().to_vec(), string("llama")].concat());
+    bytes.extend([string("token_embd.weight"), rank.to_le_bytes().to_vec(), 32_u64.to_le_bytes().to_vec()].concat());
+    bytes.extend([tensor_type.to_le_bytes().to_vec(), 0_u64.to_le_bytes().to_vec()].concat());
+    bytes.resize(8 << 20, 0);
+    bytes
+}
+
+#[test]
+fn a_foreign_file_is_refused_by_the_first_part_of_its_header() {
+    const STRING: u32 = 8;
+    for (bytes, expected) in [
+        (foreign(3, STRING, 0, 1), ErrorCode::ModelUnsupported),
+        (foreign(3, STRING, 12, 1), ErrorCode::ModelUnsupported),
+        (foreign(4, STRING, 0, 1), ErrorCode::ModelUnsupported),
+        (foreign(3, 77, 0, 1), ErrorCode::ModelFormat),
+        (foreign(3, STRING, 0, 9), ErrorCode::ModelFormat),
+    ] {
+        let file = Elsewhere::new(&bytes);
+        assert_eq!(Embedder::from_source(&file).err().unwrap().code(), expected);
+        assert!(file.most.get() <= 1 << 18, "{} bytes were read at once", file.most.get());
+        assert_eq!(Embedder::from_bytes(&bytes).err().unwrap().code(), expected);
+    }
+}
+
 /// llama.cpp refuses tensors that it does not know.
 #[test]
 fn no_tensor_beyond_those_of_llama_cpp() {

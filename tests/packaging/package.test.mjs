@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -48,7 +48,7 @@ describe('the package', () => {
       'package.json', 'README.md', 'RECIPES.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
       'dist/local.js', 'dist/local.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/gpu-worker.js', 'dist/models/manifest.json',
       'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/wasm-relaxed/pie_embed_wasm_bg.wasm', 'dist/wasm-gpu/pie_embed_wasm_gpu_bg.wasm',
-      'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
+      'dist/NOTICES.txt', 'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
     ]) {
       assert.ok(paths.includes(path), `${path} is missing`);
     }
@@ -58,6 +58,21 @@ describe('the package', () => {
     assert.equal(packed.files.find(({ path }) => path === `dist/models/${shipped.file}`).size, shipped.bytes);
     const had = { packed: packed.size, unpacked: packed.unpackedSize, files: packed.files.length };
     for (const [what, most] of Object.entries(budget)) assert.ok(had[what] <= most, `${what}: ${had[what]}, over its budget of ${most}`);
+  });
+
+  test('it names the licence of the code and that of the model, and has the notices of what is compiled in', async () => {
+    const { license } = JSON.parse(await readFile(join(pkg, 'package.json'), 'utf8'));
+    const terms = [...new Set(['Apache-2.0', shipped.license])];
+    assert.equal(license, terms.join(' AND '), 'package.json has the licences of the code and of the shipped model');
+    const lock = JSON.parse(await readFile(join(pkg, 'package-lock.json'), 'utf8'));
+    assert.equal(lock.packages[''].license, license);
+    const notices = await readFile(join(pkg, 'dist/NOTICES.txt'), 'utf8');
+    // Of the engine, of the GPU's encoder, of both; and none of what runs while they compile, or of the command line.
+    for (const crate of ['tokenizers', 'wgpu', 'wasm-bindgen', 'memchr']) assert.match(notices, new RegExp(`^${crate} \\d[^\n]*\nLicence: `, 'm'));
+    for (const crate of ['serde_derive', 'syn', 'clap', 'proptest']) assert.doesNotMatch(notices, new RegExp(`^${crate} \\d`, 'm'));
+    assert.match(notices, /Permission is hereby granted, free of charge/);
+    assert.match(notices, /Apache License\s+Version 2\.0/);
+    assert.match(notices, /The standard library of Rust/);
   });
 
   test('it depends on nothing', async () => {
@@ -104,6 +119,28 @@ pie.dispose();
       assert.deepEqual([id, rows.sort().join()], ['poem', '0,1,2']);
     });
   }
+
+  test('esbuild bundles it for Node; where the package is not beside the bundle, an error says what to do', async () => {
+    const root = await project('in-esbuild', {
+      'main.js': `import { PieEmbedder, PieError } from 'pie-embed-wasm';
+async function main() {
+  const pie = await PieEmbedder.load();
+  console.log((await pie.classify(${JSON.stringify(INSTRUCTION)}))[0].label);
+  pie.dispose();
+}
+main().catch((error) => console.log(error instanceof PieError, error.code, error.message));
+`,
+    });
+    const away = join(folder, 'away');
+    await mkdir(away);
+    for (const [format, name] of [['cjs', 'out.cjs'], ['esm', 'out.mjs']]) {
+      const flags = ['--bundle', '--platform=node', `--format=${format}`, '--log-level=error', `--outfile=${name}`];
+      await run(join(pkg, 'node_modules/.bin/esbuild'), ['main.js', ...flags], { cwd: root });
+      assert.match((await run(process.execPath, [name], { cwd: root })).stdout, /haiku|poem/);
+      await copyFile(join(root, name), join(away, name));
+      assert.match((await run(process.execPath, [join(away, name)], { cwd: away })).stdout, /^true not_found .*--external:pie-embed-wasm/);
+    }
+  });
 
   test('its types hold in a strict TypeScript project, as a bundler and as Node resolve it', async () => {
     const root = await project('in-typescript', {

@@ -19,18 +19,33 @@ function rowsOf(list, rows) {
 
 const round = (score) => Number(score.toFixed(4));
 
+// A spreadsheet evaluates a cell that begins with one of these characters, and a formula can send the table to another host.
+const FORMULA = /^[\s\p{Cf}]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]/u;
+// Separators of other locales: unquoted text behind one of them would begin a cell of its own.
+const QUOTED = /[;\t|]/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** Puts an apostrophe before text that a spreadsheet would evaluate; numbers stay numbers. */
+const plain = (text) => (FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text);
+
 const FORMATS = {
   // The mark at the start tells spreadsheets that it is UTF-8.
-  csv: ['text/csv', ({ names, values }) => `\ufeff${Papa.unparse({ fields: names, data: values.map((row) => row.map(toCell)) })}\r\n`],
+  csv: ['text/csv', ({ names, values }, { guard = true }) => {
+    const cell = (value) => (guard && typeof value === 'string' ? plain(value) : value);
+    const table = { fields: names.map(cell), data: values.map((row) => row.map((value) => cell(toCell(value)))) };
+    return `\ufeff${Papa.unparse(table, { quotes: (value) => guard && QUOTED.test(value) })}\r\n`;
+  }],
+  // Not guarded: spreadsheets do not open JSON lines.
   jsonl: ['application/jsonl', ({ names, values }) =>
     values.map((row) => `${JSON.stringify(Object.fromEntries(names.map((name, index) => [name, row[index]])))}\n`).join('')],
 };
 
 const toCell = (value) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : value);
 
-export function download(list, rows, format) {
+/** Saves these rows; CSV with formulas guarded, unless `guard` is false. */
+export function download(list, rows, format, options = {}) {
   const [type, write] = FORMATS[format];
-  const url = URL.createObjectURL(new Blob([write(rowsOf(list, rows))], { type }));
+  const url = URL.createObjectURL(new Blob([write(rowsOf(list, rows), options)], { type }));
   const link = document.createElement('a');
   link.href = url;
   link.download = `${list.source.name.replace(/\.[^.]*$/, '').replaceAll(' ', '-')}-tagged.${format}`;

@@ -67,18 +67,19 @@ function show(tags, note, usable) {
 
 /** The labels with their examples; says what is missing. */
 function read() {
-  const examples = {};
+  const examples = new Map();
   for (const item of lists.children) {
     const name = item.querySelector('input').value.trim();
     const texts = item.querySelector('textarea').value.split('\n').filter((line) => line.trim());
     if (!name && texts.length === 0) continue;
     if (!name) throw new Error('One of the labels has no name yet.');
-    if (Object.hasOwn(examples, name)) throw new Error(`There are two labels “${name}”: put their examples together.`);
+    if (examples.has(name)) throw new Error(`There are two labels “${name}”: put their examples together.`);
     if (texts.length === 0) throw new Error(`“${name}” has no example yet.`);
-    examples[name] = texts;
+    examples.set(name, texts);
   }
-  if (Object.keys(examples).length < 2) throw new Error('It takes at least two labels.');
-  return examples;
+  if (examples.size < 2) throw new Error('It takes at least two labels.');
+  // Not by assignment, which would lose a label named __proto__.
+  return Object.fromEntries(examples);
 }
 
 let number = 0;

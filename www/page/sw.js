@@ -5,10 +5,25 @@ const PREFIX = 'pie-demo ';
 const CACHE = PREFIX + self.VERSION;
 
 addEventListener('install', (event) => {
-  // Past the HTTP cache, or files of two versions could come together.
-  const fresh = self.FILES.map((file) => new Request(file, { cache: 'reload' }));
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(fresh)).then(() => self.skipWaiting()));
+  event.waitUntil(install().then(() => self.skipWaiting()));
 });
+
+/** Fetches and verifies all files before it keeps any: a wrong file would be served until the next version. */
+async function install() {
+  const responses = await Promise.all(Object.keys(self.FILES).map(fetchFile));
+  const cache = await caches.open(CACHE);
+  await Promise.all(responses.map(([file, response]) => cache.put(file, response)));
+}
+
+async function fetchFile(file) {
+  // Past the HTTP cache, or files of two versions could come together.
+  const response = await fetch(new Request(file, { cache: 'reload' }));
+  if (!response.ok) throw new Error(`${file} came with the status ${response.status}`);
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await response.clone().arrayBuffer()));
+  const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (sha256 !== self.FILES[file]) throw new Error(`${file} has sha256 ${sha256}, not ${self.FILES[file]} as it was built: the next visit asks again`);
+  return [file, response];
+}
 
 addEventListener('activate', (event) => {
   event.waitUntil((async () => {
@@ -23,6 +38,6 @@ addEventListener('fetch', (event) => {
   if (event.request.method !== 'GET') return;
   // What is not of the page, such as the model, is the package's own affair.
   const path = event.request.url.split(/[?#]/, 1)[0].slice(self.registration.scope.length) || './';
-  if (!self.FILES.includes(path)) return;
+  if (!Object.hasOwn(self.FILES, path)) return;
   event.respondWith(caches.open(CACHE).then(async (cache) => (await cache.match(new URL(path, self.registration.scope))) ?? fetch(event.request)));
 });

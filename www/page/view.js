@@ -253,7 +253,7 @@ export function startView() {
     asked.sort = { by: 'row', down: false };
     byId('query').value = '';
   }));
-  byId('download-csv').addEventListener('click', () => download(list, rows, 'csv'));
+  byId('download-csv').addEventListener('click', () => download(list, rows, 'csv', { guard: byId('formulas').value === 'text' }));
   byId('download-jsonl').addEventListener('click', () => download(list, rows, 'jsonl'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => list && render());
 }

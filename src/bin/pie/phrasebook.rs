@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use pie_embed_wasm::Result;
 use pie_embed_wasm::train::Phrasebook;
 
-/// Fill a phrasebook's placeholders: JSONL to train on, and other requests with other values to measure on.
 use crate::output::print;
 
-/// Fill a phrasebook's slots: JSONL to train on, and other phrasings with other values to measure on.
+/// Fill a phrasebook's placeholders: JSONL to train on, and other requests with other values to measure on.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder with kinds.toml, english/, slots/ and what models/phrasebook/README.md names beside them
