@@ -89,7 +89,8 @@ pub fn run(args: &Args) -> Result<()> {
         let what = format!("{}: none of its texts is annotated in {}", args.tags.display(), args.gold.display());
         return Err(Error::new(ErrorCode::Data, what));
     }
-    let head = format!("| prompts | number | family accepted | kind accepted | called unknown | scored above {SURE} | family accepted of these |");
+    let head =
+        format!("| prompts | number | family accepted | kind accepted | called unknown | scored above {SURE} | family accepted of these |");
     let mut lines = vec![head, "|---|---|---|---|---|---|---|".to_owned(), all.line("all")];
     lines.extend(sets.iter().map(|(name, count)| count.line(name)));
     lines.extend(LENGTHS.iter().zip(&lengths).map(|((_, name), count)| count.line(name)));

@@ -222,7 +222,8 @@ impl Grammar {
         for group in &self.verbs {
             for label in &group.nouns {
                 let category = group.verbs.iter().map(|verb| format!("{verb}|{}", head(label))).collect::<Vec<_>>().join("##");
-                let mut rng = generator(seed, Purpose::Phrasebook, xxh3_64(format!("{} {label}", group.verbs[0]).as_bytes()), side as u64 + 1);
+                let mut rng =
+                    generator(seed, Purpose::Phrasebook, xxh3_64(format!("{} {label}", group.verbs[0]).as_bytes()), side as u64 + 1);
                 let mut texts = BTreeSet::new();
                 for _ in 0..rows {
                     // A few attempts at a text that is not there yet; a task with one frame has fewer rows.
