@@ -17,7 +17,7 @@ export interface Wish {
   pool: number;
   device: Device;
   onFallback: ((error: PieError) => void) | undefined;
-  /** Fetches the wasm of the GPU, which nobody loads who does not ask. */
+  /** Fetches the GPU's wasm; called only when the caller asks for WebGPU. */
   gpu(signal: AbortSignal): Promise<WebAssembly.Module>;
 }
 

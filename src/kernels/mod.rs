@@ -9,8 +9,6 @@
 
 mod activations;
 mod attention;
-#[cfg(feature = "cli")]
-mod descriptor;
 mod elementwise;
 mod gemm;
 mod gemm_i8;
@@ -31,8 +29,6 @@ mod wasm;
 
 pub use activations::Quantized;
 pub use attention::{AttentionScratch, attention};
-#[cfg(feature = "cli")]
-pub use descriptor::stdout_was_closed;
 pub use elementwise::{add_layer_norm, dot, exp, gelu, l2_normalize, layer_norm};
 pub use gemm::{PackedF32, gemm_f32};
 pub use gemm_i8::{PackedInt, Width, gemm_i8, gemm_i8_by, integer_scales};

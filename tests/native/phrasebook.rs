@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use pie_embed_wasm::ieb::ParaphraseSet;
 use pie_embed_wasm::train::{Expansion, Phrase, Phrasebook, Register, Side, Source};
 use pie_embed_wasm::{ErrorCode, Result};
 use tempfile::TempDir;
@@ -252,7 +253,7 @@ fn the_program_writes_what_training_reads() {
     let mut names: Vec<String> = walk(&out);
     names.sort();
     let expected =
-        ["dev/de.jsonl", "dev/de.txt", "dev/en.jsonl", "dev/en.txt", "material/documents.txt", "train/de.jsonl", "train/en.jsonl"];
+        ["dev/de.json", "dev/de.jsonl", "dev/en.json", "dev/en.jsonl", "material/documents.txt", "train/de.jsonl", "train/en.jsonl"];
     assert_eq!(names, [&expected[..], &["verb-noun-dev.jsonl", "verb-noun.jsonl"]].concat());
     let expected = expand(dir.path(), 4, 0);
     for (name, phrases) in [("train/en.jsonl", &expected.training), ("dev/en.jsonl", &expected.development)] {
@@ -265,9 +266,9 @@ fn the_program_writes_what_training_reads() {
         serde_json::from_str(fs::read_to_string(out.join("train/de.jsonl")).unwrap().lines().next().unwrap()).unwrap();
     assert_eq!((row["family"].as_str(), row["language"].as_str()), (Some("voice"), Some("de")));
     assert!(row["pair"].as_str().unwrap().starts_with("sing-it."));
-    let text = fs::read_to_string(out.join("dev/en.txt")).unwrap();
-    let blocks: Vec<Vec<&str>> = text.split("\n\n").map(|block| block.lines().collect()).collect();
-    assert_eq!(blocks.iter().map(|block| block[0]).collect::<Vec<_>>(), ["# sing it", "# fold it"]);
+    let set = ParaphraseSet::parse(&fs::read_to_string(out.join("dev/en.json")).unwrap()).unwrap();
+    assert_eq!(set.tasks, ["fold it", "sing it"]);
+    assert_eq!(set.sentences.len(), expected.development.iter().filter(|phrase| phrase.language == 0).count());
     assert!(fs::read_to_string(out.join("material/documents.txt")).unwrap().contains("mail"));
     // Nothing is written of a phrasebook with a fault.
     fs::write(dir.path().join("english/c.txt"), "# sing-it\ntell {story}\n").unwrap();
@@ -311,6 +312,7 @@ fn faults_name_file_and_line() {
         ("# sing-it\n[two] five\n", "x.txt, line 2: the second request's kind is missing"),
         ("# sing-it\n[two tell-it] five\n", "x.txt, line 2: no kind \"tell-it\""),
         ("# sing-it\n[chatty x] five\n", "x.txt, line 2: \"x\" stands behind the register chatty"),
+        ("# sing-it\n[chatty]five\n", "x.txt, line 2: no space behind [chatty]"),
     ] {
         let message = with("english/x.txt", text);
         assert!(message.contains(expected), "{message}");
@@ -337,6 +339,12 @@ fn faults_name_file_and_line() {
     assert!(
         with("languages/de.txt", "# sing-it\n1 la\n").contains("de.txt, line 2: number 1 of sing-it has no English request to pair with")
     );
+    assert!(with("languages/en.txt", "1 la\n# sing-it\n").contains("en.txt, line 1: a request stands before the first kind"));
+    assert!(with("languages/en.txt", "# sing-it\n1 one\n").contains("en.txt, line 2: the request stands at "));
+    assert!(with("languages/en.txt", "# sing-it\n1 la\n# fold-it\n1 lu\n# sing-it\n1 lo\n").contains("line 6: number 1 of sing-it stands"));
+    let pairs = ("languages/en.txt", "# sing-it\n1 la\n2 lo\n3 li\n");
+    let lacking = message(&[good[0], good[1], pairs, ("languages/de.txt", "# sing-it\n2 la\n")]);
+    assert!(lacking.contains("de.txt: no counterpart of number 1, 3 of sing-it"), "{lacking}");
     assert!(with("languages/en.txt", "# sing-it\n13 la\n").contains("en.txt, line 2: a request begins with its number, 1 to 12"));
     assert!(
         with("languages/en.txt", "# sing-it\n1 la\n1 lo\n").contains("en.txt, line 3: number 1 of sing-it stands in this file already")
@@ -359,6 +367,9 @@ fn texts_to_measure_on_stay_apart() {
     let words = numbered(14, |n| format!("w{n}")).replace('\n', " ");
     fs::write(dir.path().join("passages/mail.txt"), format!("{words}\n====\nother\n")).unwrap();
     let measured = dir.path().join("measured.jsonl");
+    fs::write(&measured, "{\"instruction\": \"nothing\"}\n").unwrap();
+    let e = Phrasebook::load(dir.path(), std::slice::from_ref(&measured)).err().unwrap();
+    assert!(e.to_string().contains("measured.jsonl, line 1: no field \"text\""), "{e}");
     fs::write(&measured, format!("{{\"text\": \"nothing\"}}\n{{\"text\": \"so {words}\"}}\n")).unwrap();
     let e = Phrasebook::load(dir.path(), std::slice::from_ref(&measured)).err().unwrap();
     assert!(

@@ -103,7 +103,7 @@ impl Batches {
     }
 }
 
-/// An Arrow IPC stream, of whose damage its decoder panics at some.
+/// An Arrow IPC stream. Its decoder panics on some damaged input, so each call is isolated.
 pub struct ArrowStream {
     reader: StreamReader<Box<dyn Read>>,
     /// Batches that were begun.

@@ -63,7 +63,7 @@ struct Shape {
     /// Numbers of the rows.
     rows: Vec<u32>,
     lowest: Vec<(Neighbours, Neighbours)>,
-    /// Of the first rows alone; the upper, the fewer.
+    /// Neighbours in the upper layers; each layer holds the first rows only, fewer than the layer below.
     upper: Vec<Vec<Neighbours>>,
 }
 

@@ -11,8 +11,7 @@ thread_local! {
     static ISOLATED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `decode` returns; an error in place of a panic, which `what` could not be decoded for. Whatever `decode` was working on must not
-/// be used after such an error.
+/// Returns what `decode` returns. A panic becomes an error that names `what`; drop the decoder after it.
 pub fn isolated<T>(what: &str, decode: impl FnOnce() -> T) -> Result<T> {
     static SILENCE: Once = Once::new();
     SILENCE.call_once(|| {

@@ -14,6 +14,7 @@ mod compress;
 mod convert;
 mod corpus;
 mod correlate;
+mod descriptor;
 mod device;
 mod embed;
 mod encode;

@@ -6,11 +6,11 @@ use std::fs;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use pie_embed_wasm::kernels::stdout_was_closed;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use crate::descriptor::stdout_was_closed;
 use crate::unfinished;
 
 /// Makes a write beyond the shell's limit of file sizes (`ulimit -f`) an error like that of a full disk, where a signal would end the

@@ -1,6 +1,6 @@
 //! `pie score`: how often tags name the family and kind that people accept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,17 @@ use pie_embed_wasm::{Error, ErrorCode, Result, sha256_hex};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::output::print;
+use crate::output::{print, say};
 
 /// Score the output of `pie tag` on prompts whose families and kinds people have annotated: a Markdown table on stdout.
 ///
-/// Tags of texts without an annotation are passed over.
+/// Tags of texts without an annotation are passed over; annotated prompts without a tag are counted on stderr.
 #[derive(clap::Args)]
 pub struct Args {
     /// Output of `pie tag --json`
     #[arg(long, value_name = "FILE")]
     tags: PathBuf,
-    /// Annotations: JSON lines of {"sha256", "set", "families", "kinds"}, the SHA-256 being that of the text
+    /// Annotations: JSON lines of {"sha256", "set", "kinds"}, the SHA-256 being that of the text
     #[arg(long, value_name = "FILE")]
     gold: PathBuf,
     /// Families and kinds
@@ -31,8 +31,14 @@ pub struct Args {
 struct Annotation {
     sha256: String,
     set: String,
-    families: Vec<String>,
     kinds: Vec<String>,
+}
+
+impl Annotation {
+    /// The families of its kinds, the best one first.
+    fn families<'k>(&self, kinds: &'k Kinds) -> Vec<&'k str> {
+        self.kinds.iter().filter_map(|id| Some(kinds.families[kinds.kinds[kinds.find(id)?].family].id.as_str())).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -58,7 +64,7 @@ struct Count {
     sure_and_right: usize,
 }
 
-/// The score from which on a tag should be right nine times of ten.
+/// Tags that score above this should be right nine times of ten.
 const SURE: f32 = 0.9;
 /// Upper bounds of the groups by length, in characters.
 const LENGTHS: [(usize, &str); 4] =
@@ -72,22 +78,39 @@ pub fn run(args: &Args) -> Result<()> {
             return Err(data(&args.gold, line, format!("no kind {unknown:?} in {}", args.kinds.display())));
         }
     }
+    let tags: Vec<Tagged> = rows(&args.tags)?;
+    if !tags.is_empty() && tags.iter().all(|tagged| tagged.kind.is_none()) {
+        let what = format!("{}: no row has a kind; tag with a model whose taxonomy has kinds", args.tags.display());
+        return Err(Error::new(ErrorCode::Data, what));
+    }
     let by_text: HashMap<&str, &Annotation> = gold.iter().map(|annotation| (annotation.sha256.as_str(), annotation)).collect();
     let (mut sets, mut lengths): (BTreeMap<&str, Count>, [Count; LENGTHS.len()]) = Default::default();
     let (mut families, mut all) = (BTreeMap::<&str, Count>::new(), Count::default());
-    let mut seen = std::collections::HashSet::new();
-    for tagged in rows::<Tagged>(&args.tags)? {
+    let mut seen = HashSet::new();
+    let mut strange = BTreeSet::new();
+    for tagged in &tags {
         let sha256 = sha256_hex(tagged.text.as_bytes());
         let Some(annotation) = by_text.get(sha256.as_str()).filter(|_| seen.insert(sha256.clone())) else { continue };
         let length = tagged.text.chars().count();
         let group = LENGTHS.iter().position(|(limit, _)| length <= *limit).unwrap_or(LENGTHS.len() - 1);
-        let best = annotation.families.first().map_or("none", String::as_str);
+        let best = annotation.families(&kinds).first().copied().unwrap_or("none");
         let counts = [&mut all, sets.entry(&annotation.set).or_default(), &mut lengths[group], families.entry(best).or_default()];
-        counts.into_iter().for_each(|count| count.add(&tagged, annotation, &kinds));
+        counts.into_iter().for_each(|count| count.add(tagged, annotation, &kinds));
+        let label = tagged.kind.as_ref().map_or("unknown", |kind| kind.label.as_str());
+        if label != "unknown" && kinds.find(label).is_none() {
+            strange.insert(label);
+        }
     }
     if all.prompts == 0 {
         let what = format!("{}: none of its texts is annotated in {}", args.tags.display(), args.gold.display());
         return Err(Error::new(ErrorCode::Data, what));
+    }
+    if all.prompts < by_text.len() {
+        say(&format!("note: {} of {} annotated prompts have no tag", by_text.len() - all.prompts, by_text.len()));
+    }
+    if !strange.is_empty() {
+        let labels = strange.into_iter().collect::<Vec<_>>().join(", ");
+        say(&format!("note: not in {}, and counted as wrong: {labels}", args.kinds.display()));
     }
     let head =
         format!("| prompts | number | family accepted | kind accepted | called unknown | scored above {SURE} | family accepted of these |");
@@ -102,10 +125,10 @@ impl Count {
     fn add(&mut self, tagged: &Tagged, annotation: &Annotation, kinds: &Kinds) {
         let label = tagged.kind.as_ref().map_or("unknown", |kind| kind.label.as_str());
         let unknown = label == "unknown";
-        let family = kinds.find(label).map(|n| &kinds.families[kinds.kinds[n].family].id);
+        let family = kinds.find(label).map(|n| kinds.families[kinds.kinds[n].family].id.as_str());
         // Where no kind fits, `unknown` is right.
         let none = annotation.kinds.is_empty() && unknown;
-        let right = none || family.is_some_and(|family| annotation.families.contains(family));
+        let right = none || family.is_some_and(|family| annotation.families(kinds).contains(&family));
         let sure = !unknown && tagged.kind.as_ref().is_some_and(|kind| kind.score > SURE);
         self.prompts += 1;
         self.family += usize::from(right);

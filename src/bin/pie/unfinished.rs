@@ -21,15 +21,15 @@ static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// On Ctrl-C or a termination signal: removes the unfinished files and ends, also while a read from stdin waits.
 pub fn remove_on_interrupt() -> Result<()> {
     let handler = || {
-        let mut files = 0;
+        let mut files = 0_usize;
         if let Ok(unfinished) = UNFINISHED.lock() {
-            files = unfinished.len();
-            for path in unfinished.iter() {
-                // Nothing to be done if it cannot be removed.
-                let _ = fs::remove_file(path);
-            }
+            // A file that has its name by now is not found, and stays.
+            files = unfinished.iter().filter(|path| fs::remove_file(path).is_ok()).count();
         }
-        say(if files > 0 { "pie: interrupted; no file was written" } else { "pie: interrupted" });
+        match files {
+            0 => say("pie: interrupted"),
+            _ => say(&format!("pie: interrupted; {files} unfinished files are removed")),
+        }
         std::process::exit(signal::exit_status().into());
     };
     signal::on_termination(handler)

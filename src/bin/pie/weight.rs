@@ -1,4 +1,4 @@
-//! What a row of columns comes to when it is written out: columns may name one text a million times, and rows of JSON may not.
+//! Estimates the size of a row as JSON. A dictionary column can repeat one text a million times; as JSON each repetition takes memory.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int16Type, Int32Type, Int64Type};

@@ -1,6 +1,6 @@
 //! Numbered requests that stand in every language, paired by kind and number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::kinds::Kinds;
@@ -41,7 +41,16 @@ pub struct Language {
 }
 
 /// Reads `LANG.txt` and `slots/LANG/*.txt`, English first.
-pub(super) fn read(dir: &Path, kinds: &Kinds, english: &Slots, overlaps: &mut Overlaps, faults: &mut Faults) -> Result<Vec<Language>> {
+///
+/// `seen` has the other requests in English, which these must differ from.
+pub(super) fn read(
+    dir: &Path,
+    kinds: &Kinds,
+    english: &Slots,
+    mut seen: Unique,
+    overlaps: &mut Overlaps,
+    faults: &mut Faults,
+) -> Result<Vec<Language>> {
     let mut paths = text_files(dir)?;
     let english_first = |path: &Path| LANGUAGES.iter().position(|code| *code == stem(path)).unwrap_or(LANGUAGES.len());
     paths.sort_by_key(|path| english_first(path));
@@ -59,22 +68,33 @@ pub(super) fn read(dir: &Path, kinds: &Kinds, english: &Slots, overlaps: &mut Ov
             slots
         };
         let mut requests: Vec<Request> = Vec::new();
-        let (mut kind, mut seen) = (None, Unique::default());
+        let (mut section, mut numbers) = (None, HashSet::new());
+        if code > 0 {
+            seen = Unique::default();
+        }
         for (place, line) in numbered_lines(&path, faults)? {
             if let Some(id) = line.strip_prefix('#') {
-                kind = kinds.find(id.trim());
-                if kind.is_none() {
+                section = Some(kinds.find(id.trim()));
+                if section == Some(None) {
                     faults.line(&place, format!("no kind {:?} in kinds.toml", id.trim()));
                 }
                 continue;
             }
-            let Some(kind) = kind else { continue };
+            let kind = match section {
+                Some(Some(kind)) => kind,
+                // The requests of an unknown kind; its header is named already.
+                Some(None) => continue,
+                None => {
+                    faults.line(&place, "a request stands before the first kind");
+                    continue;
+                }
+            };
             let parsed = line.split_once(' ').and_then(|(number, text)| Some((number.parse::<usize>().ok()?, text.trim())));
             let Some((number, text)) = parsed.filter(|(number, _)| (1..=Register::PAIRS.len()).contains(number)) else {
                 faults.line(&place, format!("a request begins with its number, 1 to {}, and a space", Register::PAIRS.len()));
                 continue;
             };
-            if requests.iter().rev().take_while(|request| request.kind == kind).any(|request| request.number == number) {
+            if !numbers.insert((kind, number)) {
                 faults.line(&place, format!("number {number} of {} stands in this file already", kinds.kinds[kind].id));
             }
             if let Some(unknown) = slots.unknown(text) {
@@ -88,6 +108,15 @@ pub(super) fn read(dir: &Path, kinds: &Kinds, english: &Slots, overlaps: &mut Ov
             }
             let held_out = held_out.get(&(kind, number)).copied().unwrap_or_default();
             requests.push(Request { kind, number, text: text.replace("\\n", "\n"), held_out });
+        }
+        for (n, kind) in kinds.kinds.iter().enumerate() {
+            let missing: Vec<String> = (1..=Register::PAIRS.len())
+                .filter(|&number| held_out.contains_key(&(n, number)) && !numbers.contains(&(n, number)))
+                .map(|number| number.to_string())
+                .collect();
+            if !missing.is_empty() {
+                faults.file(&path, format!("no counterpart of number {} of {}", missing.join(", "), kind.id));
+            }
         }
         languages.push(Language { code, requests, slots });
     }

@@ -96,10 +96,13 @@ impl<'a> Line<'a> {
     /// # Errors
     /// A sentence that says what is wrong with the brackets.
     pub(super) fn parse(line: &'a str) -> Result<Self, String> {
-        let bracket = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+        let bracket = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let Some((bracket, text)) = bracket.filter(|(bracket, _)| bracket.starts_with(|c: char| c.is_ascii_lowercase())) else {
             return Ok(Self { register: Register::Plain, argument: None, text: line });
         };
+        if !text.starts_with(' ') {
+            return Err(format!("no space behind [{bracket}]; a plain request that begins with a bracket needs `[plain]` before it"));
+        }
         let (name, argument) = bracket.split_once(' ').map_or((bracket, None), |(name, argument)| (name, Some(argument)));
         let Some(register) = Register::ALL.into_iter().find(|r| r.name() == name && *r != Register::Wrapped) else {
             let known = Register::ALL.map(Register::name)[..12].join(", ");

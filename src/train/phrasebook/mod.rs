@@ -94,8 +94,8 @@ impl Phrasebook {
         let kinds = Kinds::read(&kinds_path, &mut faults)?;
         slots.read(&dir.join("slots"), &mut overlaps, &mut faults)?;
         slots.read_passages(&dir.join("passages"), &mut overlaps, &mut faults)?;
-        let phrasings = read_english(&dir.join("english"), &kinds, &slots, &mut faults)?;
-        let languages = languages::read(&dir.join("languages"), &kinds, &slots, &mut overlaps, &mut faults)?;
+        let (phrasings, seen) = read_english(&dir.join("english"), &kinds, &slots, &mut faults)?;
+        let languages = languages::read(&dir.join("languages"), &kinds, &slots, seen, &mut overlaps, &mut faults)?;
         let grammar = dir.join("verb-noun");
         let grammar = if grammar.is_dir() { Some(Grammar::read(&grammar, &slots, &mut overlaps, &mut faults)?) } else { None };
         let wrappers = read_wrappers(&dir.join("wrappers.txt"), &mut faults)?;
@@ -137,18 +137,18 @@ impl Phrasebook {
         let mut expansion = Expansion::new(self);
         for (side, phrasings) in [(Side::Training, &self.training), (Side::Development, &self.development)] {
             for phrasing in phrasings {
-                let Phrasing { kind, register, second, text } = phrasing;
-                let phrase = |text| Phrase { text, kind: *kind, register: *register, second: *second, language: 0, pair: None };
-                self.add(&mut expansion, side, &self.slots, text, variants, seed, phrase)?;
+                let Phrasing { kind, register, second, ref text } = *phrasing;
+                let request = Phrase { text: text.clone(), kind, register, second, language: 0, pair: None };
+                self.add(&mut expansion, side, &self.slots, request, variants, seed)?;
             }
         }
         for language in &self.languages {
             for request in &language.requests {
                 let side = if request.held_out { Side::Development } else { Side::Training };
-                let &Request { kind, number, .. } = request;
-                let register = request.register();
-                let phrase = |text| Phrase { text, kind, register, second: None, language: language.code, pair: Some(number) };
-                self.add(&mut expansion, side, &language.slots, &request.text, variants, seed, phrase)?;
+                let (register, pair) = (request.register(), Some(request.number));
+                let request =
+                    Phrase { text: request.text.clone(), kind: request.kind, register, second: None, language: language.code, pair };
+                self.add(&mut expansion, side, &language.slots, request, variants, seed)?;
             }
         }
         if let Some(grammar) = &self.grammar {
@@ -158,35 +158,25 @@ impl Phrasebook {
         Ok(expansion)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call of each source of requests")]
-    fn add(
-        &self,
-        expansion: &mut Expansion,
-        side: Side,
-        slots: &Slots,
-        text: &str,
-        variants: usize,
-        seed: u64,
-        phrase: impl Fn(String) -> Phrase,
-    ) -> Result<()> {
-        let plain = phrase(String::new()).register == Register::Plain;
+    /// Adds the rows of a request whose placeholders are unfilled.
+    fn add(&self, expansion: &mut Expansion, side: Side, slots: &Slots, request: Phrase, variants: usize, seed: u64) -> Result<()> {
         let (count, wrappers) = match side {
-            Side::Training => (if plain { variants } else { 2 * variants }, &self.wrappers.0),
+            Side::Training if request.register == Register::Plain => (variants, &self.wrappers.0),
+            Side::Training => (2 * variants, &self.wrappers.0),
             Side::Development => (1, &self.wrappers.1),
         };
-        let id = &self.kinds.kinds[phrase(String::new()).kind].id;
-        let filled = slots.fill(text, side, count, seed).map_err(|e| e.context(id))?;
-        let mut rng = generator(seed, Purpose::Phrasebook, xxh3_64(text.as_bytes()), 1);
+        let filled = slots.fill(&request.text, side, count, seed).map_err(|e| e.context(&self.kinds.kinds[request.kind].id))?;
+        let mut rng = generator(seed, Purpose::Phrasebook, xxh3_64(request.text.as_bytes()), 1);
         let wrapped = filled.first().filter(|_| rng.random_ratio(1, WRAPPED)).and_then(|first| {
-            let wrapper = wrappers.choose(&mut rng)?;
-            Some(Phrase { register: Register::Wrapped, ..phrase(wrapper.replace(REQUEST, first)) })
+            let text = wrappers.choose(&mut rng)?.replace(REQUEST, first);
+            Some(Phrase { text, register: Register::Wrapped, ..request.clone() })
         });
-        let phrases = filled.into_iter().map(&phrase).chain(wrapped);
+        let phrases = filled.into_iter().map(|text| Phrase { text, ..request.clone() }).chain(wrapped);
         match side {
             Side::Training => expansion.training.extend(phrases),
             Side::Development => expansion.development.extend(phrases),
         }
-        expansion.count(phrase(String::new()));
+        expansion.count(request);
         Ok(())
     }
 
@@ -196,7 +186,8 @@ impl Phrasebook {
     }
 }
 
-fn read_english(dir: &Path, kinds: &Kinds, slots: &Slots, faults: &mut Faults) -> Result<Vec<Phrasing>> {
+/// The requests of `english/*.txt`, with all of their texts.
+fn read_english(dir: &Path, kinds: &Kinds, slots: &Slots, faults: &mut Faults) -> Result<(Vec<Phrasing>, Unique)> {
     let (mut phrasings, mut seen) = (Vec::new(), Unique::default());
     for path in text_files(dir)? {
         let mut section = None;
@@ -230,7 +221,7 @@ fn read_english(dir: &Path, kinds: &Kinds, slots: &Slots, faults: &mut Faults) -
             }
         }
     }
-    Ok(phrasings)
+    Ok((phrasings, seen))
 }
 
 /// Chat templates, by side of the split; none if the file does not exist.

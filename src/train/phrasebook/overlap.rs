@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::source::{Faults, Place, read_text};
 use crate::error::Result;
 
-/// Words in a row that two texts written apart do not share.
+/// Words in a row that two texts written apart do not share. A word ends at white space or punctuation, so that scripts without spaces are
+/// compared by clauses.
 const RUN: usize = 12;
 
 /// Runs of words, each with the text in which it stands.
@@ -40,12 +41,21 @@ impl Overlaps {
         }
     }
 
-    /// Compares a file that must share nothing with the phrasebook, line by line; a JSON line by its field `text`.
+    /// Compares a file that must share nothing with the phrasebook, line by line; a JSON object by its field `text`.
     pub(super) fn check(&self, path: &Path, faults: &mut Faults) -> Result<()> {
         let text = read_text(path, faults)?;
         for (line, n) in text.lines().zip(1..) {
             let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
-            let text = value.as_ref().and_then(|value| value["text"].as_str()).unwrap_or(line);
+            let text = match &value {
+                Some(serde_json::Value::Object(fields)) => {
+                    let Some(text) = fields.get("text").and_then(serde_json::Value::as_str) else {
+                        faults.line(&Place::new(path, n), "no field \"text\" of text");
+                        continue;
+                    };
+                    text
+                }
+                _ => line,
+            };
             if let Some(first) = runs(text).find_map(|run| self.runs.get(&run)) {
                 faults.line(&self.places[*first], format!("{RUN} words in a row stand at {} too", Place::new(path, n)));
             }

@@ -12,11 +12,11 @@ use super::overlap::Overlaps;
 use super::source::{Faults, Unique, numbered_lines, read_text, stem, text_files};
 use crate::error::{Error, ErrorCode, Result};
 
-/// One line in this many is held out.
-const HELD_OUT: u64 = 5;
+/// Texts whose hash is below are held out: a fifth.
+const HELD_OUT: u64 = u64::MAX / 5;
 /// The line between two passages of a file.
 const BETWEEN: &str = "====";
-/// Whose passages are background to a request and never its material.
+/// Genre of the passages that `{background}` takes and `{pasted}` does not.
 const BACKGROUND: &str = "background";
 
 /// Which side of the split.
@@ -28,14 +28,14 @@ pub enum Side {
 
 /// Whether a text is among the fifth that is held out. Its hash decides, so that new texts move no old ones.
 pub(super) fn is_held_out(text: &str) -> bool {
-    xxh3_64(text.as_bytes()) < u64::MAX / HELD_OUT
+    xxh3_64(text.as_bytes()) < HELD_OUT
 }
 
 /// Splits texts, with at least one of each side where there are two.
 pub(super) fn split<T>(items: Vec<T>, text: impl Fn(&T) -> &str) -> (Vec<T>, Vec<T>) {
     let mut hashes: Vec<u64> = items.iter().map(|item| xxh3_64(text(item).as_bytes())).collect();
     hashes.sort_unstable();
-    let held_out = hashes.partition_point(|&hash| hash < u64::MAX / HELD_OUT);
+    let held_out = hashes.partition_point(|&hash| hash < HELD_OUT);
     let Some(&limit) = hashes.get(held_out.max(1).min(hashes.len().saturating_sub(1))) else { return (Vec::new(), Vec::new()) };
     items.into_iter().partition(|item| xxh3_64(text(item).as_bytes()) >= limit)
 }

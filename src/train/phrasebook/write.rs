@@ -50,7 +50,7 @@ impl Expansion {
         self.distinct.values().sum()
     }
 
-    /// Writes into a folder, which is made if it does not exist: `train/LANG.jsonl`, `dev/LANG.jsonl` and `dev/LANG.txt` (the same as a
+    /// Writes into a folder, which is made if it does not exist: `train/LANG.jsonl`, `dev/LANG.jsonl` and `dev/LANG.json` (the same as a
     /// paraphrase set) for each language, `verb-noun.jsonl` and `verb-noun-dev.jsonl`, and `material/documents.txt`. Each file is
     /// written atomically.
     ///
@@ -66,7 +66,7 @@ impl Expansion {
             }
             files.push((format!("train/{language}.jsonl"), self.lines(&training)));
             files.push((format!("dev/{language}.jsonl"), self.lines(&development)));
-            files.push((format!("dev/{language}.txt"), self.paraphrases(development)));
+            files.push((format!("dev/{language}.json"), self.paraphrases(&development)));
         }
         if !self.verb_noun.is_empty() {
             files.push(("verb-noun.jsonl".to_owned(), instructions(&self.verb_noun)));
@@ -110,13 +110,10 @@ impl Expansion {
         phrases.iter().map(line).collect()
     }
 
-    fn paraphrases(&self, mut phrases: Vec<Phrase>) -> String {
-        phrases.sort_by_key(|phrase| phrase.kind);
-        let blocks = phrases.chunk_by(|a, b| a.kind == b.kind).map(|phrases| {
-            let sentences: String = phrases.iter().map(|phrase| phrase.text.replace('\n', " ") + "\n").collect();
-            format!("# {}\n{sentences}", self.kinds.kinds[phrases[0].kind].name)
-        });
-        blocks.collect::<Vec<_>>().join("\n")
+    fn paraphrases(&self, phrases: &[Phrase]) -> String {
+        let mut tasks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        phrases.iter().for_each(|phrase| tasks.entry(&self.kinds.kinds[phrase.kind].name).or_default().push(&phrase.text));
+        format!("{}\n", serde_json::json!(tasks))
     }
 
     /// Two Markdown tables: by language and by register, with distinct requests, rows to train on and rows to measure on.

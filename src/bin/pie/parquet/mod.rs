@@ -1,9 +1,13 @@
 //! Parquet files as a decoder of other people's files reads them: what a file claims is held against these limits and its own length
 //! before memory is taken for it, one row group at a time.
 //!
-//! Limits: 64 groups around a column, 65,536 columns and groups, 64 MiB of their names, pages of 256 MiB, a page of each column that
-//! together take 1 GiB, rows of 64 MiB of what has a fixed length, and chunks of columns that do not overlap. A batch of rows may come to 256 MiB where texts are repeated by a
-//! dictionary. The memory that is free is looked at before a row group is read.
+//! Limits:
+//! - Schema: at most 64 levels, 65,536 elements and 64 MiB of column paths.
+//! - Pages: at most 256 MiB each, unpacked, and 1 GiB for one page of every column.
+//! - Rows: at most 64 MiB of values of fixed size. A batch takes at most 256 MiB where a dictionary repeats texts.
+//! - Chunks of columns do not overlap.
+//!
+//! The free memory is checked before a row group is read.
 
 mod footer;
 mod page;

@@ -46,7 +46,7 @@ struct Header {
 
 /// Chunks of columns that share bytes would let a small file hold any number of rows.
 pub fn check_chunks(metadata: &ParquetMetaData, bytes: u64) -> Result<()> {
-    let mut unclaimed = bytes;
+    let mut chunks = Vec::new();
     for (group, row_group) in metadata.row_groups().iter().enumerate() {
         for column in row_group.columns() {
             let (start, len) =
@@ -54,12 +54,17 @@ pub fn check_chunks(metadata: &ParquetMetaData, bytes: u64) -> Result<()> {
                     let path = column.column_path();
                     data(format!("no Parquet: column {path} of row group {} lies outside of the file's {bytes} bytes", group + 1))
                 })?;
-            unclaimed = unclaimed.checked_sub(len).ok_or_else(|| {
-                data(format!("no Parquet: the columns up to row group {} take more than the file's {bytes} bytes ({start})", group + 1))
-            })?;
+            chunks.push((start, start + len, group));
         }
     }
-    Ok(())
+    chunks.sort_unstable();
+    match chunks.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+        None => Ok(()),
+        Some(pair) => {
+            let (first, second, at) = (pair[0].2 + 1, pair[1].2 + 1, pair[1].0);
+            Err(data(format!("no Parquet: columns of row groups {first} and {second} share the byte {at}")))
+        }
+    }
 }
 
 fn range(column: &ColumnChunkMetaData) -> Option<(u64, u64)> {
@@ -182,9 +187,10 @@ impl Header {
     }
 
     fn walk(walker: &mut Walker<'_>) -> Walked<Self> {
-        let (mut header, mut last) = (Self::default(), 0);
+        let (mut header, mut last, mut found) = (Self::default(), 0, 0);
         let size = |n: i64| u64::try_from(n).map_err(|_| Fault::Wrong("a size below 0"));
         while let Some((field, kind)) = walker.field(&mut last)? {
+            found += usize::from([KIND, UNPACKED, PACKED].contains(&field));
             match (field, kind) {
                 (KIND, Kind::Int) => header.kind = walker.int()?,
                 (UNPACKED, Kind::Int) => header.unpacked = size(walker.int()?)?,
@@ -202,7 +208,8 @@ impl Header {
                 _ => walker.skip(kind, 1)?,
             }
         }
-        Ok(header)
+        // Without them a header may take a byte, and a file of zeros would hold as many pages as bytes.
+        if found < 3 { Err(Fault::Wrong("a page without its kind and sizes")) } else { Ok(header) }
     }
 }
 

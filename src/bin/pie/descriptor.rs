@@ -1,4 +1,4 @@
-//! Which of the standard streams the program was started with.
+//! Whether the program was started with a stdout.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
