@@ -115,7 +115,7 @@ function chooseModel(options: LoadOptions, platform: Platform) {
     const names = Object.keys(models).join(', ');
     throw new PieError('not_found', `no model is named ${describe(model)}; this package has ${names}, others go by URL`);
   }
-    return {
+  return {
     model: shipped ? fromAsset(shipped.model, platform) : toSource(model, 'model', platform, checkModelStart),
     taxonomy:
       options.taxonomy === undefined ? (shipped?.taxonomy ? fromAsset(shipped.taxonomy, platform) : null)
