@@ -21,6 +21,7 @@ mod parts_cli;
 mod phrasebook;
 mod prune_cli;
 mod report_cli;
+mod score_cli;
 mod taxonomy;
 mod train_data;
 mod train_kill;
