@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::source::{Faults, Place, read_text};
+use super::source::{Faults, Place, numbered_lines, read_text};
 use crate::error::Result;
 
 /// A family of kinds, such as `edit-text`.
@@ -137,6 +137,32 @@ impl Kinds {
         let families =
             families.into_iter().map(|(id, entry)| Family { id: id.into_inner(), name: entry.name, definition: entry.definition });
         Ok(Self { families: families.collect(), kinds })
+    }
+
+    /// The lines of a file behind the headers `# KIND`, with their kinds. Unknown kinds, and lines before the first header, are faults.
+    pub(super) fn lines(&self, path: &Path, faults: &mut Faults) -> Result<Vec<(Place, usize, String)>> {
+        let (mut section, mut found) = (None, Vec::new());
+        for (place, line) in numbered_lines(path, faults)? {
+            if let Some(id) = line.strip_prefix('#') {
+                section = Some(self.find_or_fault(id.trim(), &place, faults));
+                continue;
+            }
+            match section {
+                Some(Some(kind)) => found.push((place, kind, line)),
+                // The header of these is named already.
+                Some(None) => {}
+                None => faults.line(&place, "a request stands before the first kind"),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn find_or_fault(&self, id: &str, place: &Place, faults: &mut Faults) -> Option<usize> {
+        let found = self.find(id);
+        if found.is_none() {
+            faults.line(place, format!("no kind {id:?} in kinds.toml"));
+        }
+        found
     }
 
     /// The index of a kind.

@@ -7,7 +7,7 @@ use super::kinds::Kinds;
 use super::line::Register;
 use super::overlap::Overlaps;
 use super::slots::{Slots, is_held_out};
-use super::source::{Faults, Unique, numbered_lines, stem, text_files};
+use super::source::{Faults, Unique, stem, text_files};
 use crate::error::Result;
 
 /// ISO 639-1 codes of the languages that a phrasebook may have, English first.
@@ -68,27 +68,11 @@ pub(super) fn read(
             slots
         };
         let mut requests: Vec<Request> = Vec::new();
-        let (mut section, mut numbers) = (None, HashSet::new());
+        let mut numbers = HashSet::new();
         if code > 0 {
             seen = Unique::default();
         }
-        for (place, line) in numbered_lines(&path, faults)? {
-            if let Some(id) = line.strip_prefix('#') {
-                section = Some(kinds.find(id.trim()));
-                if section == Some(None) {
-                    faults.line(&place, format!("no kind {:?} in kinds.toml", id.trim()));
-                }
-                continue;
-            }
-            let kind = match section {
-                Some(Some(kind)) => kind,
-                // The requests of an unknown kind; its header is named already.
-                Some(None) => continue,
-                None => {
-                    faults.line(&place, "a request stands before the first kind");
-                    continue;
-                }
-            };
+        for (place, kind, line) in kinds.lines(&path, faults)? {
             let parsed = line.split_once(' ').and_then(|(number, text)| Some((number.parse::<usize>().ok()?, text.trim())));
             let Some((number, text)) = parsed.filter(|(number, _)| (1..=Register::PAIRS.len()).contains(number)) else {
                 faults.line(&place, format!("a request begins with its number, 1 to {}, and a space", Register::PAIRS.len()));

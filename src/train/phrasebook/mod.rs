@@ -190,35 +190,20 @@ impl Phrasebook {
 fn read_english(dir: &Path, kinds: &Kinds, slots: &Slots, faults: &mut Faults) -> Result<(Vec<Phrasing>, Unique)> {
     let (mut phrasings, mut seen) = (Vec::new(), Unique::default());
     for path in text_files(dir)? {
-        let mut section = None;
-        for (place, line) in numbered_lines(&path, faults)? {
-            if let Some(id) = line.strip_prefix('#') {
-                section = Some(kinds.find(id.trim()));
-                if section == Some(None) {
-                    faults.line(&place, format!("no kind {:?} in kinds.toml", id.trim()));
+        for (place, kind, line) in kinds.lines(&path, faults)? {
+            let Line { register, argument, text } = match Line::parse(&line) {
+                Ok(line) => line,
+                Err(e) => {
+                    faults.line(&place, e);
+                    continue;
                 }
-                continue;
+            };
+            if let Some(unknown) = slots.unknown(text) {
+                faults.line(&place, unknown);
             }
-            match (section, Line::parse(&line)) {
-                (None, _) => faults.line(&place, "a request stands before the first kind"),
-                // The requests of an unknown kind; its header is named already.
-                (Some(None), _) => {}
-                (Some(Some(_)), Err(e)) => faults.line(&place, e),
-                (Some(Some(kind)), Ok(Line { register, argument, text })) => {
-                    if let Some(unknown) = slots.unknown(text) {
-                        faults.line(&place, unknown);
-                    }
-                    seen.check(text, "request", &place, faults);
-                    let second = argument.filter(|_| register == Register::Two).and_then(|id| {
-                        let second = kinds.find(id);
-                        if second.is_none() {
-                            faults.line(&place, format!("no kind {id:?} in kinds.toml"));
-                        }
-                        second
-                    });
-                    phrasings.push(Phrasing { kind, register, second, text: text.replace("\\n", "\n") });
-                }
-            }
+            seen.check(text, "request", &place, faults);
+            let second = argument.filter(|_| register == Register::Two).and_then(|id| kinds.find_or_fault(id, &place, faults));
+            phrasings.push(Phrasing { kind, register, second, text: text.replace("\\n", "\n") });
         }
     }
     Ok((phrasings, seen))
