@@ -342,6 +342,7 @@ fn faults_name_file_and_line() {
     assert!(with("languages/en.txt", "1 la\n# sing-it\n").contains("en.txt, line 1: a request stands before the first kind"));
     assert!(with("languages/en.txt", "# sing-it\n1 one\n").contains("en.txt, line 2: the request stands at "));
     assert!(with("languages/en.txt", "# sing-it\n1 la\n# fold-it\n1 lu\n# sing-it\n1 lo\n").contains("line 6: number 1 of sing-it stands"));
+    assert!(with("languages/en.txt", "# sing-it\n1 la\n").contains("en.txt: kind fold-it has no numbered requests"));
     let pairs = ("languages/en.txt", "# sing-it\n1 la\n2 lo\n3 li\n");
     let lacking = message(&[good[0], good[1], pairs, ("languages/de.txt", "# sing-it\n2 la\n")]);
     assert!(lacking.contains("de.txt: no counterpart of number 1, 3 of sing-it"), "{lacking}");

@@ -15,7 +15,7 @@ use crate::signal;
 const PREFIX: &str = ".pie-";
 const SUFFIX: &str = ".tmp";
 
-/// The files being written, for the interrupt handler; a name that is gone by then does no harm.
+/// The files being written. The interrupt handler removes those that still have this name.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// On Ctrl-C or a termination signal: removes the unfinished files and ends, also while a read from stdin waits.

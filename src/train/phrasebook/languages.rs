@@ -94,6 +94,9 @@ pub(super) fn read(
             requests.push(Request { kind, number, text: text.replace("\\n", "\n"), held_out });
         }
         for (n, kind) in kinds.kinds.iter().enumerate() {
+            if code == 0 && !numbers.iter().any(|(of, _)| *of == n) {
+                faults.file(&path, format!("kind {} has no numbered requests", kind.id));
+            }
             let missing: Vec<String> = (1..=Register::PAIRS.len())
                 .filter(|&number| held_out.contains_key(&(n, number)) && !numbers.contains(&(n, number)))
                 .map(|number| number.to_string())

@@ -208,7 +208,7 @@ impl Header {
                 _ => walker.skip(kind, 1)?,
             }
         }
-        // Without them a header may take a byte, and a file of zeros would hold as many pages as bytes.
+        // These fields are required. Without them a header takes one byte, and a file of zeros would have as many pages as bytes.
         if found < 3 { Err(Fault::Wrong("a page without its kind and sizes")) } else { Ok(header) }
     }
 }
