@@ -61,7 +61,7 @@ describe('in Node', () => {
       send();
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    for (const [path, expected] of [['/llama', 'model_unsupported'], ['/type', 'model_unsupported'], ['/version', 'model_format'], ['/page', 'model_format']]) {
+    for (const [path, expected] of [['/llama', 'model_unsupported'], ['/type', 'model_unsupported'], ['/version', 'model_unsupported'], ['/page', 'model_format']]) {
       sent = 0;
       assert.equal(await code(PieEmbedder.load({ model: `http://127.0.0.1:${server.address().port}${path}` })), expected, path);
       assert.ok(sent < 100e6, `${path}: ${sent} bytes were sent`);
