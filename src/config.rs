@@ -125,6 +125,15 @@ impl Dtype {
             Self::Q4_0 => 18,
         }
     }
+
+    /// The dtype of a model's head beside dense layers of this one. A head is 1 % of the weights and every vector passes through it:
+    /// four bits would cost more than they save.
+    pub const fn of_head(self) -> Self {
+        match self {
+            Self::Q4_0 => Self::Q8_0,
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Dtype {

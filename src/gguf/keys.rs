@@ -40,6 +40,10 @@ pub const PIE_PROMPT: &str = "pie.prompt";
 pub const PIE_NORMALIZE: &str = "pie.normalize";
 /// The most tokens of one text, `[CLS]` and `[SEP]` included.
 pub const PIE_MAX_TOKENS: &str = "pie.max_tokens";
+/// The views that a vector holds, one after the other: [`VIEWS`]. A file without the key has one view.
+pub const PIE_VIEWS: &str = "pie.views";
+/// What [`PIE_VIEWS`] says of a model with two views.
+pub const VIEWS: [&str; 2] = ["task", "meaning"];
 /// Base model, data and command, in words.
 pub const PIE_PROVENANCE: &str = "pie.provenance";
 pub const PIE_LOWERCASE: &str = "pie.tokenizer.lowercase";
@@ -59,6 +63,9 @@ pub mod layer {
     pub const FFN_DOWN: &str = "ffn_down";
     pub const LAYER_OUTPUT_NORM: &str = "layer_output_norm";
 }
+
+/// The dense layer behind the pooling. llama.cpp loads these tensors of a `bert` file, and applies them when it ranks alone.
+pub const HEAD: &str = "cls";
 
 pub const TOKEN_EMBD: &str = "token_embd.weight";
 pub const POSITION_EMBD: &str = "position_embd.weight";
