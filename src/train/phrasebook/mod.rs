@@ -165,7 +165,10 @@ impl Phrasebook {
             Side::Training => (2 * variants, &self.wrappers.0),
             Side::Development => (1, &self.wrappers.1),
         };
-        let filled = slots.fill(&request.text, side, count, seed).map_err(|e| e.context(&self.kinds.kinds[request.kind].id))?;
+        let filled = match request.register {
+            Register::Full => vec![request.text.clone()],
+            _ => slots.fill(&request.text, side, count, seed).map_err(|e| e.context(&self.kinds.kinds[request.kind].id))?,
+        };
         let mut rng = generator(seed, Purpose::Phrasebook, xxh3_64(request.text.as_bytes()), 1);
         let wrapped = filled.first().filter(|_| rng.random_ratio(1, WRAPPED)).and_then(|first| {
             let text = wrappers.choose(&mut rng)?.replace(REQUEST, first);
@@ -198,7 +201,8 @@ fn read_english(dir: &Path, kinds: &Kinds, slots: &Slots, faults: &mut Faults) -
                     continue;
                 }
             };
-            if let Some(unknown) = slots.unknown(text) {
+            // A whole prompt stands as it is: braces in it are its own.
+            if let Some(unknown) = slots.unknown(text).filter(|_| register != Register::Full) {
                 faults.line(&place, unknown);
             }
             seen.check(text, "request", &place, faults);
