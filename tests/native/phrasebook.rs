@@ -205,7 +205,12 @@ fn registers_say_how_a_request_is_written() {
 fn whole_prompts_stand_in_files_of_their_own() {
     let (dir, out) = (whole(), tempfile::tempdir().unwrap());
     let full = numbered(20, |n| format!("[full] My paper number {n} is flat.\\nWhat now? {{paper}}"));
-    fs::write(dir.path().join("english/full.txt"), format!("# fold-it\n{full}")).unwrap();
+    let path = dir.path().join("english/full.txt");
+    let long = "one two three four five six seven eight nine ten eleven twelve";
+    fs::write(&path, format!("# fold-it\n{full}[full] a {long}\n[full] b {long}\n")).unwrap();
+    let refused = load(&dir).err().unwrap().to_string();
+    assert!(refused.contains("full.txt, line 23: 12 words in a row stand at") && refused.contains("line 22 too"), "{refused}");
+    fs::write(&path, format!("# fold-it\n{full}")).unwrap();
     expand(dir.path(), 3, 0).write(out.path()).unwrap();
     let instructions = |name: &str| -> Vec<String> {
         let text = fs::read_to_string(out.path().join(name)).unwrap();
