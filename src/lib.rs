@@ -23,7 +23,7 @@
 //! let model = std::fs::read("models/all-minilm-l6-v2-q8.gguf")?;
 //! let embedder = Embedder::from_bytes(&model)?;
 //! let taxonomy = std::fs::read("models/all-minilm-l6-v2-q8.taxonomy")?;
-//! let taxonomy = Taxonomy::from_bytes(&taxonomy, &sha256_hex(&model), embedder.config().hidden_size)?;
+//! let taxonomy = Taxonomy::from_bytes(&taxonomy, &sha256_hex(&model), embedder.view_size())?;
 //!
 //! let vectors = embedder.embed(&["Write a haiku about snow"], &EmbedOptions::default())?;
 //! for vector in vectors.rows() {
@@ -56,6 +56,7 @@ mod wasm;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
 
+pub use config::View;
 pub use digest::{sha256, sha256_hex};
 pub use embedder::{EmbedOptions, Embedder, Embeddings, ModelInfo};
 pub use error::{Error, ErrorCode, Result};

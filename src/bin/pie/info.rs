@@ -9,6 +9,9 @@ use serde_json::json;
 
 use crate::output::print;
 
+/// Strings of a list that are shown to people.
+const SHOWN: usize = 4;
+
 /// Show what is in a model or taxonomy file
 #[derive(clap::Args)]
 pub struct Args {
@@ -63,8 +66,8 @@ fn to_json(value: &Value<'_>) -> serde_json::Value {
 fn to_text(value: &Value<'_>) -> String {
     match value {
         Value::Array(Array::Strings(strings)) => {
-            let first: Vec<&str> = strings.iter().copied().take(4).collect();
-            format!("{} strings: {}, …", strings.len(), first.join(", "))
+            let first: Vec<&str> = strings.iter().copied().take(SHOWN).collect();
+            format!("{} strings: {}{}", strings.len(), first.join(", "), if strings.len() > SHOWN { ", …" } else { "" })
         }
         Value::Array(Array::Numbers { width, bytes }) => format!("{} numbers", bytes.len() / width),
         Value::String(s) => (*s).to_owned(),

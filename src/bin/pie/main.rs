@@ -54,6 +54,7 @@ mod tag;
 mod taxonomy;
 mod train;
 mod unfinished;
+mod view;
 mod weight;
 
 /// Instruction embeddings and task tagging: results on stdout, progress on stderr.
