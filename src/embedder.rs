@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, Cpu};
 use crate::config::{EncoderConfig, Pooling, View};
-use crate::encoder::{Arithmetic, Output, Reading, Views, read_config, read_names, read_pooling};
+use crate::encoder::{Arithmetic, Output, Reading, Views, read_config, read_pooling, read_views};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, Source, keys};
 use crate::prompt::Prompt;
@@ -121,7 +121,7 @@ impl Embedder {
     pub fn check_header(source: &dyn Source) -> Result<()> {
         let header = Gguf::header(source)?;
         let gguf = Gguf::open_unverified(&header, source)?;
-        read_names(&gguf, read_config(&gguf)?.hidden_size).map(drop)
+        read_views(&gguf, read_config(&gguf)?.hidden_size).map(drop)
     }
 
     /// [`from_bytes`](Self::from_bytes) for a file that lies elsewhere, of which no more than a tensor at a time is in memory.

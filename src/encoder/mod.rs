@@ -15,8 +15,7 @@ use crate::kernels::{AttentionScratch, Quantized};
 
 use embedding::Embedding;
 use layer::Layer;
-pub(crate) use views::read_names;
-pub use views::{Reading, Views};
+pub use views::{Reading, Views, read_views};
 
 /// How quantised dense layers are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

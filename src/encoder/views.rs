@@ -36,7 +36,7 @@ impl Views {
     /// its weight or its bias or has another shape; [`ErrorCode::ModelCorrupt`] for a number of the head that is not finite.
     pub fn from_gguf(gguf: &Gguf<'_>, config: &EncoderConfig) -> Result<Self> {
         let hidden = config.hidden_size;
-        let names = read_names(gguf, hidden)?;
+        let names = read_views(gguf, hidden)?;
         let has_head = ["weight", "bias"].iter().any(|part| gguf.has_tensor(&format!("{}.{part}", keys::HEAD)));
         // In floats, whatever the dtype: one product a text costs next to nothing, and no back end rounds it in its own way.
         let head = has_head.then(|| Linear::from_gguf(gguf, &[keys::HEAD.to_owned()], hidden, hidden, Arithmetic::F32)).transpose()?;
@@ -111,8 +111,11 @@ impl Views {
     }
 }
 
-/// The views that a file names.
-pub(crate) fn read_names(gguf: &Gguf<'_>, hidden: usize) -> Result<&'static [View]> {
+/// The views that a model file names, where its vectors have `hidden` numbers; task alone where it names none.
+///
+/// # Errors
+/// [`ErrorCode::ModelFormat`] for other views than `task` and `meaning`, and for two views of an odd number.
+pub fn read_views(gguf: &Gguf<'_>, hidden: usize) -> Result<&'static [View]> {
     if gguf.get(keys::PIE_VIEWS).is_none() {
         return Ok(&[View::Task]);
     }

@@ -32,4 +32,6 @@ mod train_run;
 mod train_support;
 mod uses;
 mod uses_cli;
+mod views;
+mod views_cli;
 mod webgpu;
