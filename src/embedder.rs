@@ -14,6 +14,13 @@ const MIN_TOKENS: usize = 3;
 const DEFAULT_MIX: f32 = 0.5;
 
 /// What may be set for one call; the default is what the model file says.
+///
+/// ```
+/// use pie_embed_wasm::{EmbedOptions, View};
+/// // What texts are about counts for more here than what they ask for.
+/// let options = EmbedOptions { view: Some(View::Both), mix: Some(0.25), ..EmbedOptions::default() };
+/// assert_eq!(options.dimensions, None);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct EmbedOptions {
     /// The template to put the text into; that of the model when `None`.
@@ -264,6 +271,11 @@ impl Embedder {
             return Err(Error::new(ErrorCode::InvalidDimensions, message));
         }
         Ok(Reading { view, mix: options.mix.unwrap_or(DEFAULT_MIX), dimensions, normalize: self.info.normalize })
+    }
+
+    /// Whether vectors are more than what a back end gives, and [`finish`](Self::finish) thus has something to do.
+    pub const fn is_finishing(&self) -> bool {
+        !self.views.are_plain()
     }
 
     /// What a back end outside this embedder must give for these options, so that [`finish`](Self::finish) can take it.

@@ -2,7 +2,8 @@
 //!
 //! The idea and the benchmark are those of *Instruction Embedding: Latent Representations of Instructions Towards Task Identification*
 //! (arXiv 2409.19680, NeurIPS 2024). This crate runs BERT encoders from one GGUF file, in the browser (wasm with SIMD, behind the npm
-//! package of the same name), in Node and natively, and names the task that an instruction asks for.
+//! package of the same name), in Node and natively, and names the task that an instruction asks for. A model may hold a second view
+//! beside the task, the meaning of the text: [`View`] says which is read.
 //!
 //! | feature | what it adds |
 //! |---|---|

@@ -137,6 +137,21 @@ fn near_duplicates_are_found_by_both_views_unless_one_is_named() {
     assert_eq!(left_out("--dedupe 0.9 --view meaning"), meaning);
 }
 
+/// The report's share of texts with a near-duplicate.
+#[test]
+fn a_report_finds_near_duplicates_by_both_views() {
+    let bench = bench();
+    let share = |flags: &str| {
+        bench.ok(&format!("report --input {} --near-duplicate 0.9 {flags} -o report.html --force", example("instructions.jsonl")));
+        let page = std::fs::read_to_string(bench.path("report.html")).unwrap();
+        let end = page.find("</dd><dt>of the different texts have a near-duplicate").unwrap();
+        page[..end].rsplit("<dd>").next().unwrap().to_owned()
+    };
+    let both = share("--view both");
+    assert_eq!(share(""), both);
+    assert_ne!(share("--view task"), both);
+}
+
 #[test]
 fn every_command_that_embeds_takes_a_view() {
     let bench = bench();
