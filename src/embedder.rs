@@ -16,10 +16,14 @@ const DEFAULT_MIX: f32 = 0.5;
 /// What may be set for one call; the default is what the model file says.
 ///
 /// ```
-/// use pie_embed_wasm::{EmbedOptions, View};
-/// // What texts are about counts for more here than what they ask for.
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use pie_embed_wasm::{EmbedOptions, Embedder, View};
+/// let embedder = Embedder::from_bytes(&std::fs::read("tests/fixtures/tiny/model-views.gguf")?)?;
+/// // What the text is about counts for more here than what it asks for.
 /// let options = EmbedOptions { view: Some(View::Both), mix: Some(0.25), ..EmbedOptions::default() };
-/// assert_eq!(options.dimensions, None);
+/// let vectors = embedder.embed(&["Write a poem about rain"], &options)?;
+/// assert_eq!(vectors.dimensions, 2 * embedder.view_size());
+/// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct EmbedOptions {
