@@ -38,6 +38,8 @@ pub const PIE: &str = "pie.";
 pub const PIE_PROMPT: &str = "pie.prompt";
 /// Whether vectors are L2-normalised.
 pub const PIE_NORMALIZE: &str = "pie.normalize";
+/// The names of the views that a vector holds, in order: `task` and `meaning`. A file without it has one view.
+pub const PIE_VIEWS: &str = "pie.views";
 /// The most tokens of one text, `[CLS]` and `[SEP]` included.
 pub const PIE_MAX_TOKENS: &str = "pie.max_tokens";
 /// The views that a vector holds, one after the other: [`VIEWS`]. A file without the key has one view.
@@ -71,3 +73,6 @@ pub const TOKEN_EMBD: &str = "token_embd.weight";
 pub const POSITION_EMBD: &str = "position_embd.weight";
 pub const TOKEN_TYPES: &str = "token_types.weight";
 pub const TOKEN_EMBD_NORM: &str = "token_embd_norm";
+/// The dense layer behind the pooling, `.weight` `[hidden, hidden]` and `.bias` `[hidden]`. llama.cpp knows the names for BERT, loads the
+/// tensors, and leaves them out under mean pooling.
+pub const HEAD: &str = "cls";

@@ -31,7 +31,9 @@ impl Candle {
     pub fn from_gguf(gguf: &Gguf<'_>, name: &str) -> Result<Self> {
         let config = read_config(gguf)?;
         let mut weights = BTreeMap::new();
-        for tensor in gguf.tensors() {
+        // The embedder applies the head, on whatever back end.
+        let head = format!("{}.", keys::HEAD);
+        for tensor in gguf.tensors().filter(|tensor| !tensor.name.starts_with(&head)) {
             let mut values = vec![0.0; tensor.len()];
             dequantize(tensor.dtype, &tensor.data, &mut values);
             let shape = tensor.dimensions.iter().rev().copied().collect();

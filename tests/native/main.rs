@@ -33,4 +33,6 @@ mod train_support;
 mod train_views;
 mod uses;
 mod uses_cli;
+mod views;
+mod views_cli;
 mod webgpu;

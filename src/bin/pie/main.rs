@@ -55,6 +55,7 @@ mod tag;
 mod taxonomy;
 mod train;
 mod unfinished;
+mod view;
 mod weight;
 
 /// Instruction embeddings and task tagging: results on stdout, progress on stderr.
