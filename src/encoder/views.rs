@@ -120,8 +120,8 @@ pub fn read_views(gguf: &Gguf<'_>, hidden: usize) -> Result<&'static [View]> {
         return Ok(&[View::Task]);
     }
     let names = gguf.strings(keys::PIE_VIEWS)?;
-    if names != ["task", "meaning"] {
-        let message = format!("{} is {names:?}; it must be [\"task\", \"meaning\"]", keys::PIE_VIEWS);
+    if names != keys::VIEWS {
+        let message = format!("{} is {names:?}; it must be {:?}", keys::PIE_VIEWS, keys::VIEWS);
         return Err(Error::new(ErrorCode::ModelFormat, message));
     }
     if !hidden.is_multiple_of(2) {

@@ -38,8 +38,6 @@ pub const PIE: &str = "pie.";
 pub const PIE_PROMPT: &str = "pie.prompt";
 /// Whether vectors are L2-normalised.
 pub const PIE_NORMALIZE: &str = "pie.normalize";
-/// The names of the views that a vector holds, in order: `task` and `meaning`. A file without it has one view.
-pub const PIE_VIEWS: &str = "pie.views";
 /// The most tokens of one text, `[CLS]` and `[SEP]` included.
 pub const PIE_MAX_TOKENS: &str = "pie.max_tokens";
 /// The views that a vector holds, one after the other: [`VIEWS`]. A file without the key has one view.
@@ -65,9 +63,6 @@ pub mod layer {
     pub const FFN_DOWN: &str = "ffn_down";
     pub const LAYER_OUTPUT_NORM: &str = "layer_output_norm";
 }
-
-/// The dense layer behind the pooling. llama.cpp loads these tensors of a `bert` file, and applies them when it ranks alone.
-pub const HEAD: &str = "cls";
 
 pub const TOKEN_EMBD: &str = "token_embd.weight";
 pub const POSITION_EMBD: &str = "position_embd.weight";
