@@ -32,6 +32,8 @@ pub struct Embeddings {
     pub token_counts: Vec<usize>,
     /// Texts whose middle was left out.
     pub truncated: Vec<bool>,
+    /// The share of each text's pieces that are `[UNK]`, in 0..=1, as [`Tokens::unread`] counts it.
+    pub unread: Vec<f32>,
 }
 
 impl Embeddings {
@@ -222,6 +224,7 @@ impl Embedder {
             dimensions,
             token_counts: tokens.iter().map(|t| t.input_ids.len()).collect(),
             truncated: tokens.iter().map(|t| t.truncated).collect(),
+            unread: tokens.iter().map(|t| t.unread).collect(),
         })
     }
 
