@@ -89,7 +89,7 @@ export class Host {
         case 'embed':
           return this.#engine.embed(call.input, call.options);
         case 'classify':
-          return this.#engine.classify(this.#vectors(call.input, call.prompt), call.options);
+          return this.#engine.classify(...this.#read(call.input, call.prompt), call.options);
         case 'similarity':
           return this.#engine.similarity(...call.input);
         case 'apart':
@@ -97,9 +97,9 @@ export class Host {
         case 'calibrate':
           return calibrate(call.apart);
         case 'tag':
-          return this.#tagger(call.tagger).classify(this.#vectors(call.input), call.topK, call.calibration);
+          return this.#tagger(call.tagger).classify(...this.#read(call.input), call.topK, call.calibration);
         case 'search':
-          return this.#index(call.index).search(this.#vectors(call.input), call.k);
+          return this.#index(call.index).search(this.#read(call.input)[0], call.k);
       }
     } catch (error) {
       throw fromEngine(error);
@@ -122,8 +122,9 @@ export class Host {
     this.#engine.free();
   }
 
-  #vectors(input: string[] | Vectors, prompt?: string): Float32Array {
-    return Array.isArray(input) ? this.#engine.embed(input, { prompt }).data : input.data;
+  #read(input: string[] | Vectors, prompt?: string): [vectors: Float32Array, unread: Float32Array] {
+    const { data, unread = new Float32Array() }: Vectors = Array.isArray(input) ? this.#engine.embed(input, { prompt }) : input;
+    return [data, unread];
   }
 
   #tagger({ id, labels, counts, vectors }: TaggerMaking): EngineTagger {

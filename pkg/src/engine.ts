@@ -1,12 +1,12 @@
 import { fromEngine, PieError } from './error.js';
-import type { Classification, Embeddings, ModelInfo, Vectors } from './types.js';
+import type { Classification, ClassifyOptions, Embeddings, ModelInfo, Vectors } from './types.js';
 import init, * as wasm from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
 export interface Engine {
   loadTaxonomy(bytes: Uint8Array): void;
   embed(texts: string[], options: EngineEmbedOptions): Embeddings;
-  classify(vectors: Float32Array, options: EngineClassifyOptions): Classification[][];
+  classify(vectors: Float32Array, unread: Float32Array, options: EngineClassifyOptions): Classification[][];
   similarity(a: string, b: string): number;
   tokenize(texts: string[], options: EngineEmbedOptions): EngineTokens;
   info(): ModelInfo;
@@ -16,7 +16,7 @@ export interface Engine {
 /** Labels by the vectors of their examples, in wasm. */
 export interface EngineTagger {
   apart(first: number, last: number): Float32Array;
-  classify(vectors: Float32Array, topK: number, calibration: Float32Array): Classification[][];
+  classify(vectors: Float32Array, unread: Float32Array, topK: number, calibration: Float32Array): Classification[][];
   free(): void;
 }
 
@@ -37,6 +37,7 @@ export interface EngineTokens {
   ids: Uint32Array;
   lengths: Uint32Array;
   truncated: boolean[];
+  unread: Float32Array;
   dimensions: number;
   normalize: boolean;
 }
@@ -49,7 +50,7 @@ export interface EngineEmbedOptions {
 
 export interface EngineClassifyOptions {
   topK: number;
-  level: 'task' | 'kind';
+  level: ClassifyOptions['level'];
 }
 
 /** A file's bytes, for as long as an engine is made of them; empty once they were handed over. */

@@ -58,17 +58,17 @@ export class GpuHost {
       if (call.method === 'embed') return await this.embed(call.input, call.options);
       const texts = 'tagger' in call || 'prompt' in call || 'index' in call ? call.input : undefined;
       if (!Array.isArray(texts) || texts.length === 0) return this.#host.answer(call);
-      const { data, dims } = await this.embed(texts, { prompt: 'prompt' in call ? call.prompt : undefined });
-      return this.#host.answer({ ...call, input: { data, dims } } as SentCall);
+      const { data, dims, unread } = await this.embed(texts, { prompt: 'prompt' in call ? call.prompt : undefined });
+      return this.#host.answer({ ...call, input: { data, dims, unread } } as SentCall);
     } catch (error) {
       throw fromEngine(error);
     }
   }
 
   async embed(texts: string[], options: EngineEmbedOptions): Promise<Embeddings> {
-    const { ids, lengths, truncated, dimensions, normalize } = this.engine.tokenize(texts, options);
+    const { ids, lengths, truncated, unread, dimensions, normalize } = this.engine.tokenize(texts, options);
     const data = await this.#gpu.encode(ids, lengths, dimensions, normalize);
-    return { data, dims: [texts.length, dimensions], truncated };
+    return { data, dims: [texts.length, dimensions], truncated, unread };
   }
 
   forget(id: number): void {

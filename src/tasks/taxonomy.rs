@@ -1,38 +1,45 @@
-//! The taxonomy file beside a model: task labels with 8-bit prototypes, in the GGUF container that the model has too.
+//! The taxonomy file beside a model: labels with 8-bit prototypes, in the GGUF container that the model has too.
 //!
 //! Keys: `pie.model_sha256`, `pie.tasks.labels`, `pie.tasks.names`, `pie.tasks.aliases` (one string a label, its merged labels joined
-//! by a space), `pie.tasks.temperature`, `pie.tasks.unknown`; tensor `tasks.prototypes` `[labels, hidden]`. Kinds have the same under `kinds`.
+//! by a space), `pie.tasks.temperature`, `pie.tasks.unknown`; tensor `tasks.prototypes` `[labels, dimensions]`, of the dimensions of the
+//! vectors that it classifies. Kinds have the same under `kinds`, and may have families: `pie.kinds.families` (the label of each kind's
+//! family), `pie.families.labels`, `pie.families.names`, `pie.families.temperature`, `pie.families.unknown`, and no prototypes.
 
 use std::fmt;
 use std::str::FromStr;
 
+use super::family::Families;
 use super::prototypes::{Calibration, Label, Prototypes, Tag};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, dequantize, keys};
 
-/// Fine `verb|noun` tasks, or the coarse kinds of task that a router needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The levels of a taxonomy, from broad to fine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    #[default]
-    Task,
+    /// Some 20 families of kinds, such as "editing text".
+    Family,
+    /// Some hundreds of kinds of task that people and routers tell apart, such as "correct grammar and spelling".
     Kind,
+    /// Fine `verb|noun` tasks, such as "write a haiku".
+    Task,
 }
 
 impl Level {
-    /// The group of keys and tensors in the file.
-    const fn group(self) -> &'static str {
+    /// "families", "kinds" or "tasks": what people call its labels, and what their keys and tensors in the file begin with.
+    pub const fn plural(self) -> &'static str {
         match self {
-            Self::Task => "tasks",
+            Self::Family => "families",
             Self::Kind => "kinds",
+            Self::Task => "tasks",
         }
     }
 
     pub(super) fn key(self, name: &str) -> String {
-        format!("pie.{}.{name}", self.group())
+        format!("pie.{}.{name}", self.plural())
     }
 
     pub(super) fn tensor(self) -> String {
-        format!("{}.prototypes", self.group())
+        format!("{}.prototypes", self.plural())
     }
 }
 
@@ -41,9 +48,10 @@ impl FromStr for Level {
 
     fn from_str(s: &str) -> Result<Self> {
         match s {
-            "task" => Ok(Self::Task),
+            "family" => Ok(Self::Family),
             "kind" => Ok(Self::Kind),
-            _ => Err(Error::new(ErrorCode::InvalidArgument, format!("level is {s:?}; it must be task or kind"))),
+            "task" => Ok(Self::Task),
+            _ => Err(Error::new(ErrorCode::InvalidArgument, format!("level is {s:?}; it must be family, kind or task"))),
         }
     }
 }
@@ -51,8 +59,9 @@ impl FromStr for Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Task => "task",
+            Self::Family => "family",
             Self::Kind => "kind",
+            Self::Task => "task",
         })
     }
 }
@@ -60,18 +69,25 @@ impl fmt::Display for Level {
 /// The metadata key of the model's sha256, in hexadecimal.
 pub(super) const MODEL_SHA256: &str = "pie.model_sha256";
 
+/// The metadata key of the family of each kind.
+pub(super) fn families_of_kinds() -> String {
+    Level::Kind.key("families")
+}
+
 /// The labels that a model can tag with.
 pub struct Taxonomy {
     tasks: Prototypes,
     kinds: Option<Prototypes>,
+    families: Option<Families>,
 }
 
 impl Taxonomy {
-    /// Reads a taxonomy file made for the model with this sha256 (hexadecimal) and hidden size.
+    /// Reads a taxonomy file made for the model with this sha256 (hexadecimal) and vectors of these dimensions. It has tasks; it may have
+    /// kinds, and those may have families.
     ///
     /// # Errors
     /// [`ErrorCode::TaxonomyFormat`] for bytes that are no taxonomy, [`ErrorCode::TaxonomyMismatch`] for another model's.
-    pub fn from_bytes(bytes: &[u8], model_sha256: &str, hidden_size: usize) -> Result<Self> {
+    pub fn from_bytes(bytes: &[u8], model_sha256: &str, dimensions: usize) -> Result<Self> {
         let malformed = |e: Error| Error::new(ErrorCode::TaxonomyFormat, format!("taxonomy: {e}"));
         let gguf = Gguf::parse(bytes).map_err(malformed)?;
         let architecture = gguf.string(keys::GENERAL_ARCHITECTURE).map_err(malformed)?;
@@ -84,10 +100,32 @@ impl Taxonomy {
             let message = format!("the taxonomy was made for the model with sha256 {made_for}, this one has {model_sha256}");
             return Err(Error::new(ErrorCode::TaxonomyMismatch, message));
         }
-        let tasks = read_level(&gguf, Level::Task, hidden_size).map_err(malformed)?;
-        let has_kinds = gguf.get(&Level::Kind.key("labels")).is_some();
-        let kinds = if has_kinds { Some(read_level(&gguf, Level::Kind, hidden_size).map_err(malformed)?) } else { None };
-        Ok(Self { tasks, kinds })
+        Self::read(&gguf, dimensions).map_err(malformed)
+    }
+
+    fn read(gguf: &Gguf<'_>, dimensions: usize) -> Result<Self> {
+        let has = |key: &str| gguf.get(key).is_some();
+        let tasks = read_prototypes(gguf, Level::Task, dimensions, read_labels(gguf, Level::Task)?)?;
+        let has_kinds = has(&Level::Kind.key("labels"));
+        // Either key without the other is a fault, which reading the other one tells.
+        let has_families = has(&families_of_kinds()) || has(&Level::Family.key("labels"));
+        if has_families && !has_kinds {
+            return Err(Error::new(ErrorCode::TaxonomyFormat, "there are families but 0 kinds"));
+        }
+        if !has_kinds {
+            return Ok(Self { tasks, kinds: None, families: None });
+        }
+        let mut labels = read_labels(gguf, Level::Kind)?;
+        let families = if has_families {
+            let of_kinds = gguf.strings(&families_of_kinds())?;
+            let families = Families::new(read_labels(gguf, Level::Family)?, of_kinds, &labels, read_calibration(gguf, Level::Family)?)?;
+            labels.iter_mut().zip(of_kinds).for_each(|(kind, &family)| kind.family = Some(family.to_owned()));
+            Some(families)
+        } else {
+            None
+        };
+        let kinds = read_prototypes(gguf, Level::Kind, dimensions, labels)?;
+        Ok(Self { tasks, kinds: Some(kinds), families })
     }
 
     /// Whether texts can be tagged with their kind.
@@ -95,41 +133,71 @@ impl Taxonomy {
         self.kinds.is_some()
     }
 
-    /// The labels of a level.
+    /// Whether kinds have families.
+    pub const fn has_families(&self) -> bool {
+        self.families.is_some()
+    }
+
+    /// The level that answers where none is asked for: kinds where there are any, else tasks.
+    pub const fn default_level(&self) -> Level {
+        if self.has_kinds() { Level::Kind } else { Level::Task }
+    }
+
+    /// The labels of a level, in the order of the file.
     ///
     /// # Errors
     /// [`ErrorCode::LevelUnavailable`] when this taxonomy has none of that level.
-    pub fn prototypes(&self, level: Level) -> Result<&Prototypes> {
+    pub fn labels(&self, level: Level) -> Result<&[Label]> {
         match level {
-            Level::Task => Ok(&self.tasks),
-            Level::Kind => {
-                self.kinds.as_ref().ok_or_else(|| Error::new(ErrorCode::LevelUnavailable, "this model's taxonomy has tasks but no kinds"))
-            }
+            Level::Family => self.families.as_ref().map(Families::labels),
+            Level::Kind => self.kinds.as_ref().map(Prototypes::labels),
+            Level::Task => Some(self.tasks.labels()),
         }
+        .ok_or_else(|| self.unavailable(level))
     }
 
-    /// The most likely labels of a text's vector, as [`Prototypes::classify`] gives them.
+    fn unavailable(&self, level: Level) -> Error {
+        let tasks = self.tasks.labels().len();
+        let has =
+            self.kinds.as_ref().map_or_else(|| format!("{tasks} tasks"), |kinds| format!("{tasks} tasks, {} kinds", kinds.labels().len()));
+        Error::new(ErrorCode::LevelUnavailable, format!("level {level} is not in this model's taxonomy, which has {has}"))
+    }
+
+    /// The most likely labels of a text's vector, as [`Prototypes::classify`] gives them. Kinds have their family with them; a family's
+    /// score is the sum of its kinds' probabilities, by the calibration of families.
     ///
     /// # Errors
     /// [`ErrorCode::LevelUnavailable`], or what [`Prototypes::classify`] says.
-    pub fn classify(&self, vector: &[f32], level: Level, top_k: usize) -> Result<Vec<Tag>> {
-        self.prototypes(level)?.classify(vector, top_k)
+    pub fn classify(&self, vector: &[f32], unread: f32, level: Level, top_k: usize) -> Result<Vec<Tag>> {
+        match (level, &self.kinds, &self.families) {
+            (Level::Task, ..) => self.tasks.classify(vector, unread, top_k),
+            (Level::Kind, Some(kinds), _) => kinds.classify(vector, unread, top_k),
+            (Level::Family, Some(kinds), Some(families)) => families.classify(&kinds.cosines(vector)?, unread, top_k),
+            _ => Err(self.unavailable(level)),
+        }
     }
 }
 
-fn read_level(gguf: &Gguf<'_>, level: Level, hidden_size: usize) -> Result<Prototypes> {
-    let labels = gguf.strings(&level.key("labels"))?;
-    let tensor = gguf.tensor(&level.tensor(), &[hidden_size, labels.len()])?;
+fn read_labels(gguf: &Gguf<'_>, level: Level) -> Result<Vec<Label>> {
+    let (labels, names) = (gguf.strings(&level.key("labels"))?, gguf.strings(&level.key("names"))?);
+    if names.len() != labels.len() {
+        let message = format!("level {level} has {} names for {} labels", names.len(), labels.len());
+        return Err(Error::new(ErrorCode::TaxonomyFormat, message));
+    }
+    let label = |(&label, &name): (&&str, &&str)| Label { label: label.to_owned(), name: name.to_owned(), family: None };
+    Ok(labels.iter().zip(names).map(label).collect())
+}
+
+fn read_calibration(gguf: &Gguf<'_>, level: Level) -> Result<Calibration> {
+    Ok(Calibration { temperature: gguf.float(&level.key("temperature"))?, unknown: gguf.float(&level.key("unknown"))? })
+}
+
+fn read_prototypes(gguf: &Gguf<'_>, level: Level, dimensions: usize, labels: Vec<Label>) -> Result<Prototypes> {
+    let tensor = gguf.tensor(&level.tensor(), &[dimensions, labels.len()])?;
     let mut vectors = vec![0.0; tensor.len()];
     dequantize(tensor.dtype, &tensor.data, &mut vectors);
     if vectors.iter().any(|x| !x.is_finite()) {
         return Err(Error::new(ErrorCode::ModelCorrupt, format!("{} is not finite", level.tensor())));
     }
-    let calibration = Calibration { temperature: gguf.float(&level.key("temperature"))?, unknown: gguf.float(&level.key("unknown"))? };
-    let names = gguf.strings(&level.key("names"))?;
-    if names.len() != labels.len() {
-        return Err(Error::new(ErrorCode::TaxonomyFormat, format!("{} names for {} labels", names.len(), labels.len())));
-    }
-    let labels = labels.iter().zip(names).map(|(&label, &name)| Label { label: label.to_owned(), name: name.to_owned() }).collect();
-    Prototypes::new(labels, &vectors, hidden_size, calibration)
+    Prototypes::new(labels, &vectors, dimensions, read_calibration(gguf, level)?)
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorCode};
 use crate::gguf::Source;
 use crate::kernels::{dot, l2_normalize};
 use crate::prompt::Prompt;
-use crate::tasks::{Apart, Calibration, Examples, Level, Taxonomy};
+use crate::tasks::{Apart, Calibration, Examples, Level, Tag, Taxonomy};
 use crate::tokenizer::{Normalization, SpecialTokens, Tokenizer, Vocabulary};
 
 /// A loaded model, and the taxonomy when there is one.
@@ -65,6 +65,7 @@ struct JsInfo<'a> {
 struct JsTaxonomyInfo {
     tasks: usize,
     kinds: usize,
+    families: usize,
 }
 
 const DEFAULT_TOP_K: usize = 3;
@@ -83,11 +84,11 @@ impl Engine {
     /// Takes a taxonomy file's bytes.
     #[wasm_bindgen(js_name = loadTaxonomy)]
     pub fn load_taxonomy(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
-        self.taxonomy = Some(Taxonomy::from_bytes(bytes, &self.sha256, self.embedder.config().hidden_size).map_err(js_error)?);
+        self.taxonomy = Some(Taxonomy::from_bytes(bytes, &self.sha256, self.dimensions()?).map_err(js_error)?);
         Ok(())
     }
 
-    /// `{data: Float32Array, dims: [n, d], truncated: boolean[], tokens: number[]}`
+    /// `{data: Float32Array, dims: [n, d], truncated: boolean[], unread: Float32Array, tokens: number[]}`
     pub fn embed(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
         let options: JsEmbedOptions = from_options(options)?;
         let options = embed_options(options).map_err(js_error)?;
@@ -97,11 +98,13 @@ impl Engine {
         set("data", &Float32Array::from(embeddings.data.as_slice()))?;
         set("dims", &Array::of2(&(embeddings.len() as f64).into(), &(embeddings.dimensions as f64).into()))?;
         set("truncated", &embeddings.truncated.iter().map(|&t| JsValue::from_bool(t)).collect::<Array>())?;
+        set("unread", &Float32Array::from(embeddings.unread.as_slice()))?;
         set("tokens", &embeddings.token_counts.iter().map(|&n| JsValue::from_f64(n as f64)).collect::<Array>())?;
         Ok(result)
     }
 
-    /// What the GPU takes: `{ids: Uint32Array, lengths: Uint32Array, truncated: boolean[], dimensions, normalize}`
+    /// What the GPU takes, and what is known of the texts: `{ids: Uint32Array, lengths: Uint32Array, truncated: boolean[],
+    /// unread: Float32Array, dimensions, normalize}`
     pub fn tokenize(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
         let options = embed_options(from_options(options)?).map_err(js_error)?;
         let dimensions = self.embedder.dimensions(&options).map_err(js_error)?;
@@ -114,21 +117,23 @@ impl Engine {
         set("ids", &Uint32Array::from(ids.as_slice()))?;
         set("lengths", &Uint32Array::from(lengths.as_slice()))?;
         set("truncated", &tokens.iter().map(|t| JsValue::from_bool(t.truncated)).collect::<Array>())?;
+        set("unread", &Float32Array::from(tokens.iter().map(|t| t.unread).collect::<Vec<f32>>().as_slice()))?;
         set("dimensions", &(dimensions as f64).into())?;
         set("normalize", &self.embedder.info().normalize.into())?;
         Ok(result)
     }
 
-    /// A list of `[{label, name, score}]`, one a vector.
-    pub fn classify(&self, vectors: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
+    /// A list of `[{label, name, family, score, reason}]`, one a vector; `unread` has the share of each text, or is empty. `family` and
+    /// `reason` are left out where there is none.
+    pub fn classify(&self, vectors: &[f32], unread: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
         let options: JsClassifyOptions = from_options(options)?;
-        let level: Level = options.level.as_deref().map_or(Ok(Level::default()), str::parse).map_err(js_error)?;
+        let level: Option<Level> = options.level.as_deref().map(str::parse).transpose().map_err(js_error)?;
         let top_k = whole("topK", options.top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
         let Some(taxonomy) = &self.taxonomy else {
             return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
         };
-        let rows = vectors.chunks(self.embedder.config().hidden_size);
-        to_js(&rows.map(|v| taxonomy.classify(v, level, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+        let level = level.unwrap_or(taxonomy.default_level());
+        each(vectors, self.dimensions()?, unread, |vector, unread| taxonomy.classify(vector, unread, level, top_k))
     }
 
     /// The cosine of two texts' vectors.
@@ -144,7 +149,7 @@ impl Engine {
     /// What is loaded.
     pub fn info(&self) -> Result<JsValue, JsValue> {
         let (config, info) = (self.embedder.config(), self.embedder.info());
-        let count = |level| self.taxonomy.as_ref().and_then(|t| t.prototypes(level).ok()).map_or(0, |p| p.labels().len());
+        let count = |taxonomy: &Taxonomy, level| taxonomy.labels(level).map_or(0, <[_]>::len);
         to_js(&JsInfo {
             architecture: crate::gguf::keys::ARCHITECTURE,
             name: &info.name,
@@ -162,7 +167,11 @@ impl Engine {
             sha256: &self.sha256,
             bytes: info.bytes,
             simd: crate::kernels::simd_name(),
-            taxonomy: self.taxonomy.as_ref().map(|_| JsTaxonomyInfo { tasks: count(Level::Task), kinds: count(Level::Kind) }),
+            taxonomy: self.taxonomy.as_ref().map(|taxonomy| JsTaxonomyInfo {
+                tasks: count(taxonomy, Level::Task),
+                kinds: count(taxonomy, Level::Kind),
+                families: count(taxonomy, Level::Family),
+            }),
             version: env!("CARGO_PKG_VERSION"),
         })
     }
@@ -204,15 +213,33 @@ impl WasmTagger {
         Ok(pairs.concat())
     }
 
-    /// A list of `[{label, name, score}]`, one a vector; `calibration` is what `calibrate` gives.
-    pub fn classify(&self, vectors: &[f32], top_k: Option<f64>, calibration: &[f32]) -> Result<JsValue, JsValue> {
+    /// A list of `[{label, name, score, reason}]`, one a vector, as `Engine.classify` gives it; `calibration` is what `calibrate` gives.
+    pub fn classify(&self, vectors: &[f32], unread: &[f32], top_k: Option<f64>, calibration: &[f32]) -> Result<JsValue, JsValue> {
         let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
         let &[temperature, unknown] = calibration else {
             return Err(js_error(Error::new(ErrorCode::InvalidArgument, format!("a calibration of {} numbers", calibration.len()))));
         };
         let calibration = Calibration { temperature, unknown };
-        let rows = vectors.chunks(self.dimensions);
-        to_js(&rows.map(|v| self.examples.classify(v, calibration, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+        each(vectors, self.dimensions, unread, |vector, unread| self.examples.classify(vector, unread, calibration, top_k))
+    }
+}
+
+/// The answers for each row; all of it is read where `unread` does not say.
+fn each(
+    vectors: &[f32],
+    dimensions: usize,
+    unread: &[f32],
+    classify: impl Fn(&[f32], f32) -> crate::error::Result<Vec<Tag>>,
+) -> Result<JsValue, JsValue> {
+    let shares = unread.iter().copied().chain(std::iter::repeat(0.0));
+    let answers = vectors.chunks(dimensions).zip(shares).map(|(vector, unread)| classify(vector, unread));
+    to_js(&answers.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+}
+
+impl Engine {
+    /// Of the vectors that a taxonomy classifies.
+    fn dimensions(&self) -> Result<usize, JsValue> {
+        self.embedder.dimensions(&EmbedOptions::default()).map_err(js_error)
     }
 }
 

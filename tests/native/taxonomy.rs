@@ -1,7 +1,9 @@
 //! Taxonomies and taggers on the tiny model: built, written, read, used, and refused.
 
 use pie_embed_wasm::config::{Dtype, Pooling};
-use pie_embed_wasm::tasks::{BuildOptions, Labelled, Level, Source, Tagger, Taxonomy, UNKNOWN, build, read_labelled};
+use pie_embed_wasm::tasks::{
+    BuildOptions, Labelled, Level, Reason, Source, Tagger, Taxonomy, UNKNOWN, build, largest_bytes, read_labelled,
+};
 use pie_embed_wasm::{EmbedOptions, Embedder, ErrorCode, sha256_hex};
 
 use crate::common::tiny;
@@ -21,6 +23,8 @@ pub fn labelled() -> Vec<Labelled> {
             category: (*category).to_owned(),
             conf: 1.0,
             name: None,
+            family: None,
+            family_name: None,
         })
     });
     rows.collect()
@@ -46,16 +50,37 @@ fn a_taxonomy_tags_what_it_was_made_of() {
     let taxonomy = Taxonomy::from_bytes(&file, &sha256, 64).unwrap();
     for row in &rows {
         let vectors = embedder.embed(&[&row.instruction], &EmbedOptions::default()).unwrap();
-        let tags = taxonomy.classify(&vectors.data, Level::Task, 10).unwrap();
+        let tags = taxonomy.classify(&vectors.data, 0.0, Level::Task, 10).unwrap();
         let best = tags.iter().find(|t| t.label != UNKNOWN).unwrap();
         let same = best.label == row.category || (best.label.ends_with("|poem") && row.category.ends_with("|poem"));
         assert!(same, "{row:?}: {tags:?}");
         assert!(tags.iter().map(|t| t.score).sum::<f32>() <= 1.0 + 1e-5);
     }
     let vectors = embedder.embed(&["x"], &EmbedOptions::default()).unwrap();
-    assert_eq!(taxonomy.classify(&vectors.data, Level::Kind, 3).unwrap_err().code(), ErrorCode::LevelUnavailable);
+    assert_eq!(taxonomy.classify(&vectors.data, 0.0, Level::Kind, 3).unwrap_err().code(), ErrorCode::LevelUnavailable);
     // The same rows give the same bytes.
     assert_eq!(build(&embedder, &sha256, &source(&rows), |_| ()).unwrap().0, file);
+}
+
+/// Three kinds, of which two are of one family.
+pub fn kinds() -> Vec<Labelled> {
+    let of = |category: &str| match category {
+        "find|error" => ("proofread", "find errors", "editing"),
+        "sort|list" => ("sort", "sort a list", "chores"),
+        _ => ("verse", "write verse", "writing"),
+    };
+    let kind = |row: Labelled| {
+        let (label, name, family) = of(&row.category);
+        let [label, name, family] = [label, name, family].map(str::to_owned);
+        Labelled { category: label, name: Some(name), family_name: Some(format!("{family} texts")), family: Some(family), ..row }
+    };
+    labelled().into_iter().map(kind).collect()
+}
+
+fn two_levels<'a>(tasks: &'a [Labelled], kinds: &'a [Labelled], held_out: &'a [Labelled]) -> [Source<'a>; 2] {
+    let [task] = source(tasks);
+    let kind = Source { level: Level::Kind, rows: kinds, held_out, lenders: &[], options: task.options.clone() };
+    [task, kind]
 }
 
 #[test]
@@ -64,23 +89,79 @@ fn kinds_stand_beside_tasks() {
     let embedder = Embedder::from_bytes(&bytes).unwrap();
     let sha256 = sha256_hex(&bytes);
     let tasks = labelled();
-    let kinds: Vec<Labelled> = tasks
-        .iter()
-        .map(|row| {
-            let (label, name) = if row.category.ends_with("poem") { ("verse", "write verse") } else { ("chores", "do chores") };
-            Labelled { category: label.to_owned(), name: Some(name.to_owned()), ..row.clone() }
-        })
-        .collect();
+    let kinds: Vec<Labelled> = kinds().into_iter().map(|row| Labelled { family: None, family_name: None, ..row }).collect();
     let (train, dev) = kinds.split_at(kinds.len() - 6);
-    let [task] = source(&tasks);
-    let kind = Source { level: Level::Kind, rows: train, held_out: dev, lenders: &[], options: task.options.clone() };
-    let (file, reports) = build(&embedder, &sha256, &[task, kind], |_| ()).unwrap();
-    assert_eq!(reports.iter().map(|r| (r.level, r.labels)).collect::<Vec<_>>(), [(Level::Task, 3), (Level::Kind, 2)]);
+    let (file, reports) = build(&embedder, &sha256, &two_levels(&tasks, train, dev), |_| ()).unwrap();
+    assert_eq!(reports.iter().map(|r| (r.level, r.labels)).collect::<Vec<_>>(), [(Level::Task, 3), (Level::Kind, 3)]);
     let taxonomy = Taxonomy::from_bytes(&file, &sha256, 64).unwrap();
+    assert!(taxonomy.has_kinds() && !taxonomy.has_families() && taxonomy.default_level() == Level::Kind);
     let vectors = embedder.embed(&["Write a poem about rain"], &EmbedOptions::default()).unwrap();
-    let tags = taxonomy.classify(&vectors.data, Level::Kind, 3).unwrap();
+    let tags = taxonomy.classify(&vectors.data, 0.0, Level::Kind, 3).unwrap();
     let best = tags.iter().find(|t| t.label != UNKNOWN).unwrap();
-    assert_eq!((best.label.as_str(), best.name.as_str()), ("verse", "write verse"));
+    assert_eq!((best.label.as_str(), best.name.as_str(), &best.family), ("verse", "write verse", &None));
+    let e = taxonomy.classify(&vectors.data, 0.0, Level::Family, 3).unwrap_err();
+    assert_eq!(e.code(), ErrorCode::LevelUnavailable);
+    assert_eq!(e.to_string(), "level family is not in this model's taxonomy, which has 3 tasks, 3 kinds");
+}
+
+#[test]
+fn families_stand_above_kinds() {
+    let bytes = tiny(Dtype::Q8_0, Pooling::Mean);
+    let embedder = Embedder::from_bytes(&bytes).unwrap();
+    let sha256 = sha256_hex(&bytes);
+    let (tasks, kinds) = (labelled(), kinds());
+    let sources = two_levels(&tasks, &kinds, &[]);
+    let (file, reports) = build(&embedder, &sha256, &sources, |_| ()).unwrap();
+    let levels = [(Level::Task, 3), (Level::Kind, 3), (Level::Family, 3)];
+    assert_eq!(reports.iter().map(|r| (r.level, r.labels)).collect::<Vec<_>>(), levels);
+    let taxonomy = Taxonomy::from_bytes(&file, &sha256, 64).unwrap();
+    assert!(taxonomy.has_families());
+    let names: Vec<&str> = taxonomy.labels(Level::Family).unwrap().iter().map(|label| label.name.as_str()).collect();
+    assert_eq!(names, ["chores texts", "editing texts", "writing texts"]);
+    for (row, kind) in tasks.iter().zip(&kinds) {
+        let vectors = embedder.embed(&[&row.instruction], &EmbedOptions::default()).unwrap();
+        let best = |level| {
+            let tags = taxonomy.classify(&vectors.data, 0.0, level, 5).unwrap();
+            assert!(tags.iter().all(|tag| tag.family.is_some() == (level == Level::Kind && tag.label != UNKNOWN)), "{tags:?}");
+            tags.into_iter().find(|tag| tag.label != UNKNOWN).unwrap()
+        };
+        assert_eq!(Some(best(Level::Family).label), kind.family);
+        let tag = best(Level::Kind);
+        assert_eq!((tag.label, tag.family), (kind.category.clone(), kind.family.clone()));
+    }
+    // A text that was not read has no label of any level, whatever its vector is near to.
+    let vectors = embedder.embed(&[&kinds[0].instruction], &EmbedOptions::default()).unwrap();
+    for level in [Level::Family, Level::Kind, Level::Task] {
+        let tags = taxonomy.classify(&vectors.data, 0.75, level, 5).unwrap();
+        assert_eq!(tags.iter().map(|tag| (tag.label.as_str(), tag.reason)).collect::<Vec<_>>(), [(UNKNOWN, Some(Reason::Unread))]);
+    }
+
+    // The size is known beforehand: of labels that do not merge it is exact.
+    let own = two_levels(&kinds, &kinds, &[]);
+    assert_eq!(largest_bytes(&own, 64).unwrap(), build(&embedder, &sha256, &own, |_| ()).unwrap().0.len());
+    assert!(largest_bytes(&sources, 64).unwrap() > file.len());
+}
+
+#[test]
+fn families_in_part_or_in_conflict_are_refused() {
+    let embedder = Embedder::from_bytes(&tiny(Dtype::Q8_0, Pooling::Mean)).unwrap();
+    let tasks = labelled();
+    let refused = |kinds: Vec<Labelled>| {
+        let sources = two_levels(&tasks, &kinds, &[]);
+        let e = build(&embedder, "", &sources, |_| ()).map(|_| ()).unwrap_err();
+        assert_eq!(e.code(), ErrorCode::Data);
+        assert_eq!(largest_bytes(&sources, 64).unwrap_err().to_string(), e.to_string());
+        e.to_string()
+    };
+    let mut rows = kinds();
+    rows[20].family = Some("writing".to_owned());
+    assert_eq!(refused(rows), "the 8 rows of kind \"proofread\" name 2 families: editing, writing");
+    let mut rows = kinds();
+    rows[20].family = None;
+    assert_eq!(refused(rows), "the 8 rows of kind \"proofread\" name 2 families: none, editing");
+    let mut rows = kinds();
+    rows.iter_mut().filter(|row| row.category == "sort").for_each(|row| row.family = None);
+    assert_eq!(refused(rows), "2 of 3 kinds have a family; \"sort\" has none");
 }
 
 #[test]

@@ -123,7 +123,10 @@ fn labels(args: &Args, model: &Model, sets: &[DataSet], vectors: &[Vectors]) -> 
             let labels = sets.iter().zip(&columns).map(|(set, column)| set.table.strings(column)).collect::<Result<Vec<_>>>()?;
             ("columns".to_owned(), Some(labels))
         }
-        None => ("taxonomy".to_owned(), vectors.iter().map(|vectors| model.tasks(vectors)).collect::<Result<Option<Vec<_>>>>()?),
+        None => {
+            let tasks = |(set, vectors): (&DataSet, &Vectors)| model.tasks(vectors, &model.unread(&set.table.texts())?);
+            ("taxonomy".to_owned(), sets.iter().zip(vectors).map(tasks).collect::<Result<Option<Vec<_>>>>()?)
+        }
     })
 }
 

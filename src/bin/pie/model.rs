@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::gguf::Source;
 use pie_embed_wasm::tasks::{Level, Taxonomy, Vectors};
-use pie_embed_wasm::{Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
+use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 use rayon::prelude::*;
 
 use crate::device::Device;
@@ -119,11 +119,19 @@ impl Model {
         asked.unwrap_or(&self.embedder.info().prompt)
     }
 
-    /// The task of each vector by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.
-    pub fn tasks(&self, vectors: &Vectors) -> Result<Option<Vec<String>>> {
+    /// The task of each text's vector by the model's taxonomy, `unknown` where none fits or the text is unread; `None`, said on stderr,
+    /// where it has no taxonomy.
+    pub fn tasks(&self, vectors: &Vectors, unread: &[f32]) -> Result<Option<Vec<String>>> {
         let Some(taxonomy) = self.own_taxonomy()? else { return Ok(None) };
-        let first = |row| taxonomy.classify(row, Level::Task, 1).map(|tags| tags.into_iter().map(|tag| tag.label).collect());
-        vectors.data().par_chunks_exact(vectors.dimensions()).map(first).collect::<Result<Vec<String>>>().map(Some)
+        let first =
+            |(row, &unread)| taxonomy.classify(row, unread, Level::Task, 1).map(|tags| tags.into_iter().map(|tag| tag.label).collect());
+        vectors.data().par_chunks_exact(vectors.dimensions()).zip(unread).map(first).collect::<Result<Vec<String>>>().map(Some)
+    }
+
+    /// The share of each text's pieces that the vocabulary lacks, 0..=1. It takes no vectors, so that those of a cache or file serve too.
+    pub fn unread<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<f32>> {
+        let share = |text: &T| self.embedder.tokenize(text.as_ref(), &EmbedOptions::default()).map(|tokens| tokens.unread);
+        texts.par_iter().map(share).collect()
     }
 
     /// The model's taxonomy; `None`, said on stderr, where it has none.
@@ -146,6 +154,7 @@ impl Model {
             return Err(Error::new(ErrorCode::NoTaxonomy, message));
         };
         let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
-        Taxonomy::from_bytes(&bytes, &self.sha256, self.embedder.config().hidden_size).map_err(|e| e.context(path.display()))
+        let dimensions = self.embedder.dimensions(&EmbedOptions::default())?;
+        Taxonomy::from_bytes(&bytes, &self.sha256, dimensions).map_err(|e| e.context(path.display()))
     }
 }
