@@ -32,7 +32,7 @@ pub struct Embeddings {
     pub token_counts: Vec<usize>,
     /// Texts whose middle was left out.
     pub truncated: Vec<bool>,
-    /// The share of each text's pieces that are `[UNK]`, in 0..=1, as [`Tokens::unread`] counts it.
+    /// The share of each text's pieces that the vocabulary has no word for, in 0..=1, as [`Tokens::unread`] counts it.
     pub unread: Vec<f32>,
 }
 

@@ -12,6 +12,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, keys};
 use crate::prompt::Prompt;
 
+mod lost;
+
+use lost::Lost;
+
 /// llama.cpp writes pieces that begin a word behind this mark and strips `##` from the others.
 const WORD_MARK: char = '\u{2581}';
 const CONTINUATION: &str = "##";
@@ -138,7 +142,8 @@ pub struct Tokens {
     pub input_ids: Vec<u32>,
     /// Whether the middle of the text was left out.
     pub truncated: bool,
-    /// The share of the text's pieces that are `[UNK]`, in 0..=1: what the vocabulary cannot spell.
+    /// The share of the text's pieces that the vocabulary has no word for, in 0..=1: those that are `[UNK]`, and letters of a script in
+    /// which the vocabulary has fewer than 20 words, such as Russian ones in an English vocabulary. A word of such letters is one piece.
     ///
     /// Counted are the pieces of the text alone, without the prompt's template, `[CLS]` and `[SEP]`, before the middle is left out
     /// to fit `max_tokens`. A text without any piece, such as one of control characters, counts as 1.
@@ -149,6 +154,7 @@ pub struct Tokens {
 pub struct Tokenizer {
     pipeline: Pipeline,
     special: SpecialTokens,
+    lost: Lost,
 }
 
 impl Tokenizer {
@@ -161,6 +167,7 @@ impl Tokenizer {
         let specials: Vec<AddedToken> = special.all().iter().map(|&id| AddedToken::from(tokens[id as usize].as_str(), true)).collect();
         let unk = tokens[special.unk as usize].clone();
         let len = tokens.len();
+        let lost = Lost::new(&tokens, special.unk);
         let map: AHashMap<String, u32> = tokens.into_iter().zip(0..).collect();
         if map.len() != len {
             return Err(Error::new(ErrorCode::ModelFormat, format!("the vocabulary has {len} tokens, {} of them distinct", map.len())));
@@ -180,7 +187,7 @@ impl Tokenizer {
             Ok(pipeline)
         };
         let pipeline = build().map_err(|e| Error::new(ErrorCode::ModelFormat, format!("the vocabulary makes no tokenizer: {e}")))?;
-        Ok(Self { pipeline, special })
+        Ok(Self { pipeline, special, lost })
     }
 
     /// The ids of `text` in `prompt`, at most `max_tokens` with `[CLS]` and `[SEP]`.
@@ -195,7 +202,7 @@ impl Tokenizer {
         let (rendered, instruction) = prompt.render(cut.as_deref().unwrap_or(text));
         let pieces = self.pipeline.encode_fast(rendered.as_str(), false).map_err(internal)?;
         let (ids, fits) = (pieces.get_ids(), pieces.get_ids().len() + FRAME <= max_tokens);
-        if fits && !ids.is_empty() && !ids.contains(&self.special.unk) {
+        if fits && !ids.is_empty() && self.lost.is_none(ids) {
             return Ok(Tokens { input_ids: self.frame(&[ids]), truncated: cut.is_some(), unread: 0.0 });
         }
         // Only now are offsets needed: they tell the instruction's pieces from the template's.
@@ -203,7 +210,7 @@ impl Tokenizer {
         let (ids, offsets) = (pieces.get_ids(), pieces.get_offsets());
         let first = offsets.iter().position(|&(_, end)| end > instruction.start).unwrap_or(ids.len());
         let last = offsets.iter().rposition(|&(start, _)| start < instruction.end).map_or(first, |at| (at + 1).max(first));
-        let unread = self.unread(&ids[first..last]);
+        let unread = self.lost.share(ids[first..last].iter().copied());
         if fits {
             return Ok(Tokens { input_ids: self.frame(&[ids]), truncated: cut.is_some(), unread });
         }
@@ -215,14 +222,6 @@ impl Tokenizer {
         }
         let (head, tail) = (first + budget - budget / 2, last - budget / 2);
         Ok(Tokens { input_ids: self.frame(&[&ids[..head], &ids[tail..]]), truncated: true, unread })
-    }
-
-    /// The share of `[UNK]` in a text's pieces; nothing was read of a text without pieces.
-    fn unread(&self, pieces: &[u32]) -> f32 {
-        if pieces.is_empty() {
-            return 1.0;
-        }
-        pieces.iter().filter(|&&id| id == self.special.unk).count() as f32 / pieces.len() as f32
     }
 
     fn frame(&self, parts: &[&[u32]]) -> Vec<u32> {

@@ -73,6 +73,15 @@ export class Given {
   }
 }
 
+type ClassifyCall = Extract<SentCall, { method: 'classify' }>;
+
+/** The same call with the requests of its texts behind them, where those count. */
+export function withRequests(engine: Engine, texts: string[], call: ClassifyCall): ClassifyCall {
+  if (call.options.level === 'task') return call;
+  const requests = engine.requests(texts);
+  return { ...call, input: [...texts, ...requests.texts], options: { ...call.options, parts: requests.rows } };
+}
+
 /** An engine with the taggers and indexes made on it, answering calls. */
 export class Host {
   readonly #engine: Engine;
@@ -89,7 +98,7 @@ export class Host {
         case 'embed':
           return this.#engine.embed(call.input, call.options);
         case 'classify':
-          return this.#engine.classify(...this.#read(call.input, call.prompt), call.options);
+          return this.#classify(Array.isArray(call.input) ? withRequests(this.#engine, call.input, call) : call);
         case 'similarity':
           return this.#engine.similarity(...call.input);
         case 'apart':
@@ -120,6 +129,10 @@ export class Host {
       made.clear();
     }
     this.#engine.free();
+  }
+
+  #classify({ input, prompt, options }: ClassifyCall): unknown {
+    return this.#engine.classify(...this.#read(input, prompt), options);
   }
 
   #read(input: string[] | Vectors, prompt?: string): [vectors: Float32Array, unread: Float32Array] {

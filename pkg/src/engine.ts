@@ -7,6 +7,7 @@ export interface Engine {
   loadTaxonomy(bytes: Uint8Array): void;
   embed(texts: string[], options: EngineEmbedOptions): Embeddings;
   classify(vectors: Float32Array, unread: Float32Array, options: EngineClassifyOptions): Classification[][];
+  requests(texts: string[]): EngineRequests;
   similarity(a: string, b: string): number;
   tokenize(texts: string[], options: EngineEmbedOptions): EngineTokens;
   info(): ModelInfo;
@@ -51,6 +52,14 @@ export interface EngineEmbedOptions {
 export interface EngineClassifyOptions {
   topK: number;
   level: ClassifyOptions['level'];
+  /** Behind the texts' vectors stand those of their requests; of each of these the row of its text. */
+  parts?: number[];
+}
+
+/** The requests of texts that may make several, and of each the row of its text. */
+export interface EngineRequests {
+  texts: string[];
+  rows: number[];
 }
 
 /** A file's bytes, for as long as an engine is made of them; empty once they were handed over. */

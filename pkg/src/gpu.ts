@@ -1,5 +1,5 @@
 import { find, keep } from './cache.js';
-import { Host, type SentCall } from './call.js';
+import { Host, type SentCall, withRequests } from './call.js';
 import type { Engine, EngineEmbedOptions } from './engine.js';
 import { fromEngine, PieError } from './error.js';
 import type { Embeddings } from './types.js';
@@ -58,8 +58,9 @@ export class GpuHost {
       if (call.method === 'embed') return await this.embed(call.input, call.options);
       const texts = 'tagger' in call || 'prompt' in call || 'index' in call ? call.input : undefined;
       if (!Array.isArray(texts) || texts.length === 0) return this.#host.answer(call);
-      const { data, dims, unread } = await this.embed(texts, { prompt: 'prompt' in call ? call.prompt : undefined });
-      return this.#host.answer({ ...call, input: { data, dims, unread } } as SentCall);
+      const whole = call.method === 'classify' ? withRequests(this.engine, texts, call) : call;
+      const { data, dims, unread } = await this.embed(whole.input as string[], { prompt: 'prompt' in call ? call.prompt : undefined });
+      return this.#host.answer({ ...whole, input: { data, dims, unread } } as SentCall);
     } catch (error) {
       throw fromEngine(error);
     }

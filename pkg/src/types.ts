@@ -213,7 +213,10 @@ export interface MapOptions extends StepOptions {
 export interface Embedder {
   embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Embeddings>;
-  /** What an instruction asks for, by its kinds as a default, best first; `unknown` comes first when nothing fits. */
+  /**
+   * What an instruction asks for, by its kinds as a default, best first; `unknown` comes first when nothing fits. Where a text makes several
+   * requests, their kinds come first, in the order of the requests and each with its own score; of vectors that is not known.
+   */
   classify(text: string | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
   classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
   /** The cosine of two instructions' vectors, -1 to 1. */

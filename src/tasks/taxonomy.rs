@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::family::Families;
-use super::prototypes::{Calibration, Label, Prototypes, Tag};
+use super::prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, dequantize, keys};
 
@@ -72,6 +72,19 @@ pub(super) const MODEL_SHA256: &str = "pie.model_sha256";
 /// The metadata key of the family of each kind.
 pub(super) fn families_of_kinds() -> String {
     Level::Kind.key("families")
+}
+
+/// A request of several counts by itself when its first label has a higher score. Of 229 held-out phrasebook prompts with two requests,
+/// both kinds are then right for 14 % (by the whole prompt's vector none has two sure ones), 0.8 % of 2,550 with one request get two
+/// kinds, and on 212 annotated real prompts as many first kinds and families are right as without.
+const SURE_REQUEST: f32 = 0.6;
+
+/// A text as the model has read it.
+#[derive(Clone, Copy, Debug)]
+pub struct Read<'a> {
+    pub vector: &'a [f32],
+    /// The share of it that is unread, of [`Embeddings::unread`](crate::Embeddings::unread).
+    pub unread: f32,
 }
 
 /// The labels that a model can tag with.
@@ -175,6 +188,35 @@ impl Taxonomy {
             (Level::Family, Some(kinds), Some(families)) => families.classify(&kinds.cosines(vector)?, unread, top_k),
             _ => Err(self.unavailable(level)),
         }
+    }
+
+    /// The same of a prompt that may make several requests, whose [`requests`](super::requests) were embedded too: the kinds or families
+    /// of those stand first, in their order, each with its own score, where two or more are sure and of different families; then those of
+    /// the whole. Tasks are of the whole.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify).
+    pub fn classify_requests(&self, whole: Read<'_>, parts: &[Read<'_>], level: Level, top_k: usize) -> Result<Vec<Tag>> {
+        let of_whole = |top_k| self.classify(whole.vector, whole.unread, level, top_k);
+        if level == Level::Task || parts.is_empty() {
+            return of_whole(top_k);
+        }
+        let mut tags: Vec<Tag> = Vec::new();
+        for part in parts {
+            let first = self.classify(part.vector, part.unread, level, 1)?;
+            let other =
+                |tag: &Tag| tags.iter().all(|known| known.label != tag.label && (tag.family.is_none() || known.family != tag.family));
+            let first = first.into_iter().find(|tag| tag.label != UNKNOWN && tag.score > SURE_REQUEST && other(tag));
+            tags.extend(first);
+        }
+        if tags.len() < 2 {
+            return of_whole(top_k);
+        }
+        let rest = of_whole(top_k.saturating_add(tags.len()))?.into_iter().filter(|tag| tag.label != UNKNOWN);
+        let rest: Vec<Tag> = rest.filter(|tag| tags.iter().all(|known| known.label != tag.label)).collect();
+        tags.extend(rest);
+        tags.truncate(top_k);
+        Ok(tags)
     }
 }
 

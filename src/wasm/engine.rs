@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorCode};
 use crate::gguf::Source;
 use crate::kernels::{dot, l2_normalize};
 use crate::prompt::Prompt;
-use crate::tasks::{Apart, Calibration, Examples, Level, Tag, Taxonomy};
+use crate::tasks::{Apart, Calibration, Examples, Level, Read, Taxonomy, requests};
 use crate::tokenizer::{Normalization, SpecialTokens, Tokenizer, Vocabulary};
 
 /// A loaded model, and the taxonomy when there is one.
@@ -35,6 +35,14 @@ struct JsEmbedOptions {
 struct JsClassifyOptions {
     top_k: Option<f64>,
     level: Option<String>,
+    /// Of the last vectors the text that each is a request of.
+    parts: Vec<usize>,
+}
+
+#[derive(serde::Serialize)]
+struct JsRequests<'a> {
+    texts: Vec<&'a str>,
+    rows: Vec<usize>,
 }
 
 #[derive(serde::Serialize)]
@@ -124,7 +132,7 @@ impl Engine {
     }
 
     /// A list of `[{label, name, family, score, reason}]`, one a vector; `unread` has the share of each text, or is empty. `family` and
-    /// `reason` are left out where there is none.
+    /// `reason` are left out where there is none. Behind the texts' vectors may stand those of their `requests`, `options.parts` being their rows.
     pub fn classify(&self, vectors: &[f32], unread: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
         let options: JsClassifyOptions = from_options(options)?;
         let level: Option<Level> = options.level.as_deref().map(str::parse).transpose().map_err(js_error)?;
@@ -133,7 +141,19 @@ impl Engine {
             return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
         };
         let level = level.unwrap_or(taxonomy.default_level());
-        each(vectors, self.dimensions()?, unread, |vector, unread| taxonomy.classify(vector, unread, level, top_k))
+        let read: Vec<Read<'_>> = read(vectors, self.dimensions()?, unread).collect();
+        let (texts, parts) = read.split_at(read.len().saturating_sub(options.parts.len()));
+        let of = |row: usize| options.parts.iter().zip(parts).filter(|(of, _)| **of == row).map(|(_, part)| *part).collect::<Vec<_>>();
+        let answers = texts.iter().enumerate().map(|(row, text)| taxonomy.classify_requests(*text, &of(row), level, top_k));
+        to_js(&answers.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+    }
+
+    /// The requests of each text that may make several: `{texts: string[], rows: number[]}`, the rows being those of the texts given.
+    pub fn requests(&self, texts: Vec<JsValue>) -> Result<JsValue, JsValue> {
+        let texts = strings(&texts)?;
+        let parts = texts.iter().enumerate().flat_map(|(row, text)| requests(text).into_iter().map(move |part| (part, row)));
+        let (texts, rows) = parts.unzip();
+        to_js(&JsRequests { texts, rows })
     }
 
     /// The cosine of two texts' vectors.
@@ -220,20 +240,16 @@ impl WasmTagger {
             return Err(js_error(Error::new(ErrorCode::InvalidArgument, format!("a calibration of {} numbers", calibration.len()))));
         };
         let calibration = Calibration { temperature, unknown };
-        each(vectors, self.dimensions, unread, |vector, unread| self.examples.classify(vector, unread, calibration, top_k))
+        let answers = read(vectors, self.dimensions, unread);
+        let answers = answers.map(|Read { vector, unread }| self.examples.classify(vector, unread, calibration, top_k));
+        to_js(&answers.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
     }
 }
 
-/// The answers for each row; all of it is read where `unread` does not say.
-fn each(
-    vectors: &[f32],
-    dimensions: usize,
-    unread: &[f32],
-    classify: impl Fn(&[f32], f32) -> crate::error::Result<Vec<Tag>>,
-) -> Result<JsValue, JsValue> {
+/// Each row with its share; all of it is read where `unread` does not say.
+fn read<'a>(vectors: &'a [f32], dimensions: usize, unread: &'a [f32]) -> impl Iterator<Item = Read<'a>> {
     let shares = unread.iter().copied().chain(std::iter::repeat(0.0));
-    let answers = vectors.chunks(dimensions).zip(shares).map(|(vector, unread)| classify(vector, unread));
-    to_js(&answers.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+    vectors.chunks(dimensions).zip(shares).map(|(vector, unread)| Read { vector, unread })
 }
 
 impl Engine {

@@ -22,10 +22,9 @@ const update = whenTypingPauses(async (isLatest) => {
   if (!text.trim()) return show([], [], 'Type an instruction, or take one of the examples.');
   try {
     const start = performance.now();
-    // As a list, which knows how much of the text was read.
-    const vectors = await pie.embed([text]);
-    const [[kinds], [tasks]] = await Promise.all(['kind', 'task'].map((level) => pie.classify(vectors, { level })));
+    const kinds = await pie.classify(text, { level: 'kind' });
     const elapsedMs = performance.now() - start;
+    const tasks = await pie.classify(text, { level: 'task' });
     if (isLatest()) show(kinds, tasks, '', `${elapsedMs.toFixed(1)} ms on this device, in ${deviceName(pie.info())}`);
   } catch (error) {
     if (isLatest()) show([], [], `This text could not be tagged: ${error.message}.`);

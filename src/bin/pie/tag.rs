@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
-use pie_embed_wasm::tasks::{Level, Tag};
+use pie_embed_wasm::tasks::{Level, Read, Tag, requests};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
 
@@ -20,9 +20,10 @@ use crate::sink::{OutputArgs, SinkRow};
 
 /// Name what each text asks for: one JSON line a text, its kinds and tasks, best first
 ///
-/// Texts are the arguments, or the lines of --input, or those of stdin. `unknown` stands first when a text is like no known one. A line
+/// Texts are the arguments, or the lines of --input, or those of stdin. `unknown` stands first when a text is like no known one; the
+/// kinds of several requests in one text stand in their order, each with its own score. A line
 /// has "kinds", each with its family; "kind", the first of them; the first three "tasks"; and "unread", the share of the text's pieces
-/// that the model's vocabulary lacks: where that is more than a half, all that is said is `unknown` with the reason "unread". Of a
+/// that the model's vocabulary has no word for: where that is more than a half, all that is said is `unknown` with the reason "unread". Of a
 /// taxonomy without kinds, "kinds" is empty and "kind" null.
 #[derive(clap::Args)]
 pub struct Args {
@@ -79,10 +80,15 @@ pub fn run(args: Args) -> Result<()> {
     let (mut faults, mut done) = (Faults::default(), 0_u64);
 
     let mut tag = |rows: &[Row], progress: &Progress| -> Result<()> {
-        let texts: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
+        let whole: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
+        let requests: Vec<Vec<&str>> = if taxonomy.has_kinds() { whole.iter().map(|text| requests(text)).collect() } else { Vec::new() };
+        let texts: Vec<&str> = whole.iter().copied().chain(requests.iter().flatten().copied()).collect();
         let encoded = encoder.encode(&texts, progress)?;
         let unread = model.unread(&texts)?;
-        let mut vectors = encoded.rows().zip(&encoded.truncated).zip(&unread);
+        let read: Vec<Read<'_>> = encoded.rows().zip(&unread).map(|(vector, &unread)| Read { vector, unread }).collect();
+        let (whole, mut parts) = read.split_at(whole.len());
+        let mut requests = requests.iter();
+        let mut vectors = whole.iter().zip(&encoded.truncated);
         let tagged = rows.iter().map(|row| {
             let mut tagged = Tagged {
                 text: &row.text,
@@ -94,10 +100,12 @@ pub fn run(args: Args) -> Result<()> {
                 error: row.error.as_deref(),
             };
             if row.error.is_none()
-                && let Some(((vector, &truncated), &unread)) = vectors.next()
+                && let Some((&Read { vector, unread }, &truncated)) = vectors.next()
             {
-                if taxonomy.has_kinds() {
-                    tagged.kinds = taxonomy.classify(vector, unread, Level::Kind, args.top_k)?;
+                if let Some(requests) = requests.next() {
+                    let of_row;
+                    (of_row, parts) = parts.split_at(requests.len());
+                    tagged.kinds = taxonomy.classify_requests(Read { vector, unread }, of_row, Level::Kind, args.top_k)?;
                     tagged.kind = tagged.kinds.first().cloned();
                 }
                 tagged.tasks = taxonomy.classify(vector, unread, Level::Task, if taxonomy.has_kinds() { TASKS } else { args.top_k })?;
