@@ -198,7 +198,7 @@ impl Taxonomy {
     /// As [`classify`](Self::classify).
     pub fn classify_requests(&self, whole: Read<'_>, parts: &[Read<'_>], level: Level, top_k: usize) -> Result<Vec<Tag>> {
         let of_whole = |top_k| self.classify(whole.vector, whole.unread, level, top_k);
-        if level == Level::Task || parts.is_empty() {
+        if level == Level::Task || parts.is_empty() || top_k == 0 {
             return of_whole(top_k);
         }
         let mut tags: Vec<Tag> = Vec::new();
@@ -242,4 +242,50 @@ fn read_prototypes(gguf: &Gguf<'_>, level: Level, dimensions: usize, labels: Vec
         return Err(Error::new(ErrorCode::ModelCorrupt, format!("{} is not finite", level.tensor())));
     }
     Prototypes::new(labels, &vectors, dimensions, read_calibration(gguf, level)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three kinds in two families, each along an axis.
+    fn taxonomy() -> Taxonomy {
+        let kinds = [("write-poem", "writing"), ("translate", "translating"), ("write-story", "writing")];
+        let label = |label: &str, family: Option<&str>| Label { family: family.map(str::to_owned), ..Label::from(label) };
+        let labels: Vec<Label> = kinds.iter().map(|(kind, family)| label(kind, Some(family))).collect();
+        let calibration = Calibration { temperature: 0.1, unknown: 0.5 };
+        let axes = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+        let of_kinds = kinds.map(|(_, family)| family);
+        let families = Families::new(["translating", "writing"].map(Label::from).to_vec(), &of_kinds, &labels, calibration).unwrap();
+        Taxonomy {
+            tasks: Prototypes::new(vec![Label::from("write|poem")], &axes[..3], 3, calibration).unwrap(),
+            kinds: Some(Prototypes::new(labels, &axes, 3, calibration).unwrap()),
+            families: Some(families),
+        }
+    }
+
+    #[test]
+    fn two_requests_have_scores_of_their_own() {
+        let taxonomy = taxonomy();
+        let read = |vector: &'static [f32; 3], unread| Read { vector, unread };
+        let whole = read(&[0.9, 0.3, 0.2], 0.0);
+        let [poem, translation, story] = [read(&[1.0, 0.1, 0.0], 0.0), read(&[0.1, 1.0, 0.0], 0.0), read(&[0.0, 0.1, 1.0], 0.0)];
+        let labels = |parts: &[Read<'_>], level, top_k| -> Vec<String> {
+            taxonomy.classify_requests(whole, parts, level, top_k).unwrap().into_iter().map(|tag| tag.label).collect()
+        };
+        let tags = taxonomy.classify_requests(whole, &[translation, poem], Level::Kind, 3).unwrap();
+        assert_eq!(tags.iter().map(|tag| tag.label.as_str()).collect::<Vec<_>>(), ["translate", "write-poem", "write-story"]);
+        assert!(tags[..2].iter().all(|tag| tag.score > 0.9) && tags[2].score < 0.1, "{tags:?}");
+        assert_eq!(labels(&[translation, poem], Level::Kind, 1), ["translate"]);
+        assert_eq!(labels(&[translation, poem], Level::Family, 3), ["translating", "writing"]);
+        // Of one family, unsure, unread, or one request: what the whole says.
+        let alone = labels(&[], Level::Kind, 3);
+        assert_eq!(alone[0], "write-poem");
+        let unsure = read(&[0.1, 0.6, 0.6], 0.0);
+        for parts in [&[story, poem][..], &[poem, unsure], &[poem, read(&[0.1, 1.0, 0.0], 0.9)], &[translation]] {
+            assert_eq!(labels(parts, Level::Kind, 3), alone, "{parts:?}");
+        }
+        assert_eq!(labels(&[translation, poem], Level::Task, 3), ["write|poem"]);
+        assert_eq!(taxonomy.classify_requests(whole, &[translation, poem], Level::Kind, 0).unwrap_err().code(), ErrorCode::InvalidArgument);
+    }
 }

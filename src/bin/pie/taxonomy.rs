@@ -131,17 +131,21 @@ fn check_size(sources: &mut [Source<'_>], dimensions: usize, max_bytes: usize) -
 }
 
 fn told(report: &BuildReport) -> String {
-    let fit = &report.fit;
+    let BuildReport { level, fit, .. } = report;
+    // Families are made of the kinds, of which it is said.
+    let made = match level {
+        Level::Family => "of the same rows".to_owned(),
+        _ => format!(
+            "({} merged into others, {} of another level lent) from {} of {} rows",
+            report.merged, report.lent, report.used_rows, report.rows
+        ),
+    };
     format!(
-        "{} {} ({} merged into others, {} of another level lent) from {} of {} rows; temperature {:.4}, unknown level {:.2}\n  \
+        "{} {} {made}; temperature {:.4}, unknown level {:.2}\n  \
          on {} held-out rows: first label right {:.3}, among three {:.3}, calibration error {:.3}, called unknown {:.3}\n  \
          rows of left-out labels called unknown: {:.3}",
         report.labels,
-        report.level.plural(),
-        report.merged,
-        report.lent,
-        report.used_rows,
-        report.rows,
+        level.plural(),
         fit.calibration.temperature,
         fit.calibration.unknown,
         fit.held_out,
