@@ -75,9 +75,8 @@ export class Given {
 
 type ClassifyCall = Extract<SentCall, { method: 'classify' }>;
 
-/** The same call with the requests of its texts behind them, where those count. */
+/** The same call with the requests of its texts behind them. */
 export function withRequests(engine: Engine, texts: string[], call: ClassifyCall): ClassifyCall {
-  if (call.options.level === 'task') return call;
   const requests = engine.requests(texts);
   return { ...call, input: [...texts, ...requests.texts], options: { ...call.options, parts: requests.rows } };
 }

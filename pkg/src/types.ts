@@ -215,7 +215,8 @@ export interface Embedder {
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Embeddings>;
   /**
    * What an instruction asks for, by its kinds as a default, best first; `unknown` comes first when nothing fits. Where a text makes several
-   * requests, their kinds come first, in the order of the requests and each with its own score; of vectors that is not known.
+   * requests, their kinds come first, in the order of the requests and each with its own score; and of an instruction in a template's frame
+   * (Alpaca's, Llama's, ChatML) it is the instruction that counts. Of vectors none of this is known.
    */
   classify(text: string | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
   classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;

@@ -1,6 +1,7 @@
 //! Splitting a prompt that makes several requests: "Translate this into French and then write a poem about it".
 //!
-//! A vector of the whole prompt knows one of its requests and next to nothing of the others, so that each is looked at by itself.
+//! A vector of the whole prompt knows one of its requests and next to nothing of the others, so that each is looked at by itself. Of a
+//! request in a template's frame it knows the frame.
 
 /// Longer prompts are not split: their sentences are material and conditions more often than requests.
 const MAX_CHARS: usize = 400;
@@ -41,14 +42,35 @@ const OPENERS: [&str; 27] = [
     "write",
 ];
 
-/// The parts of a text that may be requests of their own, two or three; none where it makes one. It knows English alone.
+/// What begins and ends an instruction in the templates that models are trained with: Alpaca's, Llama's and ChatML.
+const FRAMES: [(&str, &str); 3] = [("### Instruction:", "###"), ("[INST]", "[/INST]"), ("<|im_start|>user", "<|im_end|>")];
+
+/// The parts of a text that may be requests of their own: two or three, or the one that a template is the frame of; none where the text
+/// is one request. It knows English alone.
 ///
 /// ```
 /// use pie_embed_wasm::tasks::requests;
 /// assert_eq!(requests("Translate this into French, and then write a poem."), ["Translate this into French", "write a poem."]);
+/// assert_eq!(requests("Write a response. ### Instruction: Compare cats and dogs ### Response:"), ["Compare cats and dogs"]);
 /// assert!(requests("Compare cats and dogs").is_empty());
 /// ```
 pub fn requests(text: &str) -> Vec<&str> {
+    let Some(instruction) = framed(text) else { return split(text) };
+    let parts = split(instruction);
+    if parts.is_empty() { vec![instruction] } else { parts }
+}
+
+/// The first instruction in a template's frame.
+fn framed(text: &str) -> Option<&str> {
+    let inside = |(begin, end): &(&str, &str)| {
+        let (_, rest) = text.split_once(begin)?;
+        Some(rest.split_once(end).map_or(rest, |(inside, _)| inside).trim())
+    };
+    FRAMES.iter().find_map(inside).filter(|inside| !inside.is_empty())
+}
+
+/// Two or three parts of a text without a frame; none where it is one request.
+fn split(text: &str) -> Vec<&str> {
     if text.chars().nth(MAX_CHARS).is_some() {
         return Vec::new();
     }
@@ -112,6 +134,15 @@ mod tests {
         for (text, parts) in cases {
             assert_eq!(requests(text), parts, "{text}");
         }
+    }
+
+    #[test]
+    fn an_instruction_is_found_in_its_frame() {
+        let alpaca = "Below is an instruction. Write a response.\n\n### Instruction:\nSort these\n\n### Input:\n3, 1\n\n### Response:";
+        assert_eq!(requests(alpaca), ["Sort these"]);
+        assert_eq!(requests("[INST] Sort these. Then write a poem [/INST] Sure!"), ["Sort these.", "write a poem"]);
+        assert_eq!(requests("<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nSort these"), ["Sort these"]);
+        assert!(requests("Sort these ### Instruction:").is_empty());
     }
 
     #[test]

@@ -192,13 +192,14 @@ impl Taxonomy {
 
     /// The same of a prompt that may make several requests, whose [`requests`](super::requests) were embedded too: the kinds or families
     /// of those stand first, in their order, each with its own score, where two or more are sure and of different families; then those of
-    /// the whole. Tasks are of the whole.
+    /// the whole. Tasks are of the whole. One request alone is the instruction in a template's frame, and stands for the whole.
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn classify_requests(&self, whole: Read<'_>, parts: &[Read<'_>], level: Level, top_k: usize) -> Result<Vec<Tag>> {
+        let whole = if let [framed] = parts { *framed } else { whole };
         let of_whole = |top_k| self.classify(whole.vector, whole.unread, level, top_k);
-        if level == Level::Task || parts.is_empty() || top_k == 0 {
+        if level == Level::Task || parts.len() < 2 || top_k == 0 {
             return of_whole(top_k);
         }
         let mut tags: Vec<Tag> = Vec::new();
@@ -278,13 +279,14 @@ mod tests {
         assert!(tags[..2].iter().all(|tag| tag.score > 0.9) && tags[2].score < 0.1, "{tags:?}");
         assert_eq!(labels(&[translation, poem], Level::Kind, 1), ["translate"]);
         assert_eq!(labels(&[translation, poem], Level::Family, 3), ["translating", "writing"]);
-        // Of one family, unsure, unread, or one request: what the whole says.
+        // Of one family, unsure or unread: what the whole says.
         let alone = labels(&[], Level::Kind, 3);
         assert_eq!(alone[0], "write-poem");
         let unsure = read(&[0.1, 0.6, 0.6], 0.0);
-        for parts in [&[story, poem][..], &[poem, unsure], &[poem, read(&[0.1, 1.0, 0.0], 0.9)], &[translation]] {
+        for parts in [&[story, poem][..], &[poem, unsure], &[poem, read(&[0.1, 1.0, 0.0], 0.9)]] {
             assert_eq!(labels(parts, Level::Kind, 3), alone, "{parts:?}");
         }
+        assert_eq!(labels(&[translation], Level::Kind, 1), ["translate"]);
         assert_eq!(labels(&[translation, poem], Level::Task, 3), ["write|poem"]);
         assert_eq!(taxonomy.classify_requests(whole, &[translation, poem], Level::Kind, 0).unwrap_err().code(), ErrorCode::InvalidArgument);
     }

@@ -21,7 +21,8 @@ use crate::sink::{OutputArgs, SinkRow};
 /// Name what each text asks for: one JSON line a text, its kinds and tasks, best first
 ///
 /// Texts are the arguments, or the lines of --input, or those of stdin. `unknown` stands first when a text is like no known one; the
-/// kinds of several requests in one text stand in their order, each with its own score. A line
+/// kinds of several requests in one text stand in their order, each with its own score, and of an instruction in a template's frame it is the
+/// instruction that counts. A line
 /// has "kinds", each with its family; "kind", the first of them; the first three "tasks"; and "unread", the share of the text's pieces
 /// that the model's vocabulary has no word for: where that is more than a half, all that is said is `unknown` with the reason "unread". Of a
 /// taxonomy without kinds, "kinds" is empty and "kind" null.
@@ -81,14 +82,13 @@ pub fn run(args: Args) -> Result<()> {
 
     let mut tag = |rows: &[Row], progress: &Progress| -> Result<()> {
         let whole: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
-        let requests: Vec<Vec<&str>> = if taxonomy.has_kinds() { whole.iter().map(|text| requests(text)).collect() } else { Vec::new() };
+        let requests: Vec<Vec<&str>> = whole.iter().map(|text| requests(text)).collect();
         let texts: Vec<&str> = whole.iter().copied().chain(requests.iter().flatten().copied()).collect();
         let encoded = encoder.encode(&texts, progress)?;
         let unread = model.unread(&texts)?;
         let read: Vec<Read<'_>> = encoded.rows().zip(&unread).map(|(vector, &unread)| Read { vector, unread }).collect();
         let (whole, mut parts) = read.split_at(whole.len());
-        let mut requests = requests.iter();
-        let mut vectors = whole.iter().zip(&encoded.truncated);
+        let mut vectors = whole.iter().zip(&encoded.truncated).zip(&requests);
         let tagged = rows.iter().map(|row| {
             let mut tagged = Tagged {
                 text: &row.text,
@@ -100,16 +100,17 @@ pub fn run(args: Args) -> Result<()> {
                 error: row.error.as_deref(),
             };
             if row.error.is_none()
-                && let Some((&Read { vector, unread }, &truncated)) = vectors.next()
+                && let Some(((&whole, &truncated), requests)) = vectors.next()
             {
-                if let Some(requests) = requests.next() {
-                    let of_row;
-                    (of_row, parts) = parts.split_at(requests.len());
-                    tagged.kinds = taxonomy.classify_requests(Read { vector, unread }, of_row, Level::Kind, args.top_k)?;
+                let of_row;
+                (of_row, parts) = parts.split_at(requests.len());
+                let classify = |level, top_k| taxonomy.classify_requests(whole, of_row, level, top_k);
+                if taxonomy.has_kinds() {
+                    tagged.kinds = classify(Level::Kind, args.top_k)?;
                     tagged.kind = tagged.kinds.first().cloned();
                 }
-                tagged.tasks = taxonomy.classify(vector, unread, Level::Task, if taxonomy.has_kinds() { TASKS } else { args.top_k })?;
-                (tagged.unread, tagged.truncated) = (unread, truncated);
+                tagged.tasks = classify(Level::Task, if taxonomy.has_kinds() { TASKS } else { args.top_k })?;
+                (tagged.unread, tagged.truncated) = (whole.unread, truncated);
             }
             Ok(tagged)
         });
