@@ -126,7 +126,7 @@ export const suite = {
   },
 
   async 'what is unlike any task comes out as unknown, with candidates'({ pie }) {
-    const [first, ...rest] = await pie.classify('hello there', { topK: 3 });
+    const [first, ...rest] = await pie.classify('hello there', { level: 'task', topK: 3 });
     equal(first.label, 'unknown');
     equal(rest.length, 2);
   },
@@ -281,22 +281,36 @@ export const suite = {
     odd.dispose();
   },
 
+  async 'requests in one text have kinds and scores of their own'({ pie }) {
+    const [text, one] = ['Write a poem about rain, and then translate it into French.', 'Write a poem about rain'];
+    const [first, second] = await pie.classify(text);
+    equal([first.label, second.label].join(), 'write-poem,translate');
+    ok(first.score > 0.5 && second.score > 0.5, `${first.score}, ${second.score}`);
+    const framed = `Below is an instruction. Write a response.\n\n### Instruction:\n${one}\n\n### Response:`;
+    for (const level of ['kind', 'task']) {
+      equal(JSON.stringify(await pie.classify([framed, text, one], { level })), JSON.stringify(
+        (await Promise.all([one, text, one].map((text) => pie.classify(text, { level }))))), level);
+    }
+  },
+
   async 'vectors are classified as their texts are'({ pie, code }) {
-    const vectors = await pie.embed(TEXTS);
+    const texts = TEXTS.filter((text) => !/[.?!;] /.test(text));
+    ok(texts.length >= 3, 'texts of one request');
+    const vectors = await pie.embed(texts);
     const tagger = await pie.tagger({ poem: ['Write a poem about rain'], sort: ['Sort these numbers: 3, 1, 2'] });
     for (const classify of [
       (input) => pie.classify(input, { topK: 2 }),
       (input) => pie.classify(input, { topK: 2, level: 'kind' }),
       (input) => tagger.classify(input),
     ]) {
-      equal(JSON.stringify(await classify(vectors)), JSON.stringify(await classify(TEXTS)));
+      equal(JSON.stringify(await classify(vectors)), JSON.stringify(await classify(texts)));
       equal(JSON.stringify(await classify(await pie.embed(TEXTS[0]))), JSON.stringify(await classify(TEXTS[0])));
     }
     const width = pie.info().hiddenSize;
     const many = { data: new Float32Array(600 * width).fill(0.1), dims: [600, width] };
     equal((await pie.classify(many)).length, 600);
     // A view into a larger buffer, as `subarray` gives it.
-    equal(JSON.stringify(await pie.classify(vectors.data.subarray(width, 2 * width))), JSON.stringify(await pie.classify(TEXTS[1])));
+    equal(JSON.stringify(await pie.classify(vectors.data.subarray(width, 2 * width))), JSON.stringify(await pie.classify(texts[1])));
     tagger.dispose();
   },
 
