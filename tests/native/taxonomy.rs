@@ -1,6 +1,7 @@
 //! Taxonomies and taggers on the tiny model: built, written, read, used, and refused.
 
 use pie_embed_wasm::config::{Dtype, Pooling};
+use pie_embed_wasm::gguf::{GgufWriter, MetadataValue};
 use pie_embed_wasm::tasks::{
     BuildOptions, Labelled, Level, Reason, Source, Tagger, Taxonomy, UNKNOWN, build, largest_bytes, read_labelled,
 };
@@ -162,6 +163,53 @@ fn families_in_part_or_in_conflict_are_refused() {
     let mut rows = kinds();
     rows.iter_mut().filter(|row| row.category == "sort").for_each(|row| row.family = None);
     assert_eq!(refused(rows), "2 of 3 kinds have a family; \"sort\" has none");
+}
+
+/// The bytes of a taxonomy of two kinds for vectors of two dimensions, with these lists beside the rest.
+fn with_lists(lists: &[(&str, &[&str])]) -> Vec<u8> {
+    let strings = |list: &[&str]| MetadataValue::Array(list.iter().map(|&one| MetadataValue::String(one.to_owned())).collect());
+    let mut file = GgufWriter::default();
+    file.string("general.architecture", "pie-taxonomy").string("pie.model_sha256", "");
+    for level in ["tasks", "kinds", "families"] {
+        for (name, number) in [("temperature", 0.1), ("unknown", 0.5)] {
+            file.metadata(&format!("pie.{level}.{name}"), MetadataValue::F32(number));
+        }
+    }
+    file.tensor("tasks.prototypes", &[1.0, 0.0, 0.0, 1.0], &[2, 2], Dtype::F32).unwrap();
+    file.tensor("kinds.prototypes", &[1.0, 0.0, 0.0, 1.0], &[2, 2], Dtype::F32).unwrap();
+    for (key, list) in lists {
+        file.metadata(&format!("pie.{key}"), strings(list));
+    }
+    file.finish().unwrap()
+}
+
+#[test]
+fn families_that_do_not_fit_their_kinds_are_refused() {
+    const AB: &[&str] = &["a", "b"];
+    let tasks = [("tasks.labels", AB), ("tasks.names", AB)];
+    let kinds = [("kinds.labels", AB), ("kinds.names", AB)];
+    let read = |more: &[(&str, &[&str])], with_kinds: bool| {
+        let kinds = if with_kinds { &kinds[..] } else { &[] };
+        Taxonomy::from_bytes(&with_lists(&[&tasks[..], kinds, more].concat()), "", 2)
+    };
+    let families = [("kinds.families", &["x", "y"][..]), ("families.labels", &["x", "y"]), ("families.names", &["X", "Y"])];
+    let taxonomy = read(&families, true).unwrap();
+    let tags = taxonomy.classify(&[0.0, 1.0], 0.0, Level::Kind, 1).unwrap();
+    assert_eq!((tags[0].label.as_str(), tags[0].family.as_deref()), ("b", Some("y")));
+    assert_eq!(taxonomy.classify(&[0.0, 1.0], 0.0, Level::Family, 1).unwrap()[0].name, "Y");
+    assert!(read(&[], true).is_ok_and(|taxonomy| !taxonomy.has_families()));
+    let [of_kinds, labels, names] = families;
+    for (lists, with_kinds, says) in [
+        (vec![("kinds.families", &["x"][..]), labels, names], true, "1 families are given for 2 kinds"),
+        (vec![("kinds.families", &["x", "z"]), labels, names], true, "family \"z\", which is none of the 2 listed"),
+        (vec![of_kinds, labels, ("families.names", &["X"])], true, "level family has 1 names for 2 labels"),
+        (vec![of_kinds], true, "pie.families.labels"),
+        (vec![labels, names], true, "pie.kinds.families"),
+        (vec![of_kinds, labels, names], false, "there are families but 0 kinds"),
+    ] {
+        let e = read(&lists, with_kinds).map(|_| ()).unwrap_err();
+        assert!(e.code() == ErrorCode::TaxonomyFormat && e.to_string().contains(says), "{e}");
+    }
 }
 
 #[test]
