@@ -50,6 +50,8 @@ pub struct Embeddings {
     pub token_counts: Vec<usize>,
     /// Texts whose middle was left out.
     pub truncated: Vec<bool>,
+    /// The share of each text's pieces that the vocabulary has no word for, in 0..=1, as [`Tokens::unread`] counts it.
+    pub unread: Vec<f32>,
 }
 
 impl Embeddings {
@@ -323,6 +325,7 @@ impl Embedder {
             dimensions: reading.dimensions,
             token_counts: tokens.iter().map(|t| t.input_ids.len()).collect(),
             truncated: tokens.iter().map(|t| t.truncated).collect(),
+            unread: tokens.iter().map(|t| t.unread).collect(),
         })
     }
 

@@ -12,6 +12,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, keys};
 use crate::prompt::Prompt;
 
+mod lost;
+
+use lost::Lost;
+
 /// llama.cpp writes pieces that begin a word behind this mark and strips `##` from the others.
 const WORD_MARK: char = '\u{2581}';
 const CONTINUATION: &str = "##";
@@ -132,18 +136,25 @@ fn from_stored(token: &str) -> String {
 }
 
 /// The token ids of one text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tokens {
     /// `[CLS]`, the pieces, `[SEP]`.
     pub input_ids: Vec<u32>,
     /// Whether the middle of the text was left out.
     pub truncated: bool,
+    /// The share of the text's pieces that the vocabulary has no word for, in 0..=1: those that are `[UNK]`, and letters of a script in
+    /// which the vocabulary has fewer than 20 words, such as Russian ones in an English vocabulary. A word of such letters is one piece.
+    ///
+    /// Counted are the pieces of the text alone, without the prompt's template, `[CLS]` and `[SEP]`, before the middle is left out
+    /// to fit `max_tokens`. A text without any piece, such as one of control characters, counts as 1.
+    pub unread: f32,
 }
 
 /// Turns texts into token ids.
 pub struct Tokenizer {
     pipeline: Pipeline,
     special: SpecialTokens,
+    lost: Lost,
 }
 
 impl Tokenizer {
@@ -156,6 +167,7 @@ impl Tokenizer {
         let specials: Vec<AddedToken> = special.all().iter().map(|&id| AddedToken::from(tokens[id as usize].as_str(), true)).collect();
         let unk = tokens[special.unk as usize].clone();
         let len = tokens.len();
+        let lost = Lost::new(&tokens, special.unk);
         let map: AHashMap<String, u32> = tokens.into_iter().zip(0..).collect();
         if map.len() != len {
             return Err(Error::new(ErrorCode::ModelFormat, format!("the vocabulary has {len} tokens, {} of them distinct", map.len())));
@@ -175,7 +187,7 @@ impl Tokenizer {
             Ok(pipeline)
         };
         let pipeline = build().map_err(|e| Error::new(ErrorCode::ModelFormat, format!("the vocabulary makes no tokenizer: {e}")))?;
-        Ok(Self { pipeline, special })
+        Ok(Self { pipeline, special, lost })
     }
 
     /// The ids of `text` in `prompt`, at most `max_tokens` with `[CLS]` and `[SEP]`.
@@ -189,15 +201,19 @@ impl Tokenizer {
         let cut = cut_middle(text, MAX_CHARS);
         let (rendered, instruction) = prompt.render(cut.as_deref().unwrap_or(text));
         let pieces = self.pipeline.encode_fast(rendered.as_str(), false).map_err(internal)?;
-        let ids = pieces.get_ids();
-        if ids.len() + FRAME <= max_tokens {
-            return Ok(Tokens { input_ids: self.frame(&[ids]), truncated: cut.is_some() });
+        let (ids, fits) = (pieces.get_ids(), pieces.get_ids().len() + FRAME <= max_tokens);
+        if fits && !ids.is_empty() && self.lost.is_none(ids) {
+            return Ok(Tokens { input_ids: self.frame(&[ids]), truncated: cut.is_some(), unread: 0.0 });
         }
-        // Only now are offsets needed: the template's pieces stay, the instruction's middle goes.
+        // Only now are offsets needed: they tell the instruction's pieces from the template's.
         let pieces = self.pipeline.encode(rendered.as_str(), false).map_err(internal)?;
         let (ids, offsets) = (pieces.get_ids(), pieces.get_offsets());
         let first = offsets.iter().position(|&(_, end)| end > instruction.start).unwrap_or(ids.len());
         let last = offsets.iter().rposition(|&(start, _)| start < instruction.end).map_or(first, |at| (at + 1).max(first));
+        let unread = self.lost.share(ids[first..last].iter().copied());
+        if fits {
+            return Ok(Tokens { input_ids: self.frame(&[ids]), truncated: cut.is_some(), unread });
+        }
         let template = ids.len() - (last - first);
         let budget = max_tokens.saturating_sub(FRAME + template);
         if budget == 0 {
@@ -205,7 +221,7 @@ impl Tokenizer {
             return Err(Error::new(ErrorCode::InvalidPrompt, message));
         }
         let (head, tail) = (first + budget - budget / 2, last - budget / 2);
-        Ok(Tokens { input_ids: self.frame(&[&ids[..head], &ids[tail..]]), truncated: true })
+        Ok(Tokens { input_ids: self.frame(&[&ids[..head], &ids[tail..]]), truncated: true, unread })
     }
 
     fn frame(&self, parts: &[&[u32]]) -> Vec<u32> {
@@ -247,6 +263,36 @@ mod tests {
             let stored = vocabulary.stored_tokens().last().unwrap();
             assert_eq!(from_stored(&stored), token, "stored as {stored:?}");
         }
+    }
+
+    fn tokenizer() -> Tokenizer {
+        let tokens = ["[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]", "a", "##a", "b", "see", ":"].map(String::from).into();
+        let special = SpecialTokens { cls: 0, sep: 1, unk: 2, pad: 3, mask: 4 };
+        Tokenizer::new(Vocabulary { tokens, special, normalization: Normalization::default() }).unwrap()
+    }
+
+    #[test]
+    fn unread_is_the_share_of_unknown_pieces() {
+        let tokenizer = tokenizer();
+        let unread = |text: &str| tokenizer.encode(text, &Prompt::none(), 100).unwrap().unread;
+        assert_eq!(unread("a aa b"), 0.0);
+        assert_eq!(unread("a zebra b b"), 0.25);
+        assert_eq!(unread("qqq, 春"), 1.0);
+        // Control characters leave no piece.
+        assert_eq!(unread("\u{1}\u{2}"), 1.0);
+    }
+
+    #[test]
+    fn unread_leaves_the_template_out_and_what_is_cut_in() {
+        let tokenizer = tokenizer();
+        let prompt: Prompt = "see strange: {instruction} strange".parse().unwrap();
+        let unread = |text: &str, max| tokenizer.encode(text, &prompt, max).unwrap().unread;
+        assert_eq!(unread("a b", 100), 0.0);
+        assert_eq!(unread("a q b b", 100), 0.25);
+        assert_eq!(unread("\u{1}", 100), 1.0);
+        // Two of the eight pieces fit; the six that are left out count too.
+        let cut = tokenizer.encode("a q q q q q q b", &prompt, 8).unwrap();
+        assert_eq!((cut.truncated, cut.input_ids.len(), cut.unread), (true, 8, 0.75));
     }
 
     #[test]

@@ -104,7 +104,7 @@ stage_cli() {
   grep -qF "$example" README.md || die "the README no longer shows the command line's example ($example)."
   answer=$(bash -euo pipefail -c "$example")
   printf '%s\n' "$answer"
-  node -e 'process.exit(/poem|haiku/.test(JSON.parse(process.argv[1]).tasks[0].label) ? 0 : 1)' "$answer" ||
+  node -e 'process.exit(/poem|haiku/.test(JSON.parse(process.argv[1]).kinds[0].label) ? 0 : 1)' "$answer" ||
     die 'a haiku is not tagged as poetry: the shipped model or taxonomy does not fit the command line.'
   node --test --test-reporter=spec tests/cli/docs.test.mjs
 }

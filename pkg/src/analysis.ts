@@ -24,7 +24,7 @@ export type Step = (done: number, total: number) => void;
 /** Does the work, on this thread and in one go; the wasm must be set up. */
 export function analyse({ method, vectors, options }: Analysis, step: Step): unknown {
   try {
-    return wasm[method](vectors.data, vectors.dims[1], { ...options, step });
+    return wasm[method](vectors.data, vectors.dims[1], { ...options, unread: vectors.unread ?? [], step });
   } catch (error) {
     throw fromEngine(error);
   }

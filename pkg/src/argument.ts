@@ -1,6 +1,6 @@
 import type { EngineView } from './engine.js';
 import { PieError } from './error.js';
-import type { IndexId, ListOptions, ModelInfo, SelectOptions, StepOptions, Vectors, View, ViewOptions } from './types.js';
+import type { ClassifyOptions, IndexId, ListOptions, ModelInfo, SelectOptions, StepOptions, Vectors, View, ViewOptions } from './types.js';
 
 const MAX_COUNT = 2 ** 31 - 1;
 // WebAssembly addresses 4 GiB, and the analyses need up to three times the size of their vectors (2.8 GiB measured at this limit).
@@ -73,13 +73,23 @@ export function copyOf<T extends Float32Array | Uint8Array>(view: T, what: strin
 
 /** A copy of the vectors; all numbers must be finite, and there must be `width` dimensions where that is given. */
 export function checkVectors(value: unknown, expected: string, width?: number): Vectors {
-  const { data, dims } = Object(value) as Partial<Vectors>;
+  const { data, dims, unread } = Object(value) as Partial<Vectors>;
   const [rows, dimensions, ...more] = Array.isArray(dims) ? (dims as unknown[]) : [];
   const isCount = (count: unknown): count is number => Number.isInteger(count) && (count as number) >= 0;
   if (!(data instanceof Float32Array) || !isCount(rows) || !isCount(dimensions) || more.length > 0) {
     throw invalid('texts', `${expected} or { data: Float32Array, dims: [rows, dimensions] }`, value);
   }
-  return take(data, rows, dimensions, width);
+  return { ...take(data, rows, dimensions, width), ...(unread === undefined ? {} : { unread: checkUnread(unread, rows) }) };
+}
+
+/** A copy of the shares of so many texts. */
+function checkUnread(value: unknown, texts: number): Float32Array {
+  if (!(value instanceof Float32Array)) throw invalid('unread', 'a Float32Array, as embed gives it', value);
+  const own = copyOf(value, 'the Float32Array of unread');
+  const odd = own.findIndex((share) => !(share >= 0 && share <= 1));
+  if (own.length === texts && odd < 0) return own;
+  const found = odd < 0 ? `${own.length} shares for ${texts} vectors` : `${own[odd]} for vector ${odd}`;
+  throw new PieError('invalid_argument', `unread must hold a share from 0 to 1 for each vector; it has ${found}`);
 }
 
 function take(data: Float32Array, rows: number, dimensions: number, width: number | undefined): Vectors {
@@ -224,9 +234,9 @@ export const duplicatesView = ({ views }: ModelInfo): View => (views.length > 1 
 
 export const widthOf = ({ view }: EngineView, { viewSize }: ModelInfo): number => (view === 'both' ? 2 * viewSize : viewSize);
 
-export function checkLevel(value: unknown): 'task' | 'kind' | undefined {
-  if (value === undefined || value === 'task' || value === 'kind') return value;
-  throw invalid('level', "'task' or 'kind'", value);
+export function checkLevel(value: unknown): ClassifyOptions['level'] {
+  if (value === undefined || value === 'family' || value === 'kind' || value === 'task') return value;
+  throw invalid('level', "'family', 'kind' or 'task'", value);
 }
 
 /** A share or a cosine of 0 to 1. */

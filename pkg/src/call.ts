@@ -91,6 +91,14 @@ export class Given {
   }
 }
 
+type ClassifyCall = Extract<SentCall, { method: 'classify' }>;
+
+/** The same call with the requests of its texts behind them. */
+export function withRequests(engine: Engine, texts: string[], call: ClassifyCall): ClassifyCall {
+  const requests = engine.requests(texts);
+  return { ...call, input: [...texts, ...requests.texts], options: { ...call.options, parts: requests.rows } };
+}
+
 /** An engine with the taggers and indexes made on it, answering calls. */
 export class Host {
   readonly #engine: Engine;
@@ -107,7 +115,7 @@ export class Host {
         case 'embed':
           return this.#engine.embed(call.input, call.options);
         case 'classify':
-          return this.#engine.classify(this.#vectors(call), call.options);
+          return this.#classify(Array.isArray(call.input) ? withRequests(this.#engine, call.input, call) : call);
         case 'similarity':
           return this.#engine.similarity(...call.input, call.options);
         case 'apart':
@@ -115,9 +123,9 @@ export class Host {
         case 'calibrate':
           return calibrate(call.apart);
         case 'tag':
-          return this.#tagger(call.tagger).classify(this.#vectors(call), call.topK, call.calibration);
+          return this.#tagger(call.tagger).classify(...this.#read(call), call.topK, call.calibration);
         case 'search':
-          return this.#index(call.index).search(this.#vectors(call), call.k);
+          return this.#index(call.index).search(this.#read(call)[0], call.k);
       }
     } catch (error) {
       throw fromEngine(error);
@@ -140,9 +148,14 @@ export class Host {
     this.#engine.free();
   }
 
-  #vectors(call: SentCall & { input: string[] | Vectors }): Float32Array {
+  #classify(call: ClassifyCall): unknown {
+    return this.#engine.classify(...this.#read(call), call.options);
+  }
+
+  #read(call: SentCall & { input: string[] | Vectors }): [vectors: Float32Array, unread: Float32Array] {
     const { input } = call;
-    return Array.isArray(input) ? this.#engine.embed(input, optionsOf(call) ?? {}).data : input.data;
+    const { data, unread = new Float32Array() }: Vectors = Array.isArray(input) ? this.#engine.embed(input, optionsOf(call) ?? {}) : input;
+    return [data, unread];
   }
 
   #tagger({ id, labels, counts, vectors }: TaggerMaking): EngineTagger {

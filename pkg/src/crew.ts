@@ -267,11 +267,12 @@ function split(pieces: Piece[], answer: unknown): unknown[] {
     const first = last;
     last += lengthOf(job.calls[index]!);
     if (Array.isArray(answer)) return answer.slice(first, last);
-    const { data, dims, truncated } = answer as Embeddings;
+    const { data, dims, truncated, unread } = answer as Embeddings;
     const part: Embeddings = {
       data: data.slice(first * dims[1], last * dims[1]),
       dims: [last - first, dims[1]],
       truncated: truncated.slice(first, last),
+      unread: unread.slice(first, last),
     };
     return part;
   });

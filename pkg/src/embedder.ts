@@ -54,7 +54,7 @@ export class RunnerEmbedder implements Embedder {
     const { one, input } = check.checkInput(texts, this.#dimensions);
     const options = check.checkOptions(given);
     const topK = check.checkCount(options.topK, 'topK') ?? 3;
-    const level = check.checkLevel(options.level) ?? 'task';
+    const level = check.checkLevel(options.level);
     const prompt = check.checkPrompt(options.prompt);
     const calls = pieces(input).map((input): Call => ({ method: 'classify', input, prompt, options: { topK, level } }));
     const lists = (await this.#run<Classification[][]>(calls, check.checkControl(options))).flat();
@@ -140,7 +140,12 @@ export class RunnerEmbedder implements Embedder {
     const options = check.checkOptions(given);
     const how = { threshold: check.checkThreshold(options.threshold) };
     const view = this.#view(options, check.duplicatesView(this.#held().info));
-    return this.#analyse(rows, view, check.checkControl(options), (vectors) => ({ method: 'duplicates', vectors, options: how }));
+    const found = await this.#analyse(rows, view, check.checkControl(options), (vectors) => ({ method: 'duplicates', vectors, options: how }));
+    if (!Array.isArray(rows)) return found;
+    // Unread texts have no vectors that could tell, so that equal ones are found by their letters.
+    const first = new Map<string, number>();
+    for (const [row, text] of rows.entries()) if (!first.has(text)) first.set(text, row);
+    return found.map((earlier, row) => earlier ?? (first.get(rows[row]!)! < row ? first.get(rows[row]!)! : null));
   }
 
   async map(texts: readonly string[] | Vectors, given?: MapOptions): Promise<[x: number, y: number][]> {
@@ -278,10 +283,11 @@ function textPieces(texts: string[]): string[][] {
   return pieces;
 }
 
-function vectorPieces({ data, dims: [rows, dimensions] }: Vectors, most: number): Vectors[] {
+function vectorPieces({ data, dims: [rows, dimensions], unread = new Float32Array(rows) }: Vectors, most: number): Vectors[] {
   return Array.from({ length: Math.ceil(rows / most) }, (_, piece) => {
-    const part = data.subarray(piece * most * dimensions, (piece + 1) * most * dimensions);
-    return { data: part, dims: [part.length / dimensions, dimensions] };
+    const [first, last] = [piece * most, Math.min((piece + 1) * most, rows)];
+    const part = data.subarray(first * dimensions, last * dimensions);
+    return { data: part, dims: [last - first, dimensions], unread: unread.subarray(first, last) };
   });
 }
 
@@ -295,5 +301,6 @@ function join(parts: Embeddings[]): Embeddings {
     data.set(part.data, row * dimensions);
     row += part.dims[0];
   }
-  return { data, dims: [texts, dimensions], truncated: parts.flatMap(({ truncated }) => truncated) };
+  const unread = Float32Array.from(parts.flatMap((part) => [...part.unread]));
+  return { data, dims: [texts, dimensions], truncated: parts.flatMap(({ truncated }) => truncated), unread };
 }

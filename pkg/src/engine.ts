@@ -1,12 +1,13 @@
 import { fromEngine, PieError } from './error.js';
-import type { Classification, Embeddings, ModelInfo, Vectors, View } from './types.js';
+import type { Classification, ClassifyOptions, Embeddings, ModelInfo, Vectors, View } from './types.js';
 import init, * as wasm from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
 export interface Engine {
   loadTaxonomy(bytes: Uint8Array): void;
   embed(texts: string[], options: EngineEmbedOptions): Embeddings;
-  classify(vectors: Float32Array, options: EngineClassifyOptions): Classification[][];
+  classify(vectors: Float32Array, unread: Float32Array, options: EngineClassifyOptions): Classification[][];
+  requests(texts: string[]): EngineRequests;
   similarity(a: string, b: string, options: EngineView): number;
   tokenize(texts: string[], options: EngineEmbedOptions): EngineTokens;
   finish(pooled: Float32Array, options: EngineEmbedOptions): Float32Array;
@@ -17,7 +18,7 @@ export interface Engine {
 /** Labels by the vectors of their examples, in wasm. */
 export interface EngineTagger {
   apart(first: number, last: number): Float32Array;
-  classify(vectors: Float32Array, topK: number, calibration: Float32Array): Classification[][];
+  classify(vectors: Float32Array, unread: Float32Array, topK: number, calibration: Float32Array): Classification[][];
   free(): void;
 }
 
@@ -38,6 +39,7 @@ export interface EngineTokens {
   ids: Uint32Array;
   lengths: Uint32Array;
   truncated: boolean[];
+  unread: Float32Array;
   dimensions: number;
   normalize: boolean;
   /** Whether the GPU gives pooled vectors, which the engine's `finish` makes the vectors of. */
@@ -57,7 +59,15 @@ export interface EngineEmbedOptions extends Partial<EngineView> {
 
 export interface EngineClassifyOptions {
   topK: number;
-  level: 'task' | 'kind';
+  level: ClassifyOptions['level'];
+  /** Behind the texts' vectors stand those of their requests; of each of these the row of its text. */
+  parts?: number[];
+}
+
+/** The requests of texts that may make several, and of each the row of its text. */
+export interface EngineRequests {
+  texts: string[];
+  rows: number[];
 }
 
 /** A file's bytes, for as long as an engine is made of them; empty once they were handed over. */

@@ -1,5 +1,5 @@
 import { find, keep } from './cache.js';
-import { Host, optionsOf, type SentCall } from './call.js';
+import { Host, optionsOf, type SentCall, withRequests } from './call.js';
 import type { Engine, EngineEmbedOptions } from './engine.js';
 import { fromEngine, PieError } from './error.js';
 import type { Embeddings } from './types.js';
@@ -59,18 +59,19 @@ export class GpuHost {
       const options = optionsOf(call);
       const { input } = call;
       if (!options || !Array.isArray(input) || input.length === 0) return this.#host.answer(call);
-      const { data, dims } = await this.embed(input, options);
-      return this.#host.answer({ ...call, input: { data, dims } } as SentCall);
+      const whole = call.method === 'classify' ? withRequests(this.engine, input, call) : call;
+      const { data, dims, unread } = await this.embed(whole.input as string[], options);
+      return this.#host.answer({ ...whole, input: { data, dims, unread } } as SentCall);
     } catch (error) {
       throw fromEngine(error);
     }
   }
 
   async embed(texts: string[], options: EngineEmbedOptions): Promise<Embeddings> {
-    const { ids, lengths, truncated, dimensions, normalize, pooled } = this.engine.tokenize(texts, options);
+    const { ids, lengths, truncated, unread, dimensions, normalize, pooled } = this.engine.tokenize(texts, options);
     const given = await this.#gpu.encode(ids, lengths, dimensions, normalize);
     const data = pooled ? this.engine.finish(given, options) : given;
-    return { data, dims: [texts.length, data.length / texts.length], truncated };
+    return { data, dims: [texts.length, data.length / texts.length], truncated, unread };
   }
 
   forget(id: number): void {

@@ -71,6 +71,8 @@ export interface EmbedOptions extends ListOptions, ViewOptions {
 export interface Vectors {
   readonly data: Float32Array;
   readonly dims: readonly [rows: number, dimensions: number];
+  /** Of texts' vectors, `Embeddings.unread`; without it all texts count as read. */
+  readonly unread?: Float32Array;
 }
 
 /** What `embed` makes of a list, one vector of unit length a text: every call that takes a list of texts takes this, too. */
@@ -78,6 +80,11 @@ export interface Embeddings extends Vectors {
   readonly dims: readonly [texts: number, dimensions: number];
   /** Whether a text was longer than the model takes and lost its middle. */
   readonly truncated: boolean[];
+  /**
+   * The share of each text's pieces that the model's vocabulary lacks, 0 to 1. Of a text with more than a half the vector says nothing: it is
+   * `unknown` by `classify`, and no near-duplicate of another.
+   */
+  readonly unread: Float32Array;
 }
 
 export interface SimilarityOptions extends CallOptions, ViewOptions {}
@@ -85,17 +92,25 @@ export interface SimilarityOptions extends CallOptions, ViewOptions {}
 export interface ClassifyOptions extends ListOptions {
   /** How many labels to give, best first. Default 3; more than there are gives all. */
   topK?: number;
-  /** `task` ("write a poem") or `kind`, the broad sort of task. Default `task`. */
-  level?: 'task' | 'kind';
+  /**
+   * `family` ("creative writing"), `kind` ("write a poem"), or `task`, a verb and its noun ("write a haiku"). Default `kind` where the
+   * taxonomy has kinds, else `task`. `level_unavailable` where the taxonomy lacks what is asked for.
+   */
+  level?: 'family' | 'kind' | 'task';
   prompt?: string;
 }
 
 export interface Classification {
-  /** Stable key, such as `write|poem`; `unknown` when nothing fits. */
+  /** Stable key, such as `write-poem` or, of a task, `write|poem`; `unknown` when nothing fits. */
   label: string;
   /** For people, such as "write a poem". */
   name: string;
+  /** The label of the kind's family: of known kinds, where the taxonomy has families. */
+  family?: string;
+  /** Probability, 0 to 1. */
   score: number;
+  /** Why the text is `unknown`, where it was not compared with any label: `unread`, more than half of it is (see `Embeddings.unread`). */
+  reason?: 'unread';
 }
 
 export interface ModelInfo {
@@ -125,7 +140,7 @@ export interface ModelInfo {
   /** Whether a GPU works too. */
   device: 'wasm' | 'webgpu';
   /** How many labels of each level there are. */
-  taxonomy: null | { tasks: number; kinds: number };
+  taxonomy: null | { tasks: number; kinds: number; families: number };
   /** The engine's version. */
   version: string;
 }
@@ -181,7 +196,10 @@ export interface StepOptions extends AnalysisOptions {
 export interface ClusterOptions extends StepOptions {
   /** So many clusters, by k-means; fewer where texts are equal. Either this or `threshold`. */
   k?: number;
-  /** As many clusters as it takes: each text has a cosine of at least this to its cluster's representative, 0 to 1. */
+  /**
+   * As many clusters as it takes: each text has a cosine of at least this to its cluster's representative, 0 to 1. An unread text is a cluster
+   * of its own.
+   */
   threshold?: number;
   /** k-means gives the same clusters for the same seed. Default 0. */
   seed?: number;
@@ -218,7 +236,11 @@ export interface MapOptions extends StepOptions {
 export interface Embedder {
   embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Embeddings>;
-  /** The tasks of an instruction, best first; `unknown` comes first when nothing fits. Vectors must be those of the task view. */
+  /**
+   * What an instruction asks for, by its kinds as a default, best first; `unknown` comes first when nothing fits. Where a text makes several
+   * requests, their kinds come first, in the order of the requests and each with its own score; and of an instruction in a template's frame
+   * (Alpaca's, Llama's, ChatML) it is the instruction that counts. Of vectors none of this is known; they must be those of the task view.
+   */
   classify(text: string | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
   classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
   /** The cosine of two instructions' vectors, -1 to 1. */
@@ -226,9 +248,12 @@ export interface Embedder {
   tagger(examples: Readonly<Record<string, readonly string[]>>, options?: ListOptions): Promise<Tagger>;
   index(options?: ViewOptions): Index;
   cluster(texts: readonly string[] | Vectors, options: ClusterOptions): Promise<Clusters>;
-  /** The numbers of texts that stand for all of them, in the order chosen. */
+  /** The numbers of texts that stand for all of them, in the order chosen; unread texts come last, where the others are too few. */
   select(texts: readonly string[] | Vectors, options: SelectOptions): Promise<number[]>;
-  /** Of each text the number of the earlier one that it repeats, `null` of one that repeats none. */
+  /**
+   * Of each text the number of the earlier one that it repeats, `null` of one that repeats none. An unread text repeats only one that is
+   * equal to the letter, and none where vectors are given.
+   */
   duplicates(texts: readonly string[] | Vectors, options: DuplicatesOptions): Promise<(number | null)[]>;
   /** Of each text a place in the plane, near those of texts with a like task (t-SNE); of 8 texts or more. */
   map(texts: readonly string[] | Vectors, options?: MapOptions): Promise<[x: number, y: number][]>;

@@ -50,24 +50,41 @@ pub fn cluster(pool: &Vectors, n: usize, seed: u64, step: Steps<'_>) -> Result<G
 }
 
 /// As many clusters as it takes: a leader each (Hartigan 1975), no two of which have a cosine of `threshold` or more, and every other
-/// row with the leader nearest to it, at a cosine of at least that. Rows lead in their order.
+/// row with the leader nearest to it, at a cosine of at least that. Rows lead in their order. Each of the rows `alone`, ascending, is a
+/// cluster of its own: those of unread texts ([`is_unread`](super::is_unread)), whose vectors say nothing of them.
 ///
 /// ```
 /// use pie_embed_wasm::tasks::{Vectors, cluster_within};
 /// let pool = Vectors::new(vec![0.0, 1.0, 1.0, 0.0, 0.8, 0.6], 2)?;
-/// assert_eq!(cluster_within(&pool, 0.7)?.labels, [1, 0, 0]);
+/// assert_eq!(cluster_within(&pool, 0.7, &[])?.labels, [1, 0, 0]);
 /// # Ok::<(), pie_embed_wasm::Error>(())
 /// ```
 ///
 /// # Errors
 /// [`crate::ErrorCode::InvalidArgument`] when the threshold is not in `0..=1`.
-pub fn cluster_within(pool: &Vectors, threshold: f32) -> Result<Grouping> {
-    let order: Vec<usize> = (0..pool.len()).collect();
+pub fn cluster_within(pool: &Vectors, threshold: f32, alone: &[usize]) -> Result<Grouping> {
+    let order: Vec<usize> = (0..pool.len()).filter(|row| alone.binary_search(row).is_err()).collect();
     let repeats = near_duplicates(pool, &order, threshold)?;
-    let leaders: Vec<usize> = order.into_iter().filter(|&row| repeats[row].is_none()).collect();
+    let mut leaders: Vec<usize> = order.into_iter().filter(|&row| repeats[row].is_none()).collect();
     let nearest = search(&pool.pick(&leaders), pool, 1)?;
     let mut labels: Vec<usize> = nearest.iter().map(|hits| hits.first().map_or(0, |hit| hit.row)).collect();
+    leaders.extend(alone.iter().copied().filter(|row| *row < pool.len()));
     // A zero row is as far from itself as from all others.
     leaders.iter().enumerate().for_each(|(label, &row)| labels[row] = label);
     Ok(Grouping::new(labels, &leaders.into_iter().map(Some).collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_alone_are_clusters_of_their_own() {
+        let pool = Vectors::new(vec![1.0, 0.0, 0.6, 0.8, 1.0, 0.0, 1.0, 0.0], 2).unwrap();
+        assert_eq!(cluster_within(&pool, 0.9, &[]).unwrap().labels, [0, 1, 0, 0]);
+        // Row 3 is equal to row 0, and row 2 to both.
+        assert_eq!(cluster_within(&pool, 0.9, &[2]).unwrap().labels, [0, 1, 2, 0]);
+        let each = cluster_within(&pool, 0.9, &[0, 1, 2, 3]).unwrap();
+        assert_eq!((each.labels, each.clusters.len()), (vec![0, 1, 2, 3], 4));
+    }
 }

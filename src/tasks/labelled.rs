@@ -17,6 +17,11 @@ pub struct Labelled {
     /// The task as people say it, where the category does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The family of a kind of task, and the family as people say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family_name: Option<String>,
 }
 
 /// A row that could not be labelled.

@@ -10,6 +10,7 @@ mod compress;
 mod correlate;
 mod coverage;
 mod facility;
+mod family;
 mod kmeans;
 #[cfg(feature = "convert")]
 mod labelled;
@@ -18,15 +19,17 @@ mod name;
 mod products;
 mod prototypes;
 mod random;
+mod request;
 mod search;
 mod select;
 mod tagger;
 mod taxonomy;
 mod template;
+mod unread;
 mod vectors;
 
 #[cfg(feature = "convert")]
-pub use build::{Bin, BuildOptions, BuildReport, Source, build};
+pub use build::{Bin, BuildOptions, BuildReport, Fit, Source, build, largest_bytes};
 pub use cluster::{Grouping, cluster, cluster_within};
 pub use compress::{Anchor, Anchors, estimate, random_anchors};
 pub use correlate::{divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
@@ -38,13 +41,15 @@ pub use map::{MIN_ROWS, t_sne};
 #[cfg(feature = "label")]
 pub(crate) use name::noun;
 pub use name::task_name;
-pub use prototypes::{Calibration, Label, Prototypes, Tag, UNKNOWN};
+pub use prototypes::{Calibration, Label, Prototypes, Reason, Tag, UNKNOWN};
 pub use random::Random;
+pub use request::requests;
 pub use search::{Hit, diverse, search};
-pub use select::{Method, Representative, representatives, select};
+pub use select::{Method, Representative, representatives, select, select_read};
 pub use tagger::{Apart, Examples, Tagger};
-pub use taxonomy::{Level, Taxonomy};
+pub use taxonomy::{Level, Read, Taxonomy};
 pub use template::Template;
+pub use unread::{MAX_UNREAD, is_unread};
 pub use vectors::Vectors;
 
 /// Hears of long work: the steps that are done, and how many there are at most.

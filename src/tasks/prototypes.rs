@@ -10,7 +10,7 @@
 
 use serde::Serialize;
 
-use super::task_name;
+use super::{is_unread, task_name};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::{PackedF32, gemm_f32, l2_normalize};
 
@@ -22,6 +22,8 @@ pub const UNKNOWN: &str = "unknown";
 pub struct Label {
     pub label: String,
     pub name: String,
+    /// The label of its family: of kinds, where the taxonomy has families.
+    pub family: Option<String>,
 }
 
 /// One answer of a classification.
@@ -29,8 +31,33 @@ pub struct Label {
 pub struct Tag {
     pub label: String,
     pub name: String,
+    /// The label of the kind's family: of known kinds, where the taxonomy has families.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
     /// Probability in 0..=1.
     pub score: f32,
+    /// Why the label is [`UNKNOWN`], where that does not come from the text's cosines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// Why a text is [`UNKNOWN`] before its vector is compared with any label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The vocabulary lacks most of the text's pieces ([`is_unread`](super::is_unread)), so that the vector says nothing of it.
+    Unread,
+}
+
+impl Tag {
+    fn known(label: &Label, score: f32) -> Self {
+        let Label { label, name, family } = label.clone();
+        Self { label, name, family, score, reason: None }
+    }
+
+    fn unknown(score: f32, reason: Option<Reason>) -> Self {
+        Self { label: UNKNOWN.to_owned(), name: "no known task".to_owned(), family: None, score, reason }
+    }
 }
 
 /// How cosines become probabilities.
@@ -105,38 +132,52 @@ impl Prototypes {
         &self.labels
     }
 
-    /// The most likely labels for a vector, best first, at most `top_k` of them. [`UNKNOWN`] stands first, and counts,
-    /// when it is likelier than every label.
+    /// The cosine of each label's prototype to a vector.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] when the vector has other dimensions.
+    pub(super) fn cosines(&self, vector: &[f32]) -> Result<Vec<f32>> {
+        self.rows.cosines(vector)
+    }
+
+    /// The most likely labels for a text's vector, best first, at most `top_k` of them. [`UNKNOWN`] stands first, and counts,
+    /// when it is likelier than every label; of a text of which more than [`MAX_UNREAD`](super::MAX_UNREAD) is unread it is the only
+    /// answer, with [`Reason::Unread`]. `unread` is the text's of [`Embeddings::unread`](crate::Embeddings::unread), 0..=1.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] when `top_k` is 0 or the vector has other dimensions.
-    pub fn classify(&self, vector: &[f32], top_k: usize) -> Result<Vec<Tag>> {
-        tags(&self.labels, &self.rows.cosines(vector)?, self.calibration, top_k)
+    pub fn classify(&self, vector: &[f32], unread: f32, top_k: usize) -> Result<Vec<Tag>> {
+        tags(&self.labels, &self.cosines(vector)?, self.calibration, unread, top_k)
     }
 }
 
 /// What labels with these cosines to a text are worth to it; the answer of [`Prototypes::classify`].
-pub(super) fn tags(labels: &[Label], cosines: &[f32], calibration: Calibration, top_k: usize) -> Result<Vec<Tag>> {
+pub(super) fn tags(labels: &[Label], cosines: &[f32], calibration: Calibration, unread: f32, top_k: usize) -> Result<Vec<Tag>> {
+    let (scores, unknown) = probabilities(cosines, calibration);
+    ranked(labels, &scores, unknown, unread, top_k)
+}
+
+/// The labels by their scores, best first, with the unknown where it comes first.
+pub(super) fn ranked(labels: &[Label], scores: &[f32], unknown: f32, unread: f32, top_k: usize) -> Result<Vec<Tag>> {
     if top_k == 0 {
         return Err(Error::new(ErrorCode::InvalidArgument, "topK is 0; it must be at least 1"));
     }
-    let (scores, unknown) = probabilities(cosines, calibration);
+    if is_unread(unread) {
+        return Ok(vec![Tag::unknown(1.0, Some(Reason::Unread))]);
+    }
     let mut order: Vec<usize> = (0..scores.len()).collect();
     // Equal scores keep the labels' order, so that answers do not depend on the sort.
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
     let mut tags = Vec::new();
     if unknown > scores[order[0]] {
-        tags.push(Tag { label: UNKNOWN.to_owned(), name: "no known task".to_owned(), score: unknown });
+        tags.push(Tag::unknown(unknown, None));
     }
-    for &n in order.iter().take(top_k - tags.len()) {
-        let Label { label, name } = labels[n].clone();
-        tags.push(Tag { label, name, score: scores[n] });
-    }
+    tags.extend(order.iter().take(top_k - tags.len()).map(|&n| Tag::known(&labels[n], scores[n])));
     Ok(tags)
 }
 
 /// The score of each label and that of the unknown.
-fn probabilities(cosines: &[f32], calibration: Calibration) -> (Vec<f32>, f32) {
+pub(super) fn probabilities(cosines: &[f32], calibration: Calibration) -> (Vec<f32>, f32) {
     let Calibration { temperature, unknown } = calibration;
     let largest = cosines.iter().copied().fold(unknown, f32::max);
     let exp = |cosine: f32| ((cosine - largest) / temperature).exp();
@@ -150,12 +191,13 @@ fn probabilities(cosines: &[f32], calibration: Calibration) -> (Vec<f32>, f32) {
 impl From<&str> for Label {
     /// The label with the name that [`task_name`] gives it.
     fn from(label: &str) -> Self {
-        Self { label: label.to_owned(), name: task_name(label) }
+        Self { label: label.to_owned(), name: task_name(label), family: None }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_UNREAD;
     use super::*;
 
     fn prototypes() -> Prototypes {
@@ -165,7 +207,7 @@ mod tests {
 
     #[test]
     fn best_first_and_sums_to_one_with_the_unknown() {
-        let tags = prototypes().classify(&[0.6, 0.8, 0.0], 1_000_000).unwrap();
+        let tags = prototypes().classify(&[0.6, 0.8, 0.0], 0.0, 1_000_000).unwrap();
         assert_eq!(tags.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["write code", "write a poem"]);
         let unknown = (0.5_f32 / 0.1).exp() / ((0.5_f32 / 0.1).exp() + (0.6_f32 / 0.1).exp() + (0.8_f32 / 0.1).exp());
         assert!((tags.iter().map(|t| t.score).sum::<f32>() + unknown - 1.0).abs() < 1e-6);
@@ -173,16 +215,26 @@ mod tests {
 
     #[test]
     fn an_unlike_text_is_unknown() {
-        let tags = prototypes().classify(&[0.0, 0.0, 1.0], 3).unwrap();
+        let tags = prototypes().classify(&[0.0, 0.0, 1.0], 0.0, 3).unwrap();
         assert_eq!(tags.len(), 3);
         assert_eq!(tags[0].label, UNKNOWN);
-        assert_eq!(prototypes().classify(&[0.0, 0.0, 1.0], 1).unwrap().len(), 1);
+        assert_eq!(prototypes().classify(&[0.0, 0.0, 1.0], 0.0, 1).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_unread_text_is_unknown_for_that_reason() {
+        let at_most = prototypes().classify(&[1.0, 0.0, 0.0], MAX_UNREAD, 3).unwrap();
+        assert_eq!((at_most[0].label.as_str(), at_most[0].reason), ("write|poem", None));
+        let unread = prototypes().classify(&[1.0, 0.0, 0.0], 0.51, 3).unwrap();
+        assert_eq!(unread, [Tag::unknown(1.0, Some(Reason::Unread))]);
+        let json = serde_json::to_string(&unread[0]).unwrap();
+        assert_eq!(json, r#"{"label":"unknown","name":"no known task","score":1.0,"reason":"unread"}"#);
     }
 
     #[test]
     fn bad_arguments_are_refused() {
         for (vector, top_k) in [(&[1.0, 0.0, 0.0][..], 0), (&[1.0], 1)] {
-            assert_eq!(prototypes().classify(vector, top_k).unwrap_err().code(), ErrorCode::InvalidArgument);
+            assert_eq!(prototypes().classify(vector, 0.0, top_k).unwrap_err().code(), ErrorCode::InvalidArgument);
         }
     }
 }

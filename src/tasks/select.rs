@@ -90,6 +90,28 @@ pub fn select(pool: &Vectors, method: Method, n: usize, quality: Option<&[f64]>,
     })
 }
 
+/// [`select`] among the rows that are not `apart`, ascending: those of unread texts ([`is_unread`](super::is_unread)), whose vectors say
+/// nothing of them. They come last, in their order, and only where the others are too few.
+///
+/// # Errors
+/// As [`select`].
+pub fn select_read(pool: &Vectors, method: Method, n: usize, quality: Option<&[f64]>, seed: u64, apart: &[usize]) -> Result<Vec<usize>> {
+    within(n, pool)?;
+    let read: Vec<usize> = (0..pool.len()).filter(|row| apart.binary_search(row).is_err()).collect();
+    if read.len() == pool.len() {
+        return select(pool, method, n, quality, seed);
+    }
+    let of_read = n.min(read.len());
+    let mut chosen = Vec::new();
+    if of_read > 0 {
+        let quality: Option<Vec<f64>> = quality.map(|quality| read.iter().filter_map(|&row| quality.get(row).copied()).collect());
+        let found = select(&pool.pick(&read), method, of_read, quality.as_deref(), seed)?;
+        chosen.extend(found.into_iter().map(|at| read[at]));
+    }
+    chosen.extend(apart.iter().copied().filter(|row| *row < pool.len()).take(n - of_read));
+    Ok(chosen)
+}
+
 /// Of each of `n` k-means clusters the row nearest the centre, largest cluster first. Fewer than `n` where rows are equal.
 ///
 /// # Errors
@@ -124,4 +146,26 @@ fn farthest_first(pool: &Vectors, mut chosen: Vec<usize>, n: usize) -> Vec<usize
         chosen.extend(farthest);
     }
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_apart_are_chosen_last() {
+        let pool = Vectors::new(vec![1.0, 0.0, 0.6, 0.8, 0.0, 1.0, 1.0, 0.0], 2).unwrap();
+        for method in [Method::KMeans, Method::KCenter, Method::FacilityLocation] {
+            let choose = |n, apart: &[usize]| select_read(&pool, method, n, None, 0, apart).unwrap();
+            assert_eq!(choose(2, &[]), select(&pool, method, 2, None, 0).unwrap());
+            assert!(choose(2, &[0, 3]).iter().all(|row| [1, 2].contains(row)));
+            assert_eq!(choose(3, &[0, 3])[2], 0);
+            assert_eq!(choose(3, &[0, 1, 2, 3]), [0, 1, 2]);
+            for n in [0, 5] {
+                assert_eq!(select_read(&pool, method, n, None, 0, &[0]).unwrap_err().code(), ErrorCode::InvalidArgument);
+            }
+        }
+        let quality = [9.0, 1.0, 2.0, 9.0];
+        assert_eq!(select_read(&pool, Method::FacilityLocation, 1, Some(&quality), 0, &[0, 3]).unwrap(), [2]);
+    }
 }

@@ -89,13 +89,13 @@ impl Examples {
         Ok(Apart { within: (!own.is_empty()).then(|| soft_maximum(own.into_iter())), between })
     }
 
-    /// The labels of a text's vector, best first.
+    /// The labels of a text's vector, best first, as [`Prototypes::classify`](super::Prototypes::classify) gives them.
     ///
     /// # Errors
     /// What [`Prototypes::classify`](super::Prototypes::classify) says.
-    pub fn classify(&self, vector: &[f32], calibration: Calibration, top_k: usize) -> Result<Vec<Tag>> {
+    pub fn classify(&self, vector: &[f32], unread: f32, calibration: Calibration, top_k: usize) -> Result<Vec<Tag>> {
         let cosines = of_labels(&self.rows.cosines(vector)?, &self.counts);
-        tags(&self.labels, &cosines, calibration, top_k)
+        tags(&self.labels, &cosines, calibration, unread, top_k)
     }
 }
 
@@ -141,15 +141,17 @@ impl Tagger {
     /// # Errors
     /// What [`Embedder::embed`] and [`Prototypes::classify`](super::Prototypes::classify) say. `embedder` must be the one that made this tagger.
     pub fn classify<T: AsRef<str> + Sync>(&self, embedder: &Embedder, texts: &[T], top_k: usize) -> Result<Vec<Vec<Tag>>> {
-        embedder.embed(texts, &self.options)?.rows().map(|vector| self.classify_vector(vector, top_k)).collect()
+        let embeddings = embedder.embed(texts, &self.options)?;
+        let texts = embeddings.rows().zip(&embeddings.unread);
+        texts.map(|(vector, &unread)| self.classify_vector(vector, unread, top_k)).collect()
     }
 
     /// The same for the vector of a text, made with the options that this tagger was made with.
     ///
     /// # Errors
     /// What [`Prototypes::classify`](super::Prototypes::classify) says.
-    pub fn classify_vector(&self, vector: &[f32], top_k: usize) -> Result<Vec<Tag>> {
-        self.examples.classify(vector, self.calibration, top_k)
+    pub fn classify_vector(&self, vector: &[f32], unread: f32, top_k: usize) -> Result<Vec<Tag>> {
+        self.examples.classify(vector, unread, self.calibration, top_k)
     }
 }
 

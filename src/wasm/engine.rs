@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode};
 use crate::gguf::Source;
 use crate::kernels::{dot, l2_normalize};
 use crate::prompt::Prompt;
-use crate::tasks::{Apart, Calibration, Examples, Level, Taxonomy};
+use crate::tasks::{Apart, Calibration, Examples, Level, Read, Taxonomy, requests};
 use crate::tokenizer::{Normalization, SpecialTokens, Tokenizer, Vocabulary};
 
 /// A loaded model, and the taxonomy when there is one.
@@ -38,6 +38,14 @@ struct JsEmbedOptions {
 struct JsClassifyOptions {
     top_k: Option<f64>,
     level: Option<String>,
+    /// Of the last vectors the text that each is a request of.
+    parts: Vec<usize>,
+}
+
+#[derive(serde::Serialize)]
+struct JsRequests<'a> {
+    texts: Vec<&'a str>,
+    rows: Vec<usize>,
 }
 
 #[derive(serde::Serialize)]
@@ -70,6 +78,7 @@ struct JsInfo<'a> {
 struct JsTaxonomyInfo {
     tasks: usize,
     kinds: usize,
+    families: usize,
 }
 
 const DEFAULT_TOP_K: usize = 3;
@@ -92,7 +101,7 @@ impl Engine {
         Ok(())
     }
 
-    /// `{data: Float32Array, dims: [n, d], truncated: boolean[], tokens: number[]}`
+    /// `{data: Float32Array, dims: [n, d], truncated: boolean[], unread: Float32Array, tokens: number[]}`
     pub fn embed(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
         let options: JsEmbedOptions = from_options(options)?;
         let options = embed_options(options).map_err(js_error)?;
@@ -102,12 +111,14 @@ impl Engine {
         set("data", &Float32Array::from(embeddings.data.as_slice()))?;
         set("dims", &Array::of2(&(embeddings.len() as f64).into(), &(embeddings.dimensions as f64).into()))?;
         set("truncated", &embeddings.truncated.iter().map(|&t| JsValue::from_bool(t)).collect::<Array>())?;
+        set("unread", &Float32Array::from(embeddings.unread.as_slice()))?;
         set("tokens", &embeddings.token_counts.iter().map(|&n| JsValue::from_f64(n as f64)).collect::<Array>())?;
         Ok(result)
     }
 
-    /// What the GPU takes: `{ids: Uint32Array, lengths: Uint32Array, truncated: boolean[], dimensions, normalize, pooled}`; where `pooled` is
-    /// true, what it gives is no vectors yet, and `finish` makes such of it.
+    /// What the GPU takes, and what is known of the texts: `{ids: Uint32Array, lengths: Uint32Array, truncated: boolean[],
+    /// unread: Float32Array, dimensions, normalize, pooled}`; where `pooled` is true, what the GPU gives is no vectors yet, and `finish` makes
+    /// such of it.
     pub fn tokenize(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
         let options = embed_options(from_options(options)?).map_err(js_error)?;
         let output = self.embedder.output(&options).map_err(js_error)?;
@@ -120,6 +131,7 @@ impl Engine {
         set("ids", &Uint32Array::from(ids.as_slice()))?;
         set("lengths", &Uint32Array::from(lengths.as_slice()))?;
         set("truncated", &tokens.iter().map(|t| JsValue::from_bool(t.truncated)).collect::<Array>())?;
+        set("unread", &Float32Array::from(tokens.iter().map(|t| t.unread).collect::<Vec<f32>>().as_slice()))?;
         set("dimensions", &(output.dimensions as f64).into())?;
         set("normalize", &output.normalize.into())?;
         set("pooled", &self.embedder.is_finishing().into())?;
@@ -133,16 +145,29 @@ impl Engine {
         Ok(Float32Array::from(vectors.as_slice()))
     }
 
-    /// A list of `[{label, name, score}]`, one a vector.
-    pub fn classify(&self, vectors: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
+    /// A list of `[{label, name, family, score, reason}]`, one a vector; `unread` has the share of each text, or is empty. `family` and
+    /// `reason` are left out where there is none. Behind the texts' vectors may stand those of their `requests`, `options.parts` being their rows.
+    pub fn classify(&self, vectors: &[f32], unread: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
         let options: JsClassifyOptions = from_options(options)?;
-        let level: Level = options.level.as_deref().map_or(Ok(Level::default()), str::parse).map_err(js_error)?;
+        let level: Option<Level> = options.level.as_deref().map(str::parse).transpose().map_err(js_error)?;
         let top_k = whole("topK", options.top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
         let Some(taxonomy) = &self.taxonomy else {
             return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
         };
-        let rows = vectors.chunks(self.embedder.view_size());
-        to_js(&rows.map(|v| taxonomy.classify(v, level, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+        let level = level.unwrap_or(taxonomy.default_level());
+        let read: Vec<Read<'_>> = read(vectors, self.embedder.view_size(), unread).collect();
+        let (texts, parts) = read.split_at(read.len().saturating_sub(options.parts.len()));
+        let of = |row: usize| options.parts.iter().zip(parts).filter(|(of, _)| **of == row).map(|(_, part)| *part).collect::<Vec<_>>();
+        let answers = texts.iter().enumerate().map(|(row, text)| taxonomy.classify_requests(*text, &of(row), level, top_k));
+        to_js(&answers.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+    }
+
+    /// The requests of each text that may make several: `{texts: string[], rows: number[]}`, the rows being those of the texts given.
+    pub fn requests(&self, texts: Vec<JsValue>) -> Result<JsValue, JsValue> {
+        let texts = strings(&texts)?;
+        let parts = texts.iter().enumerate().flat_map(|(row, text)| requests(text).into_iter().map(move |part| (part, row)));
+        let (texts, rows) = parts.unzip();
+        to_js(&JsRequests { texts, rows })
     }
 
     /// The cosine of two texts' vectors.
@@ -159,7 +184,7 @@ impl Engine {
     /// What is loaded.
     pub fn info(&self) -> Result<JsValue, JsValue> {
         let (config, info) = (self.embedder.config(), self.embedder.info());
-        let count = |level| self.taxonomy.as_ref().and_then(|t| t.prototypes(level).ok()).map_or(0, |p| p.labels().len());
+        let count = |taxonomy: &Taxonomy, level| taxonomy.labels(level).map_or(0, <[_]>::len);
         to_js(&JsInfo {
             architecture: crate::gguf::keys::ARCHITECTURE,
             name: &info.name,
@@ -179,7 +204,11 @@ impl Engine {
             sha256: &self.sha256,
             bytes: info.bytes,
             simd: crate::kernels::simd_name(),
-            taxonomy: self.taxonomy.as_ref().map(|_| JsTaxonomyInfo { tasks: count(Level::Task), kinds: count(Level::Kind) }),
+            taxonomy: self.taxonomy.as_ref().map(|taxonomy| JsTaxonomyInfo {
+                tasks: count(taxonomy, Level::Task),
+                kinds: count(taxonomy, Level::Kind),
+                families: count(taxonomy, Level::Family),
+            }),
             version: env!("CARGO_PKG_VERSION"),
         })
     }
@@ -221,16 +250,23 @@ impl WasmTagger {
         Ok(pairs.concat())
     }
 
-    /// A list of `[{label, name, score}]`, one a vector; `calibration` is what `calibrate` gives.
-    pub fn classify(&self, vectors: &[f32], top_k: Option<f64>, calibration: &[f32]) -> Result<JsValue, JsValue> {
+    /// A list of `[{label, name, score, reason}]`, one a vector, as `Engine.classify` gives it; `calibration` is what `calibrate` gives.
+    pub fn classify(&self, vectors: &[f32], unread: &[f32], top_k: Option<f64>, calibration: &[f32]) -> Result<JsValue, JsValue> {
         let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
         let &[temperature, unknown] = calibration else {
             return Err(js_error(Error::new(ErrorCode::InvalidArgument, format!("a calibration of {} numbers", calibration.len()))));
         };
         let calibration = Calibration { temperature, unknown };
-        let rows = vectors.chunks(self.dimensions);
-        to_js(&rows.map(|v| self.examples.classify(v, calibration, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
+        let answers = read(vectors, self.dimensions, unread);
+        let answers = answers.map(|Read { vector, unread }| self.examples.classify(vector, unread, calibration, top_k));
+        to_js(&answers.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
     }
+}
+
+/// Each row with its share; all of it is read where `unread` does not say.
+fn read<'a>(vectors: &'a [f32], dimensions: usize, unread: &'a [f32]) -> impl Iterator<Item = Read<'a>> {
+    let shares = unread.iter().copied().chain(std::iter::repeat(0.0));
+    vectors.chunks(dimensions).zip(shares).map(|(vector, unread)| Read { vector, unread })
 }
 
 /// `[temperature, unknown]`, from what `Tagger.apart` gives for all examples.

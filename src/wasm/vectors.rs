@@ -17,6 +17,8 @@ struct JsOptions {
     count: Option<f64>,
     method: Option<String>,
     seed: Option<f64>,
+    /// The share of each row's text that is unread, or nothing; of `cluster` with a threshold, `select` and `duplicates`.
+    unread: Vec<f32>,
     /// A function of the steps that are done and those there are; of `cluster` by k-means and `map`.
     #[serde(with = "serde_wasm_bindgen::preserve")]
     step: JsValue,
@@ -25,6 +27,11 @@ struct JsOptions {
 impl JsOptions {
     fn seed(&self) -> Result<u64> {
         Ok(whole("seed", self.seed)?.unwrap_or_default() as u64)
+    }
+
+    /// Rows of unread texts, ascending: vectors say nothing of them.
+    fn apart(&self) -> Vec<usize> {
+        self.unread.iter().enumerate().filter(|(_, share)| tasks::is_unread(**share)).map(|(row, _)| row).collect()
     }
 
     fn step(&self, done: usize, total: usize) {
@@ -64,7 +71,7 @@ pub fn cluster(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::resu
         let pool = vectors(data, dimensions)?;
         match (whole("k", options.k)?, options.threshold) {
             (Some(k), None) => tasks::cluster(&pool, k, options.seed()?, &mut |done, total| options.step(done, total)),
-            (None, Some(threshold)) => tasks::cluster_within(&pool, threshold),
+            (None, Some(threshold)) => tasks::cluster_within(&pool, threshold, &options.apart()),
             _ => Err(missing("one of k and threshold")),
         }
     };
@@ -73,25 +80,26 @@ pub fn cluster(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::resu
     to_js(&JsGrouping { labels, clusters })
 }
 
-/// The rows chosen, in that order.
+/// The rows chosen, in that order; of those apart, the first ones, and only where the others are too few.
 #[wasm_bindgen]
 pub fn select(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::result::Result<JsValue, JsValue> {
     let options: JsOptions = from_options(options)?;
     let choose = || {
         let method: Method = options.method.as_deref().ok_or_else(|| missing("method"))?.parse()?;
         let count = whole("count", options.count)?.ok_or_else(|| missing("count"))?;
-        tasks::select(&vectors(data, dimensions)?, method, count, None, options.seed()?)
+        tasks::select_read(&vectors(data, dimensions)?, method, count, None, options.seed()?, &options.apart())
     };
     to_js(&choose().map_err(js_error)?)
 }
 
-/// Of each row the earlier one that it repeats, or null.
+/// Of each row the earlier one that it repeats, or null; rows apart repeat none.
 #[wasm_bindgen]
 pub fn duplicates(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::result::Result<JsValue, JsValue> {
     let options: JsOptions = from_options(options)?;
     let find = || {
         let pool = vectors(data, dimensions)?;
-        let order: Vec<usize> = (0..pool.len()).collect();
+        let apart = options.apart();
+        let order: Vec<usize> = (0..pool.len()).filter(|row| apart.binary_search(row).is_err()).collect();
         tasks::near_duplicates(&pool, &order, options.threshold.ok_or_else(|| missing("threshold"))?)
     };
     to_js(&find().map_err(js_error)?)

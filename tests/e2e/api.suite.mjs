@@ -41,10 +41,11 @@ export const suite = {
 
   async 'a batch equals its texts one by one'({ pie }) {
     const texts = Array.from({ length: 23 }, (_, index) => `${TEXTS[index % TEXTS.length]} ${index}`);
-    const { data, dims, truncated } = await pie.embed(texts);
+    const { data, dims, truncated, unread } = await pie.embed(texts);
     const width = pie.info().viewSize;
     equal(dims.join(), [texts.length, width].join(), 'dims');
     equal(truncated.join(), texts.map(() => false).join(), 'truncated');
+    equal(unread.join(), texts.map(() => 0).join(), 'unread');
     for (const [index, text] of texts.entries()) {
       sameVector(data.subarray(index * width, (index + 1) * width), await pie.embed(text), `text ${index}`);
     }
@@ -81,17 +82,17 @@ export const suite = {
   },
 
   async 'classify gives labels, best first'({ pie }) {
-    const tasks = await pie.classify(TEXTS[0]);
-    equal(tasks.length, 3);
-    for (const { label, name, score } of tasks) {
+    const kinds = await pie.classify(TEXTS[0]);
+    equal(kinds.length, 3);
+    for (const { label, name, score } of kinds) {
       ok(typeof label === 'string' && label !== '', 'no label');
       ok(typeof name === 'string' && name !== '', 'no name');
       ok(score >= 0 && score <= 1, `score ${score}`);
     }
-    for (let rank = tasks[0].label === 'unknown' ? 2 : 1; rank < tasks.length; rank++) {
-      ok(tasks[rank - 1].score >= tasks[rank].score, 'not in order');
+    for (let rank = kinds[0].label === 'unknown' ? 2 : 1; rank < kinds.length; rank++) {
+      ok(kinds[rank - 1].score >= kinds[rank].score, 'not in order');
     }
-    ok(/haiku|poem/.test(tasks[0].label), `a haiku is tagged ${tasks[0].label}`);
+    ok(/poem/.test(kinds[0].label), `a haiku is tagged ${kinds[0].label}`);
   },
 
   async 'a list of texts is classified as each of them'({ pie }) {
@@ -106,7 +107,7 @@ export const suite = {
     equal((await pie.classify(TEXTS[0], { topK: 1 })).length, 1);
     const all = await pie.classify(TEXTS[0], { topK: 1e9 });
     equal((await pie.classify(TEXTS[0], { topK: Number.MAX_SAFE_INTEGER })).length, all.length);
-    ok(all.length >= pie.info().taxonomy.tasks, `${all.length} of ${pie.info().taxonomy.tasks} labels`);
+    ok(all.length >= pie.info().taxonomy.kinds, `${all.length} of ${pie.info().taxonomy.kinds} labels`);
     equal(new Set(all.map(({ label }) => label)).size, all.length, 'different labels');
     for (const topK of [0, -1, 1.5, NaN, Infinity, '3', null]) {
       equal(await code(pie.classify(TEXTS[0], { topK })), 'invalid_argument', `topK ${topK}`);
@@ -125,13 +126,22 @@ export const suite = {
   },
 
   async 'what is unlike any task comes out as unknown, with candidates'({ pie }) {
-    const [first, ...rest] = await pie.classify('hello there', { topK: 3 });
+    const [first, ...rest] = await pie.classify('hello there', { level: 'task', topK: 3 });
     equal(first.label, 'unknown');
     equal(rest.length, 2);
   },
 
-  async 'levels: the fine task, and the coarse kind'({ pie, code }) {
-    equal(JSON.stringify(await pie.classify(TEXTS[0], { level: 'task' })), JSON.stringify(await pie.classify(TEXTS[0])));
+  async 'levels: the kind as a default, the fine task, and the family where there are families'({ pie, code }) {
+    equal(JSON.stringify(await pie.classify(TEXTS[0], { level: 'kind' })), JSON.stringify(await pie.classify(TEXTS[0])));
+    const [task] = await pie.classify(TEXTS[0], { level: 'task', topK: 1 });
+    ok(/haiku|poem/.test(task.label) && task.family === undefined, JSON.stringify(task));
+    const { families } = pie.info().taxonomy;
+    if (families === 0) {
+      equal(await code(pie.classify(TEXTS[0], { level: 'family' })), 'level_unavailable');
+    } else {
+      const labels = (await pie.classify(TEXTS[0], { level: 'family', topK: families })).map(({ label }) => label);
+      ok(labels.includes((await pie.classify(TEXTS[0], { topK: 1 }))[0].family), labels.join());
+    }
     ok(pie.info().taxonomy.kinds >= 80, 'the shipped taxonomy has kinds');
     const [kind] = await pie.classify(TEXTS[0], { level: 'kind', topK: 1 });
     equal(kind.label, 'write-poem');
@@ -271,22 +281,68 @@ export const suite = {
     odd.dispose();
   },
 
+  async 'requests in one text have kinds and scores of their own'({ pie }) {
+    const [text, one] = ['Write a poem about rain, and then translate it into French.', 'Write a poem about rain'];
+    const [first, second] = await pie.classify(text);
+    equal([first.label, second.label].join(), 'write-poem,translate');
+    ok(first.score > 0.5 && second.score > 0.5, `${first.score}, ${second.score}`);
+    const framed = `Below is an instruction. Write a response.\n\n### Instruction:\n${one}\n\n### Response:`;
+    for (const level of ['kind', 'task']) {
+      equal(JSON.stringify(await pie.classify([framed, text, one], { level })), JSON.stringify(
+        (await Promise.all([one, text, one].map((text) => pie.classify(text, { level }))))), level);
+    }
+  },
+
   async 'vectors are classified as their texts are'({ pie, code }) {
-    const vectors = await pie.embed(TEXTS);
+    const texts = TEXTS.filter((text) => !/[.?!;] /.test(text));
+    ok(texts.length >= 3, 'texts of one request');
+    const vectors = await pie.embed(texts);
     const tagger = await pie.tagger({ poem: ['Write a poem about rain'], sort: ['Sort these numbers: 3, 1, 2'] });
     for (const classify of [
       (input) => pie.classify(input, { topK: 2 }),
       (input) => pie.classify(input, { topK: 2, level: 'kind' }),
       (input) => tagger.classify(input),
     ]) {
-      equal(JSON.stringify(await classify(vectors)), JSON.stringify(await classify(TEXTS)));
+      equal(JSON.stringify(await classify(vectors)), JSON.stringify(await classify(texts)));
       equal(JSON.stringify(await classify(await pie.embed(TEXTS[0]))), JSON.stringify(await classify(TEXTS[0])));
     }
     const width = pie.info().viewSize;
     const many = { data: new Float32Array(600 * width).fill(0.1), dims: [600, width] };
     equal((await pie.classify(many)).length, 600);
     // A view into a larger buffer, as `subarray` gives it.
-    equal(JSON.stringify(await pie.classify(vectors.data.subarray(width, 2 * width))), JSON.stringify(await pie.classify(TEXTS[1])));
+    equal(JSON.stringify(await pie.classify(vectors.data.subarray(width, 2 * width))), JSON.stringify(await pie.classify(texts[1])));
+    tagger.dispose();
+  },
+
+  async 'texts that the vocabulary lacks are told apart from what is read'({ pie, code }) {
+    const texts = ['ᚠᚢᚦ ᚨᚱᚲ', TEXTS[0], 'ᛉᛊᛏ ᛒᛖᛗ', 'ᚠᚢᚦ ᚨᚱᚲ', 'ᚠᚢᚦ, please'];
+    const vectors = await pie.embed(texts);
+    ok(vectors.unread instanceof Float32Array, 'a Float32Array');
+    const [first, read, second, , part] = vectors.unread;
+    equal([first, read, second].join(), '1,0,1');
+    ok(part > 0 && part <= 0.5, `${part} of the last text`);
+    const unknown = JSON.stringify([{ label: 'unknown', name: 'no known task', score: 1, reason: 'unread' }]);
+    const tagger = await pie.tagger({ poem: ['Write a poem about rain'], sort: ['Sort these numbers: 3, 1, 2'] });
+    for (const classify of [
+      (input) => pie.classify(input), (input) => pie.classify(input, { level: 'task' }), (input) => tagger.classify(input),
+    ]) {
+      const lists = await classify(vectors);
+      equal(JSON.stringify(await classify(texts)), JSON.stringify(lists));
+      for (const row of [0, 2, 3]) equal(JSON.stringify(lists[row]), unknown);
+      for (const row of [1, 4]) ok(lists[row].every(({ reason }) => reason === undefined), JSON.stringify(lists[row]));
+    }
+    // To the letter equal ones are duplicates; of vectors nobody knows.
+    equal(JSON.stringify(await pie.duplicates(texts, { threshold: 0.99 })), '[null,null,null,0,null]');
+    equal(JSON.stringify(await pie.duplicates(vectors, { threshold: 0.99 })), '[null,null,null,null,null]');
+    equal((await pie.cluster(vectors, { threshold: 0.99 })).clusters.length, 5);
+    for (const method of ['kmeans', 'k-center', 'facility-location']) {
+      const rows = await pie.select(vectors, { count: 3, method });
+      equal(rows.slice(0, 2).sort().join(), '1,4', method);
+      equal(rows[2], 0, method);
+    }
+    for (const unread of [[0, 0, 0, 0, 0], new Float32Array(4), new Float32Array(5).fill(2), new Float32Array(5).fill(NaN)]) {
+      equal(await code(pie.classify({ ...vectors, unread })), 'invalid_argument', String(unread));
+    }
     tagger.dispose();
   },
 

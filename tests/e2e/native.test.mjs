@@ -30,8 +30,8 @@ describe('wasm equals native', { skip }, () => {
       const plain = await plainInstructions(50);
       const tagged = lines(run('tag', '--json', ...plain));
       const own = await embedder.classify(plain, { topK: 1 });
-      const differing = tagged.filter(({ tasks }, index) => tasks[0].label !== own[index][0].label);
-      // A text whose two best tasks are level may fall either way by rounding.
+      const differing = tagged.filter(({ kinds }, index) => kinds[0].label !== own[index][0].label);
+      // A text whose two best kinds are level may fall either way by rounding.
       assert.ok(differing.length <= 1, `${differing.length} of ${plain.length} tags differ: ${differing.map(({ text }) => text)}`);
     } finally {
       embedder.dispose();

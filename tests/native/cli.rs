@@ -190,7 +190,9 @@ fn pipes_are_not_replaced_and_links_are_followed() {
 fn tags_leave_as_columns() {
     let session = Session::new();
     let input = b"Write a poem\n\nList three rivers\n";
-    let expected = json_lines(&session.run(&["tag"], input));
+    let mut expected = json_lines(&session.run(&["tag"], input));
+    // What Arrow writes as JSON has no nulls.
+    expected.iter_mut().for_each(|row| row.as_object_mut().unwrap().retain(|_, value| !value.is_null()));
     let output = session.run(&["tag", "--arrow"], input);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert_eq!(session.run(&["tag", "-o", "tags.parquet"], input).status.code(), Some(1));

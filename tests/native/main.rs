@@ -16,6 +16,7 @@ mod fixtures;
 mod goldens;
 mod kernels;
 mod label;
+mod levels_cli;
 mod model_file;
 mod parts_cli;
 mod phrasebook;

@@ -309,5 +309,7 @@ fn bad_arguments_are_refused_and_the_instance_works_on() {
     let long = embed(&["\0", "👩‍👩‍👧", "\u{200b}", &million], &default).unwrap();
     assert_eq!(long.truncated, [false, false, false, true]);
     assert_eq!(long.token_counts[3], 128);
+    // The first three leave no piece, or unknown ones only.
+    assert_eq!(long.unread, [1.0, 1.0, 1.0, 0.0]);
     assert!(long.data.iter().all(|x| x.is_finite()));
 }

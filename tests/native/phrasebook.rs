@@ -287,7 +287,7 @@ fn the_program_writes_what_training_reads() {
     }
     let row: serde_json::Value =
         serde_json::from_str(fs::read_to_string(out.join("train/de.jsonl")).unwrap().lines().next().unwrap()).unwrap();
-    assert_eq!((row["family"].as_str(), row["language"].as_str()), (Some("voice"), Some("de")));
+    assert_eq!((row["family"].as_str(), row["family_name"].as_str(), row["language"].as_str()), (Some("voice"), Some("voice"), Some("de")));
     assert!(row["pair"].as_str().unwrap().starts_with("sing-it."));
     let set = ParaphraseSet::parse(&fs::read_to_string(out.join("dev/en.json")).unwrap()).unwrap();
     assert_eq!(set.tasks, ["fold it", "sing it"]);

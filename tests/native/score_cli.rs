@@ -33,7 +33,7 @@ fn gold(text: &str, kinds: &[&str]) -> String {
 }
 
 fn tag(text: &str, label: &str, score: f32) -> String {
-    format!("{}\n", json!({"text": text, "tasks": [], "kind": {"label": label, "score": score}}))
+    format!("{}\n", json!({"text": text, "kinds": [{"label": label, "name": label, "score": score}], "tasks": []}))
 }
 
 fn score(dir: &Path, tags: &str, gold: &str) -> Output {
@@ -57,9 +57,9 @@ fn families_and_kinds_are_counted() {
     let done = score(dir.path(), &tags, &gold);
     let (stdout, stderr) = (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap());
     assert!(done.status.success(), "{stderr}");
-    assert!(stdout.contains("| all | 3 | 1.000 | 0.667 | 0.333 | 0.333 | 1.000 |"), "{stdout}");
-    assert!(stdout.contains("| up to 120 characters | 2 | 1.000 | 1.000 | 0.500 | 0.500 | 1.000 |"), "{stdout}");
-    assert!(stdout.contains("| more than 1,000 | 1 | 1.000 | 0.000 | 0.000 | 0.000 | – |"), "{stdout}");
+    assert!(stdout.contains("| all | 3 | 1.000 | 0.667 | 0.333 | 0.333 | 1.000 | 1.000 |"), "{stdout}");
+    assert!(stdout.contains("| up to 120 characters | 2 | 1.000 | 1.000 | 0.500 | 0.500 | 1.000 | 1.000 |"), "{stdout}");
+    assert!(stdout.contains("| more than 1,000 | 1 | 1.000 | 0.000 | 0.000 | 0.000 | – | – |"), "{stdout}");
     assert!(stdout.contains("| voice | 1 | 1.000 | 0.000 |"), "{stdout}");
     assert!(stderr.contains("note: 1 of 4 annotated prompts have no tag"), "{stderr}");
 }
@@ -75,7 +75,8 @@ fn what_cannot_be_scored_is_refused() {
     let good = gold("fold", &["fold-it"]);
     assert!(refused(&tag("other", "fold-it", 0.5), &good).contains("none of its texts is annotated"));
     assert!(
-        refused("{\"text\": \"fold\", \"tasks\": []}\n", &good).contains("no row has a kind; tag with a model whose taxonomy has kinds")
+        refused("{\"text\": \"fold\", \"kinds\": [], \"tasks\": []}\n", &good)
+            .contains("no row has a kind; tag with a model whose taxonomy has kinds")
     );
     assert!(refused(&tag("fold", "fold-it", 0.5), &gold("fold", &["tell-it"])).contains("gold.jsonl, line 1: no kind \"tell-it\""));
     assert!(refused("{\n", &good).contains("tags.jsonl, line 1: "));

@@ -99,7 +99,7 @@ fn what_has_no_answer_is_refused() {
         (estimate(&[], &[1.0]).unwrap_err(), ErrorCode::InvalidArgument),
         (cluster(&two, 0, 0, &mut |_, _| {}).unwrap_err(), ErrorCode::InvalidArgument),
         (cluster(&two, 3, 0, &mut |_, _| {}).unwrap_err(), ErrorCode::InvalidArgument),
-        (cluster_within(&two, -0.1).unwrap_err(), ErrorCode::InvalidArgument),
+        (cluster_within(&two, -0.1, &[]).unwrap_err(), ErrorCode::InvalidArgument),
         (two.clone().put(0, &[1.0]).unwrap_err(), ErrorCode::InvalidDimensions),
         (two.clone().put(3, &[1.0, 0.0]).unwrap_err(), ErrorCode::InvalidArgument),
         (two.clone().put(0, &[1.0, f32::NAN]).unwrap_err(), ErrorCode::InvalidArgument),
@@ -360,7 +360,7 @@ proptest! {
 
     #[test]
     fn every_row_is_with_the_nearest_leader(pool in pools(), threshold in 0.0..=1.0_f32) {
-        let found = cluster_within(&pool, threshold).unwrap();
+        let found = cluster_within(&pool, threshold, &[]).unwrap();
         let leaders: Vec<usize> = found.clusters.iter().map(|cluster| cluster.row).collect();
         for (at, &leader) in leaders.iter().enumerate() {
             prop_assert!(at == 0 || highest(&pool, leader, &leaders[..at]) < f64::from(threshold) + 1e-5);

@@ -152,7 +152,9 @@ const pie: Embedder = await PieEmbedder.load({ onProgress: ({ loaded, total }) =
 const one: Float32Array = await pie.embed('a', { dimensions: 64 });
 const many: Embeddings = await pie.embed(['a', 'b'] as const, { prompt: 'none' });
 const tags: Classification[] = await pie.classify('a', { topK: 3, level: 'task' });
-const lists: Classification[][] = await pie.classify(['a']);
+const lists: Classification[][] = await pie.classify(['a'], { level: 'family' });
+const [reason, family]: ['unread' | undefined, string | undefined] = [tags[0]?.reason, tags[0]?.family];
+const shares: Float32Array = many.unread;
 const again: [Classification[], Classification[][]] = [await pie.classify(one), await pie.classify(many, { level: 'kind' })];
 const index: Index = pie.index();
 await index.add('a', 'text');
@@ -176,7 +178,7 @@ await pie.cluster(['a']);
 await pie.select(['a'], { count: 1, method: 'best' });
 // @ts-expect-error a number is no text
 await pie.embed(7);
-export { one, many, tags, lists, again, hits, removed, labels, clusters, rows, repeats, places, own, code, twins };
+export { one, many, tags, lists, reason, family, shares, again, hits, removed, labels, clusters, rows, repeats, places, own, code, twins };
 `,
     });
     const tsc = join(pkg, 'node_modules/.bin/tsc');

@@ -7,6 +7,7 @@ function rowsOf(list, rows) {
   const found = [
     ['kind', (row) => list.tags.kind[row].label],
     ['kind_score', (row) => round(list.tags.kind[row].score)],
+    ...(list.tags.family ? [['family', (row) => list.tags.kind[row].family ?? '']] : []),
     ['task', (row) => list.tags.task[row].label],
     ['task_score', (row) => round(list.tags.task[row].score)],
   ];

@@ -69,7 +69,10 @@ async function work(list, signal) {
   list.elapsedMs = performance.now() - start;
   say('Naming the tasks', 1, '');
   const best = async (level) => (await list.embedder.classify(list.vectors, { level, topK: 1, signal })).map(([tag]) => tag);
-  [list.tags.kind, list.tags.task] = await Promise.all([best('kind'), best('task')]);
+  // In the order in which they are offered.
+  const levels = list.embedder.info().taxonomy.families > 0 ? ['kind', 'family', 'task'] : ['kind', 'task'];
+  const tags = await Promise.all(levels.map(best));
+  levels.forEach((level, at) => (list.tags[level] = tags[at]));
 }
 
 function say(text, fraction, figure) {
@@ -78,13 +81,18 @@ function say(text, fraction, figure) {
   byId('working-bar').value = fraction;
 }
 
-function describe({ source, column, texts, blank, elapsedMs }) {
+function describe({ source, column, texts, tags, blank, elapsedMs }) {
   byId('list-name').textContent = source.name;
   const seconds = elapsedMs / 1000;
   byId('list-figure').textContent = `${count(texts.length, 'prompt')} in ${seconds.toFixed(1)} s, ${whole(Math.round(texts.length / seconds))} a second`;
   byId('column-label').hidden = source.columns.length < 2;
   byId('column').replaceChildren(...source.columns.map((name, index) => new Option(name, index, index === column, index === column)));
-  const notes = blank > 0 ? [...source.notes, `${count(blank, 'row has', 'rows have')} no text in this column and ${blank === 1 ? 'is' : 'are'} left out.`] : source.notes;
+  const notes = [...source.notes];
+  if (blank > 0) notes.push(`${count(blank, 'row has', 'rows have')} no text in this column and ${blank === 1 ? 'is' : 'are'} left out.`);
+  const unread = tags.kind.filter(({ reason }) => reason === 'unread').length;
+  if (unread > 0) {
+    notes.push(`${count(unread, 'prompt is', 'prompts are')} unknown because the vocabulary of this model lacks most of ${unread === 1 ? 'it' : 'each'}.`);
+  }
   byId('list-notes').replaceChildren();
   for (const note of notes) append(byId('list-notes'), 'li', '', note);
   byId('column').onchange = ({ target }) => tag(source, Number(target.value)).catch((error) => {

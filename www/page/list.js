@@ -5,7 +5,7 @@ import { UNKNOWN } from './tasks.js';
 const textOf = (record, column) => (typeof record[column] === 'string' ? record[column] : '');
 
 export class List {
-  /** For each row its best label: `kind`, `task`, and `own` once labels of one's own were applied. */
+  /** For each row its best label: `kind`, `family` where there are families, `task`, and `own` once labels of one's own were applied. */
   tags = {};
   /** The embedder with workers of its own that tagged it. */
   embedder;

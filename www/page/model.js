@@ -17,12 +17,26 @@ let arrived;
 /** The embedder once it is there; one that failed to load may be tried again. */
 export const model = new Promise((resolve) => (arrived = resolve));
 
+/** The names of the families, by their label. */
+let families = new Map();
+
+/** A family as people read it; nothing where the taxonomy has none. */
+export const familyName = (label) => families.get(label);
+
+/** Any text has a score for every family. */
+async function namesOfFamilies(pie) {
+  const topK = pie.info().taxonomy?.families;
+  if (!topK) return new Map();
+  return new Map((await pie.classify('a', { level: 'family', topK: topK + 1 })).map(({ label, name }) => [label, name]));
+}
+
 export async function load() {
   show('loading');
   showProgress({ phase: 'download', loaded: 0, total: 0 });
   try {
     const pie = await PieEmbedder.load({ onProgress: showProgress });
     byId('about').textContent = about(pie.info());
+    families = await namesOfFamilies(pie);
     show('tags');
     arrived(pie);
   } catch (error) {
@@ -48,7 +62,8 @@ export function deviceName({ device, simd }) {
 
 function about(info) {
   const { name, license, bytes, hiddenSize, taxonomy } = info;
-  return `${name}: ${megabytes(bytes)} MB, ${hiddenSize} dimensions, ${taxonomy?.kinds ?? 0} kinds of task, ` +
+  const families = taxonomy?.families ? ` in ${taxonomy.families} families` : '';
+  return `${name}: ${megabytes(bytes)} MB, ${hiddenSize} dimensions, ${taxonomy?.kinds ?? 0} kinds of task${families}, ` +
     `${taxonomy?.tasks ?? 0} pairs of verb and noun, on ${deviceName(info)}. Weights: ${license}.`;
 }
 

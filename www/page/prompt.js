@@ -1,8 +1,8 @@
 // A prompt, tagged as one types.
 import { button, byId } from './dom.js';
 import { percent } from './format.js';
-import { deviceName, model } from './model.js';
-import { showTasks, UNKNOWN } from './tasks.js';
+import { deviceName, familyName, model } from './model.js';
+import { showTasks, UNKNOWN, UNREAD } from './tasks.js';
 import { whenTypingPauses } from './typing.js';
 
 const EXAMPLES = [
@@ -22,9 +22,9 @@ const update = whenTypingPauses(async (isLatest) => {
   if (!text.trim()) return show([], [], 'Type an instruction, or take one of the examples.');
   try {
     const start = performance.now();
-    const vector = await pie.embed(text);
-    const [kinds, tasks] = await Promise.all([pie.classify(vector, { level: 'kind' }), pie.classify(vector)]);
+    const kinds = await pie.classify(text, { level: 'kind' });
     const elapsedMs = performance.now() - start;
+    const tasks = await pie.classify(text, { level: 'task' });
     if (isLatest()) show(kinds, tasks, '', `${elapsedMs.toFixed(1)} ms on this device, in ${deviceName(pie.info())}`);
   } catch (error) {
     if (isLatest()) show([], [], `This text could not be tagged: ${error.message}.`);
@@ -35,10 +35,10 @@ function show(kinds, tasks, note, latency = '') {
   byId('tags-note').textContent = note;
   byId('tags-latency').textContent = latency;
   byId('tags-found').hidden = kinds.length === 0;
-  showTasks(byId('kinds-list'), kinds, { unknown: 'Unlike any kind this model knows. The nearest:' });
-  showTasks(byId('tags-list'), tasks, { unknown: 'No known pair fits. The nearest:', code: true });
-  byId('announcement').textContent = note || (kinds[0].label === UNKNOWN
-    ? 'Unlike any task the model knows.'
+  showTasks(byId('kinds-list'), kinds, { unknown: 'Unlike any kind this model knows. The nearest:', second: ({ family }) => familyName(family) });
+  showTasks(byId('tags-list'), tasks, { unknown: 'No known pair fits. The nearest:', second: ({ label }) => label, code: true });
+  byId('announcement').textContent = note || (kinds[0].reason === 'unread' ? UNREAD
+    : kinds[0].label === UNKNOWN ? 'Unlike any task the model knows.'
     : `Most likely: ${kinds[0].name}, ${percent(kinds[0].score)}.`);
 }
 

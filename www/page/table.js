@@ -1,6 +1,7 @@
 // The table: as many rows as fit are in the document, out of however many there are.
 import { append, button, byId } from './dom.js';
 import { percent, whole } from './format.js';
+import { familyName } from './model.js';
 import { nameOf, UNKNOWN } from './tasks.js';
 
 const SPARE = 6;
@@ -92,6 +93,8 @@ function fill(cell, column, row) {
     const tag = list.tags[column][row];
     if (column === level) append(cell, 'span', 'dot').style.background = colour(row);
     append(cell, 'span', tag.label === UNKNOWN ? 'text unknown' : 'text', nameOf(tag));
+    const family = familyName(tag.family);
+    if (family) cell.title = family;
   }
 }
 

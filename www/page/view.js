@@ -4,6 +4,7 @@ import { showCounts } from './counts.js';
 import { download } from './download.js';
 import { count, percent, whole } from './format.js';
 import { showMap, startMap } from './map.js';
+import { familyName } from './model.js';
 import { revealRow, showTable, startTable } from './table.js';
 import { nameOf, UNKNOWN } from './tasks.js';
 import { whenTypingPauses } from './typing.js';
@@ -12,7 +13,7 @@ const COLOURS = 10;
 const GOLDEN_ANGLE = 137.5;
 const LEAST_FOR_A_MAP = 8;
 const NEIGHBOURS = 5;
-const LEVELS = { kind: 'Kind', task: 'Verb and noun', own: 'Yours' };
+const LEVELS = { kind: 'Kind', family: 'Family', task: 'Verb and noun', own: 'Yours' };
 
 let list;
 let level = 'kind';
@@ -183,7 +184,8 @@ function choose(row) {
   for (const [level, of] of Object.entries(list.tags)) {
     const pair = append(tags, 'div');
     append(pair, 'dt', '', LEVELS[level]);
-    append(pair, 'dd', '', `${nameOf(of[row])}, ${percent(of[row].score)}`);
+    const family = familyName(of[row].family);
+    append(pair, 'dd', '', `${nameOf(of[row])}${family ? ` (${family})` : ''}, ${percent(of[row].score)}`);
   }
   showNeighbours(row, detail).catch((error) => {
     if (row === chosen) append(detail, 'p', 'note', `Its neighbours could not be found: ${error.message}.`);

@@ -131,7 +131,10 @@ fn labels(
             let labels = sets.iter().zip(&columns).map(|(set, column)| set.table.strings(column)).collect::<Result<Vec<_>>>()?;
             ("columns".to_owned(), Some(labels))
         }
-        None => ("taxonomy".to_owned(), readings.iter().map(|readings| model.tasks(readings)).collect::<Result<Option<Vec<_>>>>()?),
+        None => {
+            let tasks = |(set, readings): (&DataSet, &Readings)| model.tasks(readings, &model.unread(&set.table.texts())?);
+            ("taxonomy".to_owned(), sets.iter().zip(readings).map(tasks).collect::<Result<Option<Vec<_>>>>()?)
+        }
     })
 }
 

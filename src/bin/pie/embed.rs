@@ -15,8 +15,9 @@ use crate::view::{Made, VIEW, ViewArgs};
 /// Embed texts: a NumPy file [n, dim] of float32, JSON lines, Parquet or Arrow
 ///
 /// One output row an input line, in order. A line without text (blank, broken JSON, no UTF-8) keeps its row: zeros, with an `error`
-/// but in NumPy's file; the exit status is then 1, unless --allow-faulty says otherwise. What is read from --input is kept in the cache:
-/// after Ctrl-C or a kill the same command goes on where it was. Of stdin that is so with --cache.
+/// but in NumPy's file; the exit status is then 1, unless --allow-faulty says otherwise. Where the model's vocabulary lacks pieces of a
+/// text, `unread` is their share, 0 to 1. What is read from --input is kept in the cache: after Ctrl-C or a kill the same command goes on
+/// where it was. Of stdin that is so with --cache.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -59,6 +60,9 @@ struct Row<'a> {
     embedding: &'a [f32],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+    /// Above 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
@@ -88,11 +92,12 @@ pub fn run(args: Args) -> Result<()> {
         faults.note(&rows, input.progress());
         let texts: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
         let encoded = encoder.encode(&texts, input.progress())?;
-        let mut vectors = encoded.rows().zip(&encoded.truncated);
+        let unread = model.unread(&texts)?;
+        let mut vectors = encoded.rows().zip(&encoded.truncated).zip(&unread);
         let rows = rows.iter().map(|row| {
             let vector = if row.error.is_none() { vectors.next() } else { None };
-            let (embedding, truncated) = vector.map_or((&zeros[..], false), |(vector, truncated)| (vector, *truncated));
-            Row { text: &row.text, embedding, truncated, error: row.error.as_deref() }
+            let ((embedding, &truncated), &unread) = vector.unwrap_or(((&zeros[..], &false), &0.0));
+            Row { text: &row.text, embedding, truncated, unread: (unread > 0.0).then_some(unread), error: row.error.as_deref() }
         });
         let rows: Vec<Row<'_>> = rows.collect();
         sink.write(&rows)?;
@@ -110,6 +115,7 @@ fn schema(model: &Model, prompt: String, made: Made, dimensions: usize) -> Schem
         Field::new("text", DataType::Utf8, false),
         Field::new(EMBEDDING, vector_type(dimensions), false),
         Field::new("truncated", DataType::Boolean, true),
+        Field::new("unread", DataType::Float32, true),
         Field::new(ERROR, DataType::Utf8, true),
     ];
     let metadata = [(MODEL_SHA256, model.sha256.clone()), (PROMPT, prompt), (VIEW, made.to_string())];

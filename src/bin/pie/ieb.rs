@@ -102,6 +102,8 @@ fn read(path: &Path) -> Result<Vec<Labelled>> {
                 category: set.tasks[task].clone(),
                 conf: 1.0,
                 name: None,
+                family: None,
+                family_name: None,
             };
             set.instructions.iter().map(|instruction| row(&instruction.text, instruction.task)).collect()
         })

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::gguf::Source;
 use pie_embed_wasm::tasks::{Level, Taxonomy};
-use pie_embed_wasm::{Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
+use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 use rayon::prelude::*;
 
 use crate::device::Device;
@@ -120,15 +120,23 @@ impl Model {
         asked.unwrap_or(&self.embedder.info().prompt)
     }
 
-    /// The task of each row by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.
-    pub fn tasks(&self, readings: &Readings) -> Result<Option<Vec<String>>> {
+    /// The task of each text by the model's taxonomy, `unknown` where none fits or the text is unread; `None`, said on stderr, where it
+    /// has no taxonomy.
+    pub fn tasks(&self, readings: &Readings, unread: &[f32]) -> Result<Option<Vec<String>>> {
         let Some(taxonomy) = self.own_taxonomy()? else { return Ok(None) };
         let Some(vectors) = readings.task() else {
             say("note: no tasks are counted: they are read from the task view, which --vectors does not have");
             return Ok(None);
         };
-        let first = |row| taxonomy.classify(row, Level::Task, 1).map(|tags| tags.into_iter().map(|tag| tag.label).collect());
-        vectors.data().par_chunks_exact(vectors.dimensions()).map(first).collect::<Result<Vec<String>>>().map(Some)
+        let first =
+            |(row, &unread)| taxonomy.classify(row, unread, Level::Task, 1).map(|tags| tags.into_iter().map(|tag| tag.label).collect());
+        vectors.data().par_chunks_exact(vectors.dimensions()).zip(unread).map(first).collect::<Result<Vec<String>>>().map(Some)
+    }
+
+    /// The share of each text's pieces that the vocabulary lacks, 0..=1. It takes no vectors, so that those of a cache or file serve too.
+    pub fn unread<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<f32>> {
+        let share = |text: &T| self.embedder.tokenize(text.as_ref(), &EmbedOptions::default()).map(|tokens| tokens.unread);
+        texts.par_iter().map(share).collect()
     }
 
     /// The model's taxonomy; `None`, said on stderr, where it has none.

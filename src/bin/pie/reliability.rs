@@ -19,7 +19,8 @@ fn draw(text: &mut String, title: &str, reports: &[BuildReport]) -> std::result:
     root.fill(&WHITE)?;
     let root = root.titled(title, ("sans-serif", 18))?;
     for (area, report) in root.split_evenly((1, reports.len())).iter().zip(reports) {
-        let caption = format!("{}s: calibration error {:.3}", report.level, report.calibration_error);
+        let fit = &report.fit;
+        let caption = format!("{}: calibration error {:.3}", report.level.plural(), fit.error);
         let mut chart = ChartBuilder::on(area)
             .margin(12)
             .caption(caption, ("sans-serif", 15))
@@ -28,17 +29,16 @@ fn draw(text: &mut String, title: &str, reports: &[BuildReport]) -> std::result:
             .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
         chart.configure_mesh().x_desc("score of the first label").y_desc("share that is right").light_line_style(TRANSPARENT).draw()?;
         // A bar's colour is as full as its bin is.
-        let fullest = report.bins.iter().map(|bin| bin.weight).fold(f64::MIN_POSITIVE, f64::max);
-        let width = 1.0 / report.bins.len() as f64;
-        chart.draw_series(report.bins.iter().enumerate().filter(|(_, bin)| bin.weight > 0.0).map(|(n, bin)| {
+        let fullest = fit.bins.iter().map(|bin| bin.weight).fold(f64::MIN_POSITIVE, f64::max);
+        let width = 1.0 / fit.bins.len() as f64;
+        chart.draw_series(fit.bins.iter().enumerate().filter(|(_, bin)| bin.weight > 0.0).map(|(n, bin)| {
             let from = n as f64 * width;
             let colour = BLUE.mix(0.15 + 0.65 * bin.weight / fullest);
             Rectangle::new([(from + 0.004, 0.0), (from + width - 0.004, bin.right)], colour.filled())
         }))?;
         chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], BLACK.mix(0.5)))?;
-        chart.draw_series(
-            report.bins.iter().filter(|bin| bin.weight > 0.0).map(|bin| Circle::new((bin.score, bin.right), 3, RED.filled())),
-        )?;
+        chart
+            .draw_series(fit.bins.iter().filter(|bin| bin.weight > 0.0).map(|bin| Circle::new((bin.score, bin.right), 3, RED.filled())))?;
     }
     root.present()?;
     Ok(())

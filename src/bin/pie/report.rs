@@ -1,9 +1,12 @@
 //! `pie report`: what a data set asks for, as one HTML page.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use pie_embed_wasm::tasks::{Hit, Level, MIN_ROWS, Method, Random, Tag, Taxonomy, UNKNOWN, Vectors, coverage, search, select, t_sne};
+use pie_embed_wasm::tasks::{
+    Hit, Level, MIN_ROWS, Method, Random, Tag, Taxonomy, UNKNOWN, Vectors, coverage, is_unread, search, select, t_sne,
+};
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
 use rayon::prelude::*;
 
@@ -30,7 +33,7 @@ const DRAWS: usize = 20;
 ///
 /// Tasks and kinds by count, a map, repeated and nearly repeated rows, how few rows cover all, and the most typical and most unusual
 /// ones. Counts are of all rows; of more than 4,096 different texts the rest is taken from so many, drawn by the seed, and the page says
-/// so.
+/// so. Texts of which the model cannot read more than half are counted, and left out of that rest.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -86,10 +89,11 @@ struct Tally {
 }
 
 /// What is shown of some of the texts.
+#[derive(Default)]
 struct Sample {
-    /// Their numbers, ascending.
+    /// Their numbers, ascending; all can be read.
     texts: Vec<usize>,
-    /// Of each the nearest other text of the data set; none where there is no other.
+    /// Of each the nearest other text of the data set that can be read; none where there is no other.
     nearest: Vec<Option<Hit>>,
     /// None where there are too few for a map.
     places: Option<Vec<[f32; 2]>>,
@@ -97,6 +101,7 @@ struct Sample {
 }
 
 /// How well few texts stand for the sample.
+#[derive(Default)]
 struct Coverage {
     /// The texts that stand for the most, and how many each is the nearest of.
     chosen: Vec<(usize, usize)>,
@@ -110,6 +115,8 @@ struct Report<'a> {
     name: String,
     model: &'a str,
     faulty: u64,
+    /// Different texts that the model cannot read: they are of no known task, and not in the sample.
+    unread: usize,
     pool: &'a Pool,
     kinds: Option<Tally>,
     tasks: Option<Tally>,
@@ -130,11 +137,13 @@ pub fn run(args: &Args) -> Result<()> {
     let options = EmbedOptions { prompt: args.prompt.clone(), ..EmbedOptions::default() };
     let uses = Uses { tasks: true, duplicates: true };
     let readings = Readings::new(args.view, uses, &model, options, |options| encode(&model, &texts, options, &args.cache))?;
+    let unread = model.unread(&texts)?;
+    let read: Vec<usize> = (0..texts.len()).filter(|&text| !is_unread(unread[text])).collect();
     let waiting = Progress::waiting("naming the tasks");
     let taxonomy = model.own_taxonomy()?;
     let task = readings.task();
     let tally = |level| match (&taxonomy, &task) {
-        (Some(taxonomy), Some(vectors)) => Tally::new(taxonomy, level, vectors, &pool.counts).map(Some),
+        (Some(taxonomy), Some(vectors)) => Tally::new(taxonomy, level, vectors, &unread, &pool.counts).map(Some),
         _ => Ok(None),
     };
     let kinds = if taxonomy.as_ref().is_some_and(Taxonomy::has_kinds) { tally(Level::Kind)? } else { None };
@@ -146,7 +155,8 @@ pub fn run(args: &Args) -> Result<()> {
         faulty: table.faulty(),
         kinds,
         tasks,
-        sample: Sample::new(&readings, args.seed, &waiting)?,
+        unread: texts.len() - read.len(),
+        sample: Sample::new(&readings, &read, args.seed, &waiting)?,
         pool: &pool,
         near_duplicate: args.near_duplicate,
     };
@@ -179,9 +189,9 @@ impl Pool {
 }
 
 impl Tally {
-    fn new(taxonomy: &Taxonomy, level: Level, vectors: &Vectors, counts: &[usize]) -> Result<Self> {
-        let rows = vectors.data().par_chunks_exact(vectors.dimensions());
-        let best = rows.map(|row| taxonomy.classify(row, level, 1)).collect::<Result<Vec<Vec<Tag>>>>()?;
+    fn new(taxonomy: &Taxonomy, level: Level, vectors: &Vectors, unread: &[f32], counts: &[usize]) -> Result<Self> {
+        let rows = vectors.data().par_chunks_exact(vectors.dimensions()).zip(unread);
+        let best = rows.map(|(row, &unread)| taxonomy.classify(row, unread, level, 1)).collect::<Result<Vec<Vec<Tag>>>>()?;
         let (mut labels, mut places, mut of) = (Vec::new(), HashMap::new(), Vec::with_capacity(best.len()));
         for (tag, count) in best.into_iter().flatten().zip(counts) {
             let known = tag.label != UNKNOWN;
@@ -204,15 +214,22 @@ impl Tally {
 }
 
 impl Sample {
-    fn new(readings: &Readings, seed: u64, progress: &Progress) -> Result<Self> {
+    /// Draws from the texts of these numbers, ascending: those that can be read.
+    fn new(readings: &Readings, read: &[usize], seed: u64, progress: &Progress) -> Result<Self> {
         let (vectors, near) = (readings.main(), readings.duplicates());
         let mut random = Random::new(seed);
-        let mut texts = if vectors.len() > SAMPLE { random.draw(SAMPLE, vectors.len()) } else { (0..vectors.len()).collect() };
+        let drawn = if read.len() > SAMPLE { random.draw(SAMPLE, read.len()) } else { (0..read.len()).collect() };
+        let mut texts: Vec<usize> = drawn.into_iter().map(|at| read[at]).collect();
+        if texts.is_empty() {
+            return Ok(Self::default());
+        }
         texts.sort_unstable();
         let rows = vectors.pick(&texts);
         progress.message("finding the nearest texts");
-        let found = search(near, &near.pick(&texts), 2)?;
-        let nearest = texts.iter().zip(found).map(|(&text, hits)| hits.into_iter().find(|hit| hit.row != text)).collect();
+        let pool = if read.len() == near.len() { Cow::Borrowed(near) } else { Cow::Owned(near.pick(read)) };
+        let found = search(&pool, &near.pick(&texts), 2)?;
+        let found = found.into_iter().map(|hits| hits.into_iter().map(|hit| Hit { row: read[hit.row], ..hit }));
+        let nearest = texts.iter().zip(found).map(|(&text, mut hits)| hits.find(|hit| hit.row != text)).collect();
 
         progress.message("choosing texts that stand for all");
         let chosen = select(&rows, Method::FacilityLocation, CHOSEN.min(rows.len()), None, seed)?;

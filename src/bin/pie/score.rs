@@ -44,7 +44,15 @@ impl Annotation {
 #[derive(Deserialize)]
 struct Tagged {
     text: String,
-    kind: Option<Kind>,
+    /// Best first.
+    kinds: Vec<Kind>,
+}
+
+impl Tagged {
+    /// The first kind, which counts.
+    fn label(&self) -> &str {
+        self.kinds.first().map_or("unknown", |kind| kind.label.as_str())
+    }
 }
 
 #[derive(Deserialize)]
@@ -61,7 +69,8 @@ struct Count {
     kind: usize,
     unknown: usize,
     sure: usize,
-    sure_and_right: usize,
+    sure_of_family: usize,
+    sure_of_kind: usize,
 }
 
 /// Tags that score above this should be right nine times of ten.
@@ -79,7 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     let tags: Vec<Tagged> = rows(&args.tags)?;
-    if !tags.is_empty() && tags.iter().all(|tagged| tagged.kind.is_none()) {
+    if !tags.is_empty() && tags.iter().all(|tagged| tagged.kinds.is_empty()) {
         let what = format!("{}: no row has a kind; tag with a model whose taxonomy has kinds", args.tags.display());
         return Err(Error::new(ErrorCode::Data, what));
     }
@@ -96,7 +105,7 @@ pub fn run(args: &Args) -> Result<()> {
         let best = annotation.families(&kinds).first().copied().unwrap_or("none");
         let counts = [&mut all, sets.entry(&annotation.set).or_default(), &mut lengths[group], families.entry(best).or_default()];
         counts.into_iter().for_each(|count| count.add(tagged, annotation, &kinds));
-        let label = tagged.kind.as_ref().map_or("unknown", |kind| kind.label.as_str());
+        let label = tagged.label();
         if label != "unknown" && kinds.find(label).is_none() {
             strange.insert(label);
         }
@@ -112,9 +121,10 @@ pub fn run(args: &Args) -> Result<()> {
         let labels = strange.into_iter().collect::<Vec<_>>().join(", ");
         say(&format!("note: not in {}, and counted as wrong: {labels}", args.kinds.display()));
     }
-    let head =
-        format!("| prompts | number | family accepted | kind accepted | called unknown | scored above {SURE} | family accepted of these |");
-    let mut lines = vec![head, "|---|---|---|---|---|---|---|".to_owned(), all.line("all")];
+    let head = format!(
+        "| prompts | number | family accepted | kind accepted | called unknown | scored above {SURE} | family accepted of these | kind accepted of these |"
+    );
+    let mut lines = vec![head, "|---|---|---|---|---|---|---|---|".to_owned(), all.line("all")];
     lines.extend(sets.iter().map(|(name, count)| count.line(name)));
     lines.extend(LENGTHS.iter().zip(&lengths).map(|((_, name), count)| count.line(name)));
     lines.extend(families.iter().map(|(name, count)| count.line(name)));
@@ -123,31 +133,34 @@ pub fn run(args: &Args) -> Result<()> {
 
 impl Count {
     fn add(&mut self, tagged: &Tagged, annotation: &Annotation, kinds: &Kinds) {
-        let label = tagged.kind.as_ref().map_or("unknown", |kind| kind.label.as_str());
+        let label = tagged.label();
         let unknown = label == "unknown";
         let family = kinds.find(label).map(|n| kinds.families[kinds.kinds[n].family].id.as_str());
         // Where no kind fits, `unknown` is right.
         let none = annotation.kinds.is_empty() && unknown;
         let right = none || family.is_some_and(|family| annotation.families(kinds).contains(&family));
-        let sure = !unknown && tagged.kind.as_ref().is_some_and(|kind| kind.score > SURE);
+        let kind = none || annotation.kinds.iter().any(|kind| kind == label);
+        let sure = !unknown && tagged.kinds.first().is_some_and(|kind| kind.score > SURE);
         self.prompts += 1;
         self.family += usize::from(right);
-        self.kind += usize::from(none || annotation.kinds.iter().any(|kind| kind == label));
+        self.kind += usize::from(kind);
         self.unknown += usize::from(unknown);
         self.sure += usize::from(sure);
-        self.sure_and_right += usize::from(sure && right);
+        self.sure_of_family += usize::from(sure && right);
+        self.sure_of_kind += usize::from(sure && kind);
     }
 
     fn line(&self, name: &str) -> String {
         let share = |part: usize, of: usize| if of == 0 { "–".to_owned() } else { format!("{:.3}", part as f64 / of as f64) };
         format!(
-            "| {name} | {} | {} | {} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} |",
             self.prompts,
             share(self.family, self.prompts),
             share(self.kind, self.prompts),
             share(self.unknown, self.prompts),
             share(self.sure, self.prompts),
-            share(self.sure_and_right, self.sure)
+            share(self.sure_of_family, self.sure),
+            share(self.sure_of_kind, self.sure)
         )
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use pie_embed_wasm::ieb::silhouette;
-use pie_embed_wasm::tasks::{Method, Random, UNKNOWN, Vectors, coverage, near_duplicates, search, select, spread};
+use pie_embed_wasm::tasks::{Method, Random, UNKNOWN, Vectors, coverage, is_unread, near_duplicates, search, select_read, spread};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
@@ -27,6 +27,7 @@ const SILHOUETTE: usize = 2048;
 /// Choose rows of a pool that cover its tasks
 ///
 /// Writes the chosen rows as they were, in the order chosen, and says how they cover the pool beside random choices of that number.
+/// Texts of which the model cannot read more than half are chosen last; it says how many there are.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     quality: Option<String>,
     /// First leave out rows with a cosine of at least this to an earlier row (a better one, with --quality), by both views of a model that
-    /// has two, or by --view where it is given
+    /// has two, or by --view where it is given; of texts of which the model cannot read more than half, those that repeat one to the letter
     #[arg(long, value_name = "COSINE")]
     dedupe: Option<f32>,
     #[arg(long, default_value_t = 0)]
@@ -108,20 +109,22 @@ pub fn run(args: &Args) -> Result<()> {
     let model = args.encode.load(1)?;
     let uses = Uses { tasks: labels.is_none(), duplicates: args.dedupe.is_some() };
     let readings = args.encode.encode_for(&model, 0, &table, uses)?;
+    let unread = model.unread(&table.texts())?;
     let (source, labels) = match labels {
         Some(labels) => (format!("column {}", label.unwrap_or_default()), Some(labels)),
-        None => ("taxonomy".to_owned(), model.tasks(&readings)?),
+        None => ("taxonomy".to_owned(), model.tasks(&readings, &unread)?),
     };
 
     // Row numbers from here on are those of the rows that are kept.
-    let kept = distinct(readings.duplicates(), quality.as_deref(), args.dedupe)?;
+    let kept = distinct(&table.texts(), readings.duplicates(), &unread, quality.as_deref(), args.dedupe)?;
     let vectors = readings.into_main();
     let duplicates = vectors.len() - kept.len();
     let pool = vectors.keep(&kept);
     let quality: Option<Vec<f64>> = quality.map(|quality| kept.iter().map(|&row| quality[row]).collect());
     let labels: Option<Vec<&str>> = labels.as_ref().map(|labels| kept.iter().map(|&row| labels[row].as_str()).collect());
     let waiting = Progress::waiting(format!("choosing {} of {} rows", args.count, pool.len()));
-    let chosen = select(&pool, method, args.count, quality.as_deref(), args.seed)
+    let apart: Vec<usize> = (0..kept.len()).filter(|&at| is_unread(unread[kept[at]])).collect();
+    let chosen = select_read(&pool, method, args.count, quality.as_deref(), args.seed, &apart)
         .map_err(|e| e.context(format!("without the {duplicates} near-duplicates of {} rows", table.records.len())))?;
 
     let mut random = Random::new(args.seed);
@@ -143,6 +146,7 @@ pub fn run(args: &Args) -> Result<()> {
         "rows": table.records.len(),
         "exact_duplicates": table.records.len() - table.texts().iter().collect::<HashSet<_>>().len(),
         "near_duplicates": args.dedupe.map(|_| duplicates),
+        "unread": unread.iter().filter(|share| is_unread(**share)).count(),
         "chosen": chosen.len(),
         "draws": args.draws,
         "tasks": in_pool.map(|in_pool| json!({"source": source, "in_pool": in_pool})),
@@ -165,15 +169,19 @@ pub fn run(args: &Args) -> Result<()> {
     table.finish()
 }
 
-/// The rows that are no near-duplicates, ascending; of such the better one is kept, or the first.
-fn distinct(vectors: &Vectors, quality: Option<&[f64]>, threshold: Option<f32>) -> Result<Vec<usize>> {
+/// The rows that are no near-duplicates, ascending; of such the better one is kept, or the first. Vectors say nothing of unread texts, so
+/// that of those only equal ones are duplicates.
+fn distinct(texts: &[&str], vectors: &Vectors, unread: &[f32], quality: Option<&[f64]>, threshold: Option<f32>) -> Result<Vec<usize>> {
     let mut rows: Vec<usize> = (0..vectors.len()).collect();
     let Some(threshold) = threshold else { return Ok(rows) };
     if let Some(quality) = quality {
         rows.sort_by(|&a, &b| quality[b].total_cmp(&quality[a]).then(a.cmp(&b)));
     }
+    let (apart, rows): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|&row| is_unread(unread[row]));
     let repeats = near_duplicates(vectors, &rows, threshold).map_err(|e| e.context("--dedupe"))?;
-    Ok((0..vectors.len()).filter(|&row| repeats[row].is_none()).collect())
+    let mut seen = HashSet::new();
+    let repeated: HashSet<usize> = apart.into_iter().filter(|&row| !seen.insert(texts[row])).collect();
+    Ok((0..vectors.len()).filter(|row| repeats[*row].is_none() && !repeated.contains(row)).collect())
 }
 
 /// The silhouette of rows, each with the chosen row that is nearest to it.
@@ -270,8 +278,13 @@ fn panels<'a>(sizes: &[usize], ours: &Course, drawn: &[Course]) -> Vec<Panel<'a>
 
 fn for_people(report: &Value) -> String {
     let mut text = format!("{} of {} rows by {}", report["chosen"], report["rows"], report["method"].as_str().unwrap_or_default());
-    for (name, key) in [("exact duplicates", "exact_duplicates"), ("near-duplicates left out", "near_duplicates")] {
-        if let Some(n) = report[key].as_u64() {
+    for (name, key) in [
+        ("exact duplicates", "exact_duplicates"),
+        ("near-duplicates left out", "near_duplicates"),
+        ("that the model cannot read", "unread"),
+    ] {
+        // All models read most data sets, of which there is nothing to say.
+        if let Some(n) = report[key].as_u64().filter(|n| key != "unread" || *n > 0) {
             text += &format!(", {n} {name}");
         }
     }

@@ -1,11 +1,11 @@
-//! `pie tag`: texts to tasks.
+//! `pie tag`: texts to kinds and tasks.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
-use pie_embed_wasm::tasks::{Level, Tag};
+use pie_embed_wasm::tasks::{Level, Read, Tag, requests};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
 
@@ -18,9 +18,14 @@ use crate::progress::Progress;
 use crate::reader::Place;
 use crate::sink::{OutputArgs, SinkRow};
 
-/// Name the task that each text asks for: one JSON line a text, best task first
+/// Name what each text asks for: one JSON line a text, its kinds and tasks, best first
 ///
-/// Texts are the arguments, or the lines of --input, or those of stdin. `unknown` stands first when a text is like no known task.
+/// Texts are the arguments, or the lines of --input, or those of stdin. `unknown` stands first when a text is like no known one; the
+/// kinds of several requests in one text stand in their order, each with its own score, and of an instruction in a template's frame it is the
+/// instruction that counts. A line
+/// has "kinds", each with its family; "kind", the first of them; the first three "tasks"; and "unread", the share of the text's pieces
+/// that the model's vocabulary has no word for: where that is more than a half, all that is said is `unknown` with the reason "unread". Of a
+/// taxonomy without kinds, "kinds" is empty and "kind" null.
 #[derive(clap::Args)]
 pub struct Args {
     /// Texts to tag
@@ -32,7 +37,7 @@ pub struct Args {
     input: InputArgs,
     #[command(flatten)]
     prompt: PromptArgs,
-    /// At most this many tasks a text
+    /// At most this many kinds a text; tasks, where the taxonomy has no kinds
     #[arg(long, value_name = "K", default_value_t = 3)]
     top_k: usize,
     /// A taxonomy file other than the model's own
@@ -47,18 +52,17 @@ pub struct Args {
     cache: CacheArgs,
 }
 
-#[derive(Serialize)]
-struct Kind {
-    label: String,
-    score: f32,
-}
+/// Tasks a text, beside its kinds.
+const TASKS: usize = 3;
 
 #[derive(Serialize)]
 struct Tagged<'a> {
     text: &'a str,
+    kinds: Vec<Tag>,
+    /// The first of `kinds`.
+    kind: Option<Tag>,
     tasks: Vec<Tag>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<Kind>,
+    unread: f32,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,18 +81,38 @@ pub fn run(args: Args) -> Result<()> {
     let (mut faults, mut done) = (Faults::default(), 0_u64);
 
     let mut tag = |rows: &[Row], progress: &Progress| -> Result<()> {
-        let texts: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
+        let whole: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
+        let requests: Vec<Vec<&str>> = whole.iter().map(|text| requests(text)).collect();
+        let texts: Vec<&str> = whole.iter().copied().chain(requests.iter().flatten().copied()).collect();
         let encoded = encoder.encode(&texts, progress)?;
-        let mut vectors = encoded.rows().zip(&encoded.truncated);
+        let unread = model.unread(&texts)?;
+        let read: Vec<Read<'_>> = encoded.rows().zip(&unread).map(|(vector, &unread)| Read { vector, unread }).collect();
+        let (whole, mut parts) = read.split_at(whole.len());
+        let mut vectors = whole.iter().zip(&encoded.truncated).zip(&requests);
         let tagged = rows.iter().map(|row| {
-            let vector = if row.error.is_none() { vectors.next() } else { None };
-            let tasks = vector.map_or(Ok(Vec::new()), |(v, _)| taxonomy.classify(v, Level::Task, args.top_k))?;
-            let kind = match vector.filter(|_| taxonomy.has_kinds()) {
-                Some((v, _)) => taxonomy.classify(v, Level::Kind, 1)?.pop().map(|tag| Kind { label: tag.label, score: tag.score }),
-                None => None,
+            let mut tagged = Tagged {
+                text: &row.text,
+                kinds: Vec::new(),
+                kind: None,
+                tasks: Vec::new(),
+                unread: 0.0,
+                truncated: false,
+                error: row.error.as_deref(),
             };
-            let truncated = vector.is_some_and(|(_, truncated)| *truncated);
-            Ok(Tagged { text: &row.text, tasks, kind, truncated, error: row.error.as_deref() })
+            if row.error.is_none()
+                && let Some(((&whole, &truncated), requests)) = vectors.next()
+            {
+                let of_row;
+                (of_row, parts) = parts.split_at(requests.len());
+                let classify = |level, top_k| taxonomy.classify_requests(whole, of_row, level, top_k);
+                if taxonomy.has_kinds() {
+                    tagged.kinds = classify(Level::Kind, args.top_k)?;
+                    tagged.kind = tagged.kinds.first().cloned();
+                }
+                tagged.tasks = classify(Level::Task, if taxonomy.has_kinds() { TASKS } else { args.top_k })?;
+                (tagged.unread, tagged.truncated) = (whole.unread, truncated);
+            }
+            Ok(tagged)
         });
         let tagged = tagged.collect::<Result<Vec<Tagged<'_>>>>()?;
         if for_people {
@@ -126,15 +150,20 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn schema() -> Schema {
-    let label = || Field::new("label", DataType::Utf8, false);
-    let score = || Field::new("score", DataType::Float32, false);
-    let task = DataType::Struct(vec![label(), Field::new("name", DataType::Utf8, false), score()].into());
+    let text = |name, may_lack| Field::new(name, DataType::Utf8, may_lack);
+    let tag = || {
+        let score = Field::new("score", DataType::Float32, false);
+        DataType::Struct(vec![text("label", false), text("name", false), text("family", true), score, text("reason", true)].into())
+    };
+    let tags = |name| Field::new(name, DataType::List(Arc::new(Field::new("item", tag(), false))), false);
     Schema::new(vec![
-        Field::new("text", DataType::Utf8, false),
-        Field::new("tasks", DataType::List(Arc::new(Field::new("item", task, false))), false),
-        Field::new("kind", DataType::Struct(vec![label(), score()].into()), true),
+        text("text", false),
+        tags("kinds"),
+        Field::new("kind", tag(), true),
+        tags("tasks"),
+        Field::new("unread", DataType::Float32, false),
         Field::new("truncated", DataType::Boolean, true),
-        Field::new("error", DataType::Utf8, true),
+        text("error", true),
     ])
 }
 
@@ -147,8 +176,15 @@ impl SinkRow for Tagged<'_> {
 impl Tagged<'_> {
     fn for_people(&self) -> String {
         let first: String = self.text.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let tasks: Vec<String> = self.tasks.iter().map(|t| format!("  {:>5.1} %  {}  ({})", t.score * 100.0, t.name, t.label)).collect();
-        let kind = self.kind.iter().map(|k| format!("  {:>5.1} %  {}", k.score * 100.0, k.label)).collect();
-        [vec![first], kind, self.error.map(|e| format!("  error: {e}")).into_iter().collect(), tasks].concat().join("\n")
+        let line = |tag: &Tag, what: String| {
+            let reason = tag.reason.map_or_else(String::new, |_| format!(": {:.0} % of the text is unread", self.unread * 100.0));
+            format!("  {:>5.1} %  {what}{reason}", tag.score * 100.0)
+        };
+        let kind =
+            |tag: &Tag| line(tag, tag.family.as_ref().map_or_else(|| tag.name.clone(), |family| format!("{}  ({family})", tag.name)));
+        let task = |tag: &Tag| line(tag, format!("{}  ({})", tag.name, tag.label));
+        let error = self.error.map(|e| format!("  error: {e}"));
+        let lines = [first].into_iter().chain(self.kinds.iter().map(kind)).chain(self.tasks.iter().map(task)).chain(error);
+        lines.collect::<Vec<_>>().join("\n")
     }
 }

@@ -4,21 +4,25 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use pie_embed_wasm::tasks::{BuildOptions, Labelled, Level, Source, build, read_labelled};
-use pie_embed_wasm::{Error, ErrorCode, Result};
+use pie_embed_wasm::tasks::{BuildOptions, BuildReport, Labelled, Level, Source, build, largest_bytes, read_labelled};
+use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Result};
 
 use crate::model::ModelArgs;
 use crate::output::{say, write_files};
 use crate::progress::Progress;
 use crate::reliability;
 
-/// A page downloads it beside the model: larger ones are not made.
-const MAX_BYTES: usize = 350_000;
-
 /// Make the taxonomy of a model from labelled instructions
 ///
 /// A task's prototype is the mean of its instructions' vectors; tasks whose prototypes are nearly the same merge, the larger one
 /// naming both. The rows of a task that is near to one kind alone count for that kind too.
+///
+/// A taxonomy has one level, two or three: tasks come from --data, kinds from --kinds, and families from the rows of --kinds where each
+/// has a `family`. A family's score is the sum of its kinds' probabilities, fitted on the same held-out rows as theirs. Of a phrasebook:
+///
+/// pie phrasebook --dir models/phrasebook --output DIR
+/// pie taxonomy --data DIR/verb-noun.jsonl --data-dev DIR/verb-noun-dev.jsonl --kinds DIR/train/en.jsonl --kinds-dev DIR/dev/en.jsonl
+/// --model MODEL.gguf --output MODEL.taxonomy
 #[derive(clap::Args)]
 pub struct Args {
     /// JSON lines of {"instruction", "category": "verb|noun", "conf"}
@@ -27,10 +31,11 @@ pub struct Args {
     /// Rows to fit the scores of tasks on, best such as the model was not trained on; one in five of --data by default
     #[arg(long, value_name = "FILE")]
     data_dev: Option<PathBuf>,
-    /// The same for the coarse kinds of task; each row's `name` is the kind as people say it
+    /// The same for kinds of task: `category` is the kind, `name` the kind as people say it; `family` and `family_name`, in all rows or
+    /// in none, are its family
     #[arg(long, value_name = "FILE")]
     kinds: Option<PathBuf>,
-    /// Rows to fit the scores of kinds on; one in five of --kinds by default
+    /// Rows to fit the scores of kinds and families on; one in five of --kinds by default
     #[arg(long, value_name = "FILE", requires = "kinds")]
     kinds_dev: Option<PathBuf>,
     #[command(flatten)]
@@ -56,6 +61,9 @@ pub struct Args {
     /// The same for tasks of one noun ("write a poem", "create a poem")
     #[arg(long, value_name = "COSINE", default_value_t = BuildOptions::default().merge_same_noun_above)]
     merge_same_noun_above: f32,
+    /// Bytes that the file may take, as a page downloads it beside the model; checked before anything is embedded, as if no tasks merged
+    #[arg(long, value_name = "N", default_value_t = 350_000)]
+    max_bytes: usize,
 }
 
 pub fn run(args: Args) -> Result<()> {
@@ -79,14 +87,12 @@ pub fn run(args: Args) -> Result<()> {
         let options = BuildOptions { merge_above: never, merge_same_noun_above: never, near: never, ..BuildOptions::default() };
         sources.push(Source { level: Level::Kind, rows: &kinds, held_out: &kinds_dev, lenders: &tasks, options });
     }
+    let dimensions = model.embedder.dimensions(&EmbedOptions::default())?;
+    check_size(&mut sources, dimensions, args.max_bytes)?;
     let wanted: usize = sources.iter().map(|source| source.rows.len() + source.held_out.len() + source.lenders.len()).sum();
     let progress = Progress::steps(wanted as u64, "instructions embedded");
     let (bytes, reports) = build(&model.embedder, &model.sha256, &sources, |done| progress.set(done as u64))?;
     progress.finish();
-    if bytes.len() > MAX_BYTES {
-        let message = format!("the taxonomy takes {} bytes, more than {MAX_BYTES}: lower --max-labels or raise --min-samples", bytes.len());
-        return Err(Error::new(ErrorCode::InvalidArgument, message));
-    }
     let mut files = vec![(args.output.clone(), bytes)];
     if let Some(path) = args.reliability {
         let name = model.path.file_stem().unwrap_or_default().to_string_lossy();
@@ -94,28 +100,61 @@ pub fn run(args: Args) -> Result<()> {
     }
     write_files(&files)?;
     say(&format!("{}: {} bytes", args.output.display(), files[0].1.len()));
-    for report in reports {
-        say(&format!(
-            "{} {}s ({} merged into others, {} of another level lent) from {} of {} rows; temperature {:.4}, unknown level {:.2}\n  \
-             on {} held-out rows: first label right {:.3}, among three {:.3}, calibration error {:.3}, called unknown {:.3}\n  \
-             rows of left-out labels called unknown: {:.3}",
-            report.labels,
-            report.level,
-            report.merged,
-            report.lent,
-            report.used_rows,
-            report.rows,
-            report.calibration.temperature,
-            report.calibration.unknown,
-            report.held_out,
-            report.top1,
-            report.top3,
-            report.calibration_error,
-            report.false_unknown,
-            report.true_unknown,
-        ));
-    }
+    reports.iter().for_each(|report| say(&told(report)));
     Ok(())
+}
+
+/// Refuses a file that may become too large, and says how many tasks would fit.
+fn check_size(sources: &mut [Source<'_>], dimensions: usize, max_bytes: usize) -> Result<()> {
+    let bytes = largest_bytes(sources, dimensions)?;
+    if bytes <= max_bytes {
+        return Ok(());
+    }
+    let options = sources[0].options.clone();
+    let mut fits = |max_labels: usize| -> Result<bool> {
+        sources[0].options = BuildOptions { max_labels, ..options.clone() };
+        Ok(largest_bytes(sources, dimensions)? <= max_bytes)
+    };
+    // Two tasks are the fewest that a taxonomy has; of more than the rows name, the size stays the same.
+    let (mut fit, mut too_many) = (1, options.max_labels);
+    if fits(2)? {
+        fit = 2;
+        while too_many - fit > 1 {
+            let middle = fit.midpoint(too_many);
+            *if fits(middle)? { &mut fit } else { &mut too_many } = middle;
+        }
+    }
+    let advice = if fit < 2 { "its kinds and the fewest tasks are too many".to_owned() } else { format!("--max-labels {fit} fits") };
+    let message =
+        format!("the taxonomy may take {bytes} bytes with vectors of {dimensions} dimensions, more than --max-bytes {max_bytes}: {advice}");
+    Err(Error::new(ErrorCode::InvalidArgument, message))
+}
+
+fn told(report: &BuildReport) -> String {
+    let BuildReport { level, fit, .. } = report;
+    // Families are made of the kinds, of which it is said.
+    let made = match level {
+        Level::Family => "of the same rows".to_owned(),
+        _ => format!(
+            "({} merged into others, {} of another level lent) from {} of {} rows",
+            report.merged, report.lent, report.used_rows, report.rows
+        ),
+    };
+    format!(
+        "{} {} {made}; temperature {:.4}, unknown level {:.2}\n  \
+         on {} held-out rows: first label right {:.3}, among three {:.3}, calibration error {:.3}, called unknown {:.3}\n  \
+         rows of left-out labels called unknown: {:.3}",
+        report.labels,
+        level.plural(),
+        fit.calibration.temperature,
+        fit.calibration.unknown,
+        fit.held_out,
+        fit.top1,
+        fit.top3,
+        fit.error,
+        fit.false_unknown,
+        fit.true_unknown,
+    )
 }
 
 fn read(path: &Path) -> Result<Vec<Labelled>> {

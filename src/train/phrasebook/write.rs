@@ -101,6 +101,7 @@ impl Expansion {
                 ("category".to_owned(), text(&kind.id)),
                 ("name".to_owned(), text(&kind.name)),
                 ("family".to_owned(), text(&self.kinds.families[kind.family].id)),
+                ("family_name".to_owned(), text(&self.kinds.families[kind.family].name)),
                 ("register".to_owned(), text(phrase.register.name())),
                 ("language".to_owned(), text(LANGUAGES[phrase.language])),
                 ("conf".to_owned(), 1.0.into()),

@@ -59,7 +59,7 @@ pub fn render(report: &Report<'_>) -> Result<String> {
                     (tallies(report))
                     (map(report))
                     (typical(report))
-                    (covered(&report.sample))
+                    @if !report.sample.texts.is_empty() { (covered(&report.sample)) }
                     (repeated(report))
                 }
                 footer {
@@ -136,10 +136,16 @@ fn summary(report: &Report<'_>) -> Markup {
             @if report.faulty > 0 {
                 li { (whole(report.faulty as usize)) " rows could not be read and are left out." }
             }
-            @if sample.texts.len() < different {
+            @if report.unread > 0 {
+                li {
+                    (whole(report.unread)) " of the " (whole(different)) " different texts are left out of map, near-duplicates, coverage and the "
+                    "typical and unusual texts: the model cannot read more than half of them, as its vocabulary lacks their script or signs."
+                }
+            }
+            @if sample.texts.len() < different - report.unread {
                 li {
                     "Tasks and repeated rows are counted over all rows. Map, near-duplicates, coverage and the typical and unusual "
-                    "texts are from a sample of " (whole(sample.texts.len())) " of the " (whole(different)) " different texts; the nearest ones are "
+                    "texts are from a sample of " (whole(sample.texts.len())) " of the " (whole(different - report.unread)) " different texts; the nearest ones are "
                     "sought among all."
                 }
             }
