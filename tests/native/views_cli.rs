@@ -75,6 +75,10 @@ fn files_of_vectors_say_their_view() {
     bench.ok("embed --input texts.txt --view both -o both.npy");
     bench.ok("select --input texts.txt -n 3 --vectors both.parquet --view both --mix 0.25 -o a.jsonl");
     bench.ok("select --input texts.txt -n 3 --vectors meaning.npy --view meaning -o b.jsonl");
+    bench.ok("embed --input texts.txt -o task.npy");
+    let noted = bench.run("select --input texts.txt -n 3 --dedupe 0.99 --vectors task.npy -o c.jsonl");
+    let said = String::from_utf8_lossy(&noted.stderr);
+    assert!(said.contains("near-duplicates are found by the task view, which is all that --vectors has"), "{said}");
     bench.refuses(&[
         ("select --input texts.txt -n 3 --vectors both.parquet -o x.jsonl", 1, "pie.view \"both 0.25\"; here it is \"task\""),
         ("select --input texts.txt -n 3 --vectors both.parquet --view both -o x.jsonl", 1, "here it is \"both 0.5\""),
@@ -142,7 +146,7 @@ fn near_duplicates_are_found_by_both_views_unless_one_is_named() {
 fn a_report_finds_near_duplicates_by_both_views() {
     let bench = bench();
     let share = |flags: &str| {
-        bench.ok(&format!("report --input {} --near-duplicate 0.9 {flags} -o report.html --force", example("instructions.jsonl")));
+        bench.ok(&format!("report --input {} --near-duplicate 0.97 {flags} -o report.html --force", example("instructions.jsonl")));
         let page = std::fs::read_to_string(bench.path("report.html")).unwrap();
         let end = page.find("</dd><dt>of the different texts have a near-duplicate").unwrap();
         page[..end].rsplit("<dd>").next().unwrap().to_owned()

@@ -88,13 +88,14 @@ impl EncodeArgs {
             let message = format!("{}: {rows} vectors of {sound} sound rows in {}", path.display(), table.path().display());
             return Err(Error::new(ErrorCode::Data, message));
         }
-        Ok(Readings::ready(self.view, model, vectors.normalized()))
+        Ok(Readings::ready(self.view, uses, model, vectors.normalized()))
     }
 
     /// What `pie embed` wrote, but for rows that have an error.
     fn read_vectors(&self, path: &Path, model: &Model) -> Result<Vectors> {
         let reading = self.reading(model)?;
         let (dimensions, made) = (reading.dimensions, Made::from(reading).to_string());
+        let of_view = if model.embedder.views().len() > 1 { format!(" in view {made}") } else { String::new() };
         let mut data = Vec::new();
         for part in parts(path)? {
             if part.extension().is_some_and(|extension| extension == "npy") {
@@ -120,7 +121,7 @@ impl EncodeArgs {
                     wrong(format!("{}: {}", row.place, missing(&[EMBEDDING], &columns)))
                 })?;
                 if vector.len() != dimensions {
-                    let what = format!("{}: a vector of {} numbers; those of view {made} have {dimensions}", row.place, vector.len());
+                    let what = format!("{}: a vector of {} numbers; the model's have {dimensions}{of_view}", row.place, vector.len());
                     return Err(wrong(what));
                 }
                 // What is no number is refused with those that are not finite.

@@ -9,6 +9,7 @@ use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Result, View};
 
 use crate::model::Model;
+use crate::output::say;
 
 /// The metadata key of the view that a file's vectors were made with, as [`Made`] writes it.
 pub const VIEW: &str = "pie.view";
@@ -122,8 +123,9 @@ impl Readings {
         let options = args.apply(options);
         let reading = model.embedder.reading(&options)?;
         let duplicates = args.duplicates(model);
-        let serves = |view: View, used: bool| !used || view == reading.view;
-        if serves(View::Task, uses.tasks) && serves(duplicates, uses.duplicates) {
+        // Of both views one can be read, unless its weight is 0.
+        let has_task = reading.view == View::Task || reading.view == View::Both && reading.mix > 0.0;
+        if (has_task || !uses.tasks) && (duplicates == reading.view || !uses.duplicates) {
             return Ok(Self { main: encode(options)?, view: reading.view, whole: None, duplicates });
         }
         let whole = encode(EmbedOptions { view: Some(View::Both), mix: None, ..options })?;
@@ -135,8 +137,12 @@ impl Readings {
     }
 
     /// Vectors that were made before, in the view that `--view` names; there is no other.
-    pub fn ready(args: ViewArgs, model: &Model, main: Vectors) -> Self {
-        Self { main, view: args.view.unwrap_or_default(), whole: None, duplicates: args.duplicates(model) }
+    pub fn ready(args: ViewArgs, uses: Uses, model: &Model, main: Vectors) -> Self {
+        let (view, duplicates) = (args.view.unwrap_or_default(), args.duplicates(model));
+        if uses.duplicates && duplicates != view {
+            say(&format!("note: near-duplicates are found by the {view} view, which is all that --vectors has"));
+        }
+        Self { main, view, whole: None, duplicates }
     }
 
     /// The view that `--view` names.
