@@ -18,9 +18,9 @@ use crate::reliability;
 /// naming both. The rows of a task that is near to one kind alone count for that kind too.
 ///
 /// A taxonomy has one level, two or three: tasks come from --data, kinds from --kinds, and families from the rows of --kinds where each
-/// has a `family`. A family's score is the sum of its kinds' probabilities, fitted on the same held-out rows as theirs. Of a phrasebook:
+/// has a `family`. A family's score is the sum of its kinds' probabilities, fitted on the same held-out rows as theirs. `pie phrasebook
+/// --dir models/phrasebook --output DIR` writes rows for all three:
 ///
-/// pie phrasebook --dir models/phrasebook --output DIR
 /// pie taxonomy --data DIR/verb-noun.jsonl --data-dev DIR/verb-noun-dev.jsonl --kinds DIR/train/en.jsonl --kinds-dev DIR/dev/en.jsonl
 /// --model MODEL.gguf --output MODEL.taxonomy
 #[derive(clap::Args)]
@@ -35,7 +35,8 @@ pub struct Args {
     /// in none, are its family
     #[arg(long, value_name = "FILE")]
     kinds: Option<PathBuf>,
-    /// Rows to fit the scores of kinds and families on; one in five of --kinds by default
+    /// Rows to fit the scores of kinds and families on; those whose `category` is no kind of --kinds count as unknown; one in five of
+    /// --kinds by default
     #[arg(long, value_name = "FILE", requires = "kinds")]
     kinds_dev: Option<PathBuf>,
     #[command(flatten)]
