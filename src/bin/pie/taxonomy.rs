@@ -62,12 +62,19 @@ pub struct Args {
     /// The same for tasks of one noun ("write a poem", "create a poem")
     #[arg(long, value_name = "COSINE", default_value_t = BuildOptions::default().merge_same_noun_above)]
     merge_same_noun_above: f32,
+    /// The share of texts that are expected to be of no label, above 0 and below 1: a lower one calls fewer texts unknown, rightly or not
+    #[arg(long, value_name = "SHARE", default_value_t = BuildOptions::default().unknown_share)]
+    unknown_share: f64,
     /// Bytes that the file may take, as a page downloads it beside the model; checked before anything is embedded, as if no tasks merged
     #[arg(long, value_name = "N", default_value_t = 350_000)]
     max_bytes: usize,
 }
 
 pub fn run(args: Args) -> Result<()> {
+    if !(args.unknown_share > 0.0 && args.unknown_share < 1.0) {
+        let message = format!("--unknown-share is {}; it must lie between 0 and 1", args.unknown_share);
+        return Err(Error::new(ErrorCode::InvalidArgument, message));
+    }
     let tasks = read(&args.data)?;
     let tasks_dev = args.data_dev.as_deref().map(read).transpose()?.unwrap_or_default();
     let kinds = args.kinds.as_deref().map(read).transpose()?.unwrap_or_default();
@@ -79,13 +86,20 @@ pub fn run(args: Args) -> Result<()> {
         max_labels: args.max_labels,
         merge_above: args.merge_above,
         merge_same_noun_above: args.merge_same_noun_above,
+        unknown_share: args.unknown_share,
         ..BuildOptions::default()
     };
     let mut sources = vec![Source { level: Level::Task, rows: &tasks, held_out: &tasks_dev, lenders: &[], options }];
     if !kinds.is_empty() {
         // Kinds are chosen by hand: none merges, and each that is left out is another task.
         let never = f32::INFINITY;
-        let options = BuildOptions { merge_above: never, merge_same_noun_above: never, near: never, ..BuildOptions::default() };
+        let options = BuildOptions {
+            merge_above: never,
+            merge_same_noun_above: never,
+            near: never,
+            unknown_share: args.unknown_share,
+            ..BuildOptions::default()
+        };
         sources.push(Source { level: Level::Kind, rows: &kinds, held_out: &kinds_dev, lenders: &tasks, options });
     }
     let dimensions = model.embedder.dimensions(&EmbedOptions::default())?;
