@@ -40,11 +40,21 @@ pub struct BuildOptions {
     pub near: f32,
     /// Prototypes that name the same noun merge already above this cosine: "write a poem", "create a poem".
     pub merge_same_noun_above: f32,
+    /// The share of texts that the calibration expects to be of no label, 0..1: the fewer, the fewer are called unknown.
+    pub unknown_share: f64,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { min_conf: 0.6, min_samples: 5, max_labels: 800, merge_above: 0.93, merge_same_noun_above: 0.8, near: 0.7 }
+        Self {
+            min_conf: 0.6,
+            min_samples: 5,
+            max_labels: 800,
+            merge_above: 0.93,
+            merge_same_noun_above: 0.8,
+            near: 0.7,
+            unknown_share: 0.1,
+        }
     }
 }
 
@@ -256,7 +266,8 @@ impl<'a> Plan<'a> {
             [] => (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).is_multiple_of(HOLD_OUT),
             _ => held_out.contains(&row),
         };
-        let rows = Rows { vectors: &vectors, dimensions, is_held_out: &is_held_out, near: options.near };
+        let rows =
+            Rows { vectors: &vectors, dimensions, is_held_out: &is_held_out, near: options.near, unknown_share: options.unknown_share };
         let report = |level, labels, fit| BuildReport {
             level,
             used_rows: used.len(),

@@ -57,6 +57,8 @@ fn a_taxonomy_that_may_become_too_large_is_refused_before_it_is_made() {
     let size = std::fs::metadata(bench.path("tiny.taxonomy")).unwrap().len();
     let make = "taxonomy --data tasks.jsonl --kinds kinds.jsonl -o x.taxonomy --max-bytes";
     bench.refuses(&[
+        ("taxonomy --data tasks.jsonl -o x.taxonomy --unknown-share 0", 1, "--unknown-share is 0; it must lie between 0 and 1"),
+        ("taxonomy --data tasks.jsonl -o x.taxonomy --unknown-share NaN", 1, "--unknown-share is NaN"),
         (&format!("{make} {size}"), 1, "the taxonomy may take "),
         (&format!("{make} {size}"), 1, "with vectors of 64 dimensions"),
         (&format!("{make} {size}"), 1, "--max-labels 3 fits"),

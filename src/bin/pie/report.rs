@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::tasks::{
-    Hit, Level, MIN_ROWS, Method, Random, Tag, Taxonomy, UNKNOWN, Vectors, coverage, is_unread, search, select, t_sne,
+    Hit, Level, MIN_ROWS, Method, Random, Read, Tag, Taxonomy, UNKNOWN, coverage, is_unread, requests, search, select, t_sne,
 };
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
 use rayon::prelude::*;
@@ -133,19 +133,29 @@ pub fn run(args: &Args) -> Result<()> {
     let mut table = Table::read(&args.input, args.column.as_deref(), None)?;
     let pool = Pool::new(std::mem::take(&mut table.records));
     let model = args.model.load()?;
+    let taxonomy = model.own_taxonomy()?;
     let texts: Vec<&str> = pool.texts.iter().map(String::as_str).collect();
+    // As `pie tag` does it, so that both count the same.
+    let parts: Vec<Vec<&str>> = texts.iter().map(|text| if taxonomy.is_some() { requests(text) } else { Vec::new() }).collect();
+    let all: Vec<&str> = texts.iter().copied().chain(parts.iter().flatten().copied()).collect();
     let options = EmbedOptions { prompt: args.prompt.clone(), ..EmbedOptions::default() };
     let uses = Uses { tasks: true, duplicates: true };
-    let readings = Readings::new(args.view, uses, &model, options, |options| encode(&model, &texts, options, &args.cache))?;
-    let unread = model.unread(&texts)?;
+    let readings = Readings::new(args.view, uses, &model, options, |options| encode(&model, &all, options, &args.cache))?;
+    let unread = model.unread(&all)?;
     let read: Vec<usize> = (0..texts.len()).filter(|&text| !is_unread(unread[text])).collect();
     let waiting = Progress::waiting("naming the tasks");
-    let taxonomy = model.own_taxonomy()?;
     let task = readings.task();
-    let tally = |level| match (&taxonomy, &task) {
-        (Some(taxonomy), Some(vectors)) => Tally::new(taxonomy, level, vectors, &unread, &pool.counts).map(Some),
-        _ => Ok(None),
-    };
+    let rows = task.iter().flat_map(|vectors| vectors.rows());
+    let reads: Vec<Read<'_>> = rows.zip(&unread).map(|(vector, &unread)| Read { vector, unread }).collect();
+    let (whole, mut rest) = reads.split_at(texts.len().min(reads.len()));
+    let of_texts = whole.iter().zip(&parts).map(|(&whole, parts)| {
+        let of_text;
+        (of_text, rest) = rest.split_at(parts.len());
+        (whole, of_text)
+    });
+    let reads: Vec<(Read<'_>, &[Read<'_>])> = of_texts.collect();
+    let tagged = taxonomy.as_ref().filter(|_| task.is_some());
+    let tally = |level| tagged.map(|taxonomy| Tally::new(taxonomy, level, &reads, &pool.counts)).transpose();
     let kinds = if taxonomy.as_ref().is_some_and(Taxonomy::has_kinds) { tally(Level::Kind)? } else { None };
     let tasks = tally(Level::Task)?;
     let report = Report {
@@ -189,9 +199,10 @@ impl Pool {
 }
 
 impl Tally {
-    fn new(taxonomy: &Taxonomy, level: Level, vectors: &Vectors, unread: &[f32], counts: &[usize]) -> Result<Self> {
-        let rows = vectors.data().par_chunks_exact(vectors.dimensions()).zip(unread);
-        let best = rows.map(|(row, &unread)| taxonomy.classify(row, unread, level, 1)).collect::<Result<Vec<Vec<Tag>>>>()?;
+    /// Takes the different texts, each with the requests that it may make.
+    fn new(taxonomy: &Taxonomy, level: Level, texts: &[(Read<'_>, &[Read<'_>])], counts: &[usize]) -> Result<Self> {
+        let best = texts.par_iter().map(|&(whole, parts)| taxonomy.classify_requests(whole, parts, level, 1));
+        let best = best.collect::<Result<Vec<Vec<Tag>>>>()?;
         let (mut labels, mut places, mut of) = (Vec::new(), HashMap::new(), Vec::with_capacity(best.len()));
         for (tag, count) in best.into_iter().flatten().zip(counts) {
             let known = tag.label != UNKNOWN;

@@ -18,9 +18,9 @@ use crate::reliability;
 /// naming both. The rows of a task that is near to one kind alone count for that kind too.
 ///
 /// A taxonomy has one level, two or three: tasks come from --data, kinds from --kinds, and families from the rows of --kinds where each
-/// has a `family`. A family's score is the sum of its kinds' probabilities, fitted on the same held-out rows as theirs. Of a phrasebook:
+/// has a `family`. A family's score is the sum of its kinds' probabilities, fitted on the same held-out rows as theirs. `pie phrasebook
+/// --dir models/phrasebook --output DIR` writes rows for all three:
 ///
-/// pie phrasebook --dir models/phrasebook --output DIR
 /// pie taxonomy --data DIR/verb-noun.jsonl --data-dev DIR/verb-noun-dev.jsonl --kinds DIR/train/en.jsonl --kinds-dev DIR/dev/en.jsonl
 /// --model MODEL.gguf --output MODEL.taxonomy
 #[derive(clap::Args)]
@@ -35,7 +35,8 @@ pub struct Args {
     /// in none, are its family
     #[arg(long, value_name = "FILE")]
     kinds: Option<PathBuf>,
-    /// Rows to fit the scores of kinds and families on; one in five of --kinds by default
+    /// Rows to fit the scores of kinds and families on; those whose `category` is no kind of --kinds count as unknown; one in five of
+    /// --kinds by default
     #[arg(long, value_name = "FILE", requires = "kinds")]
     kinds_dev: Option<PathBuf>,
     #[command(flatten)]
@@ -61,12 +62,19 @@ pub struct Args {
     /// The same for tasks of one noun ("write a poem", "create a poem")
     #[arg(long, value_name = "COSINE", default_value_t = BuildOptions::default().merge_same_noun_above)]
     merge_same_noun_above: f32,
+    /// The share of texts that are expected to be of no label, above 0 and below 1: a lower one calls fewer texts unknown, rightly or not
+    #[arg(long, value_name = "SHARE", default_value_t = BuildOptions::default().unknown_share)]
+    unknown_share: f64,
     /// Bytes that the file may take, as a page downloads it beside the model; checked before anything is embedded, as if no tasks merged
     #[arg(long, value_name = "N", default_value_t = 350_000)]
     max_bytes: usize,
 }
 
 pub fn run(args: Args) -> Result<()> {
+    if !(args.unknown_share > 0.0 && args.unknown_share < 1.0) {
+        let message = format!("--unknown-share is {}; it must lie between 0 and 1", args.unknown_share);
+        return Err(Error::new(ErrorCode::InvalidArgument, message));
+    }
     let tasks = read(&args.data)?;
     let tasks_dev = args.data_dev.as_deref().map(read).transpose()?.unwrap_or_default();
     let kinds = args.kinds.as_deref().map(read).transpose()?.unwrap_or_default();
@@ -78,13 +86,20 @@ pub fn run(args: Args) -> Result<()> {
         max_labels: args.max_labels,
         merge_above: args.merge_above,
         merge_same_noun_above: args.merge_same_noun_above,
+        unknown_share: args.unknown_share,
         ..BuildOptions::default()
     };
     let mut sources = vec![Source { level: Level::Task, rows: &tasks, held_out: &tasks_dev, lenders: &[], options }];
     if !kinds.is_empty() {
         // Kinds are chosen by hand: none merges, and each that is left out is another task.
         let never = f32::INFINITY;
-        let options = BuildOptions { merge_above: never, merge_same_noun_above: never, near: never, ..BuildOptions::default() };
+        let options = BuildOptions {
+            merge_above: never,
+            merge_same_noun_above: never,
+            near: never,
+            unknown_share: args.unknown_share,
+            ..BuildOptions::default()
+        };
         sources.push(Source { level: Level::Kind, rows: &kinds, held_out: &kinds_dev, lenders: &tasks, options });
     }
     let dimensions = model.embedder.dimensions(&EmbedOptions::default())?;

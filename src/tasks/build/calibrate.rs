@@ -7,8 +7,6 @@ use xxhash_rust::xxh3::Xxh3;
 use super::group::{Group, RowVectors, cosine, mean};
 use crate::tasks::prototypes::Calibration;
 
-/// Share of unknown texts that the calibration expects.
-const UNKNOWN_PRIOR: f64 = 0.1;
 /// One label in this many is taken as unknown while the calibration is fitted.
 const UNKNOWN_LABELS: u64 = 8;
 
@@ -46,10 +44,13 @@ pub struct Rows<'a> {
     pub is_held_out: &'a dyn Fn(usize) -> bool,
     /// Unknown groups whose prototype has at least this cosine to a known one do not count.
     pub near: f32,
+    /// The share of texts that the calibration expects to be unknown, 0..1.
+    pub unknown_share: f64,
 }
 
 /// What answers are measured by: the cosines of rows to prototypes of which some share a class.
 struct Trial {
+    unknown_share: f64,
     /// The class of each prototype: a label, or a family.
     classes: Vec<usize>,
     /// Of each row its cosines to the prototypes, and its class; none of unknown ones.
@@ -91,7 +92,8 @@ impl Trial {
             }
         }
         let cosines = |row: usize| prototypes.iter().map(|prototype| cosine(prototype, &rows.vectors[&row])).collect();
-        Self { cases: cases.into_iter().map(|(row, class)| (cosines(row), class)).collect(), classes }
+        let cases = cases.into_iter().map(|(row, class)| (cosines(row), class)).collect();
+        Self { unknown_share: rows.unknown_share, classes, cases }
     }
 
     /// Fits temperature and unknown level by the likelihood: rows of known labels must get their class, the others the unknown.
@@ -115,8 +117,8 @@ impl Trial {
                     let (large, small) = if all > unknown_logit { (all, unknown_logit) } else { (unknown_logit, all) };
                     let total = large + (small - large).exp().ln_1p();
                     match own {
-                        Some(own) => (total - own) * (1.0 - UNKNOWN_PRIOR) / known,
-                        None => (total - unknown_logit) * UNKNOWN_PRIOR / unknown,
+                        Some(own) => (total - own) * (1.0 - self.unknown_share) / known,
+                        None => (total - unknown_logit) * self.unknown_share / unknown,
                     }
                 });
                 let loss = loss.sum();
@@ -134,7 +136,7 @@ impl Trial {
         // Weighted sums at first, means in the end.
         let mut bins = [Bin::default(); 10];
         let total_of = |wanted: bool| self.cases.iter().filter(|(_, class)| class.is_some() == wanted).count().max(1) as f64;
-        let (known_weight, unknown_weight) = ((1.0 - UNKNOWN_PRIOR) / total_of(true), UNKNOWN_PRIOR / total_of(false));
+        let (known_weight, unknown_weight) = ((1.0 - self.unknown_share) / total_of(true), self.unknown_share / total_of(false));
         let mut scores = vec![0.0; self.classes.iter().max().map_or(0, |last| last + 1)];
         for (cosines, class) in &self.cases {
             // Relative to the largest term, as logits may be out of range.
