@@ -30,6 +30,7 @@ mod train_parity;
 mod train_rounding;
 mod train_run;
 mod train_support;
+mod unigram;
 mod uses;
 mod uses_cli;
 mod webgpu;
