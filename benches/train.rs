@@ -31,7 +31,7 @@ fn main() -> Result<(), Error> {
     let checkpoint = Checkpoint::load(&base)?;
     let vocabulary = checkpoint.config.vocab_size;
     let encoder = Encoder::new(&checkpoint, None, Pooling::Mean, Freeze::Words, candle_core::DType::F32, &device)?;
-    let mut optimiser = Optimiser::new(&encoder, AdamW::default(), None)?;
+    let mut optimiser = Optimiser::new(encoder.variables(), AdamW::default(), None)?;
 
     let mut tokens = Tokens::default();
     for row in 0..batch {

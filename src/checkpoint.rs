@@ -16,10 +16,14 @@ use serde::Deserialize;
 
 use crate::config::{EncoderConfig, Pooling};
 use crate::error::{Error, ErrorCode, Result};
+use crate::gguf::keys::VIEWS;
 use crate::tokenizer::{Segmentation, Vocabulary};
 use vocabulary::read_vocabulary;
 
 pub use prune::{Coverage, Pruned, prune};
+
+/// The name that the weights of the head have in [`Checkpoint::weights`], before `.weight` and `.bias`.
+pub const HEAD: &str = "head";
 #[cfg(feature = "train")]
 pub(crate) use save::{UNSUMMED, checksum_place, write_tensors};
 
@@ -34,6 +38,8 @@ pub struct Checkpoint {
     /// What sentence-transformers' `1_Pooling/config.json` says, where there is one.
     pub pooling: Option<Pooling>,
     pub weights: BTreeMap<String, Weight>,
+    /// Whether the first half of a vector is the view of the task and the second half that of the meaning.
+    pub two_views: bool,
 }
 
 /// One tensor of a checkpoint.
@@ -64,8 +70,24 @@ impl Checkpoint {
         }
         let pooling_file = dir.join("1_Pooling/config.json");
         let pooling = if pooling_file.exists() { Some(read_pooling(&pooling_file)?) } else { None };
+        let head = dir.join("2_Dense/model.safetensors");
+        if head.exists() {
+            let mut head = read_weights(&head)?;
+            for part in ["weight", "bias"] {
+                let weight = head.remove(&format!("linear.{part}")).ok_or_else(|| {
+                    Error::new(ErrorCode::ModelFormat, format!("{}: 2_Dense has no weight \"linear.{part}\"", dir.display()))
+                })?;
+                weights.insert(format!("{HEAD}.{part}"), weight);
+            }
+        }
         let name = fs::canonicalize(dir).ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned())).unwrap_or_default();
-        Ok(Self { name, config, vocabulary, pooling, weights })
+        let two_views = read_views(&dir.join("config.json"))?;
+        Ok(Self { name, config, vocabulary, pooling, weights, two_views })
+    }
+
+    /// Whether a dense layer follows the pooling.
+    pub fn has_head(&self) -> bool {
+        self.weights.contains_key(&format!("{HEAD}.weight"))
     }
 
     /// The weight of this name and shape (slowest dimension first).
@@ -153,6 +175,24 @@ fn read_config(path: &Path) -> Result<EncoderConfig> {
     };
     config.validate().map_err(|e| e.context(path.display()))?;
     Ok(config)
+}
+
+/// Whether `config.json` says that vectors hold two views.
+fn read_views(path: &Path) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Raw {
+        pie_views: Option<Vec<String>>,
+        hidden_size: usize,
+    }
+    let malformed = |what: String| Err(Error::new(ErrorCode::ModelFormat, format!("{}: {what}", path.display())));
+    match parse::<Raw>(path)? {
+        Raw { pie_views: None, .. } => Ok(false),
+        Raw { pie_views: Some(views), .. } if views != VIEWS => malformed(format!("pie_views is {views:?}; it must be {VIEWS:?}")),
+        Raw { hidden_size, .. } if !hidden_size.is_multiple_of(2) => {
+            malformed(format!("two views of one size do not fit into hidden_size {hidden_size}"))
+        }
+        _ => Ok(true),
+    }
 }
 
 fn read_pooling(path: &Path) -> Result<Pooling> {

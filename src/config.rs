@@ -93,6 +93,42 @@ impl FromStr for Pooling {
     }
 }
 
+/// Which part of a vector is read. A model of two views stores both in one vector; a model of one view has the task view alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum View {
+    /// What the text asks for: texts lie close when their task is the same.
+    #[default]
+    Task,
+    /// What the text is about: texts lie close when they say the same.
+    Meaning,
+    /// The task view, then the meaning view.
+    Both,
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Task => "task",
+            Self::Meaning => "meaning",
+            Self::Both => "both",
+        })
+    }
+}
+
+impl FromStr for View {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "task" => Ok(Self::Task),
+            "meaning" => Ok(Self::Meaning),
+            "both" => Ok(Self::Both),
+            _ => Err(Error::new(ErrorCode::InvalidArgument, format!("view is {s:?}; it must be task, meaning or both"))),
+        }
+    }
+}
+
 /// How a tensor's numbers are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -123,6 +159,15 @@ impl Dtype {
             Self::F16 => 2,
             Self::Q8_0 => 34,
             Self::Q4_0 => 18,
+        }
+    }
+
+    /// The dtype of a model's head beside dense layers of this one. A head is 1 % of the weights and every vector passes through it:
+    /// four bits would cost more than they save.
+    pub const fn of_head(self) -> Self {
+        match self {
+            Self::Q4_0 => Self::Q8_0,
+            other => other,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Text to vectors: the one public workflow.
 
 use crate::backend::{Backend, Cpu};
-use crate::config::{EncoderConfig, Pooling};
-use crate::encoder::{Arithmetic, Output, read_config, read_pooling};
+use crate::config::{EncoderConfig, Pooling, View};
+use crate::encoder::{Arithmetic, Output, Reading, Views, read_config, read_pooling, read_views};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::{Gguf, Source, keys};
 use crate::prompt::Prompt;
@@ -10,13 +10,31 @@ use crate::tokenizer::{Tokenizer, Tokens, Vocabulary};
 
 /// `[CLS]`, one piece, `[SEP]`.
 const MIN_TOKENS: usize = 3;
+/// Both views count alike.
+const DEFAULT_MIX: f32 = 0.5;
 
 /// What may be set for one call; the default is what the model file says.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use pie_embed_wasm::{EmbedOptions, Embedder, View};
+/// let embedder = Embedder::from_bytes(&std::fs::read("tests/fixtures/tiny/model-views.gguf")?)?;
+/// // What the text is about counts for more here than what it asks for.
+/// let options = EmbedOptions { view: Some(View::Both), mix: Some(0.25), ..EmbedOptions::default() };
+/// let vectors = embedder.embed(&["Write a poem about rain"], &options)?;
+/// assert_eq!(vectors.dimensions, 2 * embedder.view_size());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct EmbedOptions {
     /// The template to put the text into; that of the model when `None`.
     pub prompt: Option<Prompt>,
-    /// Keep only the first dimensions (Matryoshka) and normalise again.
+    /// The view that is read; `None` is [`View::Task`], which is the whole vector of a model of one view.
+    pub view: Option<View>,
+    /// The weight of the task view in [`View::Both`], 0 to 1; `None` is a half. Of two texts, the cosine of both is
+    /// `mix · cosine of task + (1 - mix) · cosine of meaning`.
+    pub mix: Option<f32>,
+    /// Keep only the first dimensions of the view (Matryoshka) and normalise again; of [`View::Both`] half of them from each view.
     pub dimensions: Option<usize>,
     /// The most tokens of one text, `[CLS]`, `[SEP]` and prompt included; at most the model's.
     pub max_tokens: Option<usize>,
@@ -68,6 +86,7 @@ pub struct Embedder {
     config: EncoderConfig,
     pooling: Pooling,
     backend: Box<dyn Backend>,
+    views: Views,
     info: ModelInfo,
 }
 
@@ -114,7 +133,8 @@ impl Embedder {
     /// [`ErrorCode::ModelFormat`] and [`ErrorCode::ModelUnsupported`] as [`from_bytes`](Self::from_bytes).
     pub fn check_header(source: &dyn Source) -> Result<()> {
         let header = Gguf::header(source)?;
-        read_config(&Gguf::open_unverified(&header, source)?).map(drop)
+        let gguf = Gguf::open_unverified(&header, source)?;
+        read_views(&gguf, read_config(&gguf)?.hidden_size).map(drop)
     }
 
     /// [`from_bytes`](Self::from_bytes) for a file that lies elsewhere, of which no more than a tensor at a time is in memory.
@@ -128,6 +148,7 @@ impl Embedder {
 
     fn from_gguf(gguf: &Gguf<'_>, load: impl FnOnce(&Gguf<'_>) -> Result<Box<dyn Backend>>) -> Result<Self> {
         let (config, pooling, backend) = (read_config(gguf)?, read_pooling(gguf)?, load(gguf)?);
+        let views = Views::from_gguf(gguf, &config)?;
         let tokenizer = Tokenizer::new(Vocabulary::from_gguf(gguf)?)?;
         let text = |key: &str| if gguf.get(key).is_some() { gguf.string(key).map(str::to_owned) } else { Ok(String::new()) };
         let positions = config.max_position_embeddings;
@@ -148,7 +169,7 @@ impl Embedder {
             max_tokens,
             bytes: gguf.byte_len(),
         };
-        Ok(Self { tokenizer, config, pooling, backend, info })
+        Ok(Self { tokenizer, config, pooling, backend, views, info })
     }
 
     /// The model's shape.
@@ -193,35 +214,115 @@ impl Embedder {
         }
     }
 
+    /// The views that the model has, in the order of its vector's numbers: task alone, or task and meaning.
+    pub const fn views(&self) -> &'static [View] {
+        self.views.names()
+    }
+
+    /// Dimensions of each view, before a prefix is taken; [`View::Both`] has twice as many.
+    pub const fn view_size(&self) -> usize {
+        self.views.size()
+    }
+
+    /// The view by which near-duplicates are found unless a caller says otherwise: both where the model has two, since texts that ask the
+    /// same of other topics repeat nothing.
+    pub const fn duplicates_view(&self) -> View {
+        if self.views().len() > 1 { View::Both } else { View::Task }
+    }
+
     /// The dimensions of the vectors that these options give.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidDimensions`] when more are asked for than the model has, or none.
+    /// [`ErrorCode::ViewUnavailable`] for a view that the model lacks; [`ErrorCode::InvalidDimensions`] when more dimensions are asked for
+    /// than the view has, or none, or an odd number of both views; [`ErrorCode::InvalidArgument`] for a mix out of range or of one view.
     pub fn dimensions(&self, options: &EmbedOptions) -> Result<usize> {
-        let hidden = self.config().hidden_size;
-        match options.dimensions {
-            None => Ok(hidden),
-            Some(n) if (1..=hidden).contains(&n) => Ok(n),
-            Some(n) => Err(Error::new(ErrorCode::InvalidDimensions, format!("dimensions is {n}; the model has {hidden}"))),
+        self.reading(options).map(|reading| reading.dimensions)
+    }
+
+    /// What these options read of a vector, defaults filled in.
+    ///
+    /// # Errors
+    /// As [`dimensions`](Self::dimensions).
+    pub fn reading(&self, options: &EmbedOptions) -> Result<Reading> {
+        let view = options.view.unwrap_or_default();
+        if view != View::Task && self.views().len() == 1 {
+            let named = if self.info.name.is_empty() { String::new() } else { format!(" {:?}", self.info.name) };
+            let message = format!("view is {view}; the model{named} has one view, task, of {} dimensions", self.view_size());
+            return Err(Error::new(ErrorCode::ViewUnavailable, message));
         }
+        match options.mix {
+            Some(mix) if !(0.0..=1.0).contains(&mix) => {
+                return Err(Error::new(ErrorCode::InvalidArgument, format!("mix is {mix}; it must lie in 0..=1")));
+            }
+            Some(mix) if view != View::Both => {
+                return Err(Error::new(
+                    ErrorCode::InvalidArgument,
+                    format!("mix is {mix}, but view is {view}; a mix weighs the views of both"),
+                ));
+            }
+            _ => {}
+        }
+        let (size, of) = match view {
+            View::Task if self.views().len() == 1 => (self.view_size(), "the model has"),
+            View::Task => (self.view_size(), "the task view has"),
+            View::Meaning => (self.view_size(), "the meaning view has"),
+            View::Both => (2 * self.view_size(), "both views have"),
+        };
+        let dimensions = options.dimensions.unwrap_or(size);
+        if !(1..=size).contains(&dimensions) {
+            return Err(Error::new(ErrorCode::InvalidDimensions, format!("dimensions is {dimensions}; {of} {size}")));
+        }
+        if view == View::Both && !dimensions.is_multiple_of(2) {
+            let message = format!("dimensions is {dimensions}; both views give half each, so it must be even");
+            return Err(Error::new(ErrorCode::InvalidDimensions, message));
+        }
+        Ok(Reading { view, mix: options.mix.unwrap_or(DEFAULT_MIX), dimensions, normalize: self.info.normalize })
+    }
+
+    /// Whether vectors are more than what a back end gives, and [`finish`](Self::finish) thus has something to do.
+    pub const fn is_finishing(&self) -> bool {
+        !self.views.are_plain()
+    }
+
+    /// What a back end outside this embedder must give for these options, so that [`finish`](Self::finish) can take it.
+    ///
+    /// # Errors
+    /// As [`dimensions`](Self::dimensions).
+    pub fn output(&self, options: &EmbedOptions) -> Result<Output> {
+        self.reading(options).map(|reading| self.views.output(reading))
+    }
+
+    /// The vectors, `[texts, dimensions]`, of what a back end gave for [`output`](Self::output).
+    ///
+    /// # Errors
+    /// As [`dimensions`](Self::dimensions); [`ErrorCode::InvalidArgument`] when `pooled` holds no whole rows of that output;
+    /// [`ErrorCode::ModelCorrupt`] where the head's weights overflow.
+    pub fn finish(&self, pooled: Vec<f32>, options: &EmbedOptions) -> Result<Vec<f32>> {
+        let reading = self.reading(options)?;
+        let width = self.views.output(reading).dimensions;
+        if !pooled.len().is_multiple_of(width) {
+            let message = format!("{} numbers are no whole vectors of {width}", pooled.len());
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        self.views.read(pooled, reading)
     }
 
     /// The vectors of `texts`, in order. A text's vector does not depend on its neighbours.
     ///
     /// # Errors
-    /// [`ErrorCode::NoTexts`], [`ErrorCode::BlankText`] (naming the text), [`ErrorCode::InvalidDimensions`],
-    /// [`ErrorCode::InvalidArgument`] or [`ErrorCode::InvalidPrompt`]; nothing is computed then.
+    /// [`ErrorCode::NoTexts`], [`ErrorCode::BlankText`] (naming the text), [`ErrorCode::ViewUnavailable`],
+    /// [`ErrorCode::InvalidDimensions`], [`ErrorCode::InvalidArgument`] or [`ErrorCode::InvalidPrompt`]; nothing is computed then.
     pub fn embed<T: AsRef<str> + Sync>(&self, texts: &[T], options: &EmbedOptions) -> Result<Embeddings> {
         if texts.is_empty() {
             return Err(Error::new(ErrorCode::NoTexts, "no texts were given"));
         }
-        let dimensions = self.dimensions(options)?;
+        let reading = self.reading(options)?;
         let tokens = self.tokenize_all(texts, options)?;
         let ids: Vec<&[u32]> = tokens.iter().map(|t| t.input_ids.as_slice()).collect();
-        let data = self.backend.encode(&ids, Output { dimensions, normalize: self.info.normalize })?;
+        let pooled = self.backend.encode(&ids, self.views.output(reading))?;
         Ok(Embeddings {
-            data,
-            dimensions,
+            data: self.views.read(pooled, reading)?,
+            dimensions: reading.dimensions,
             token_counts: tokens.iter().map(|t| t.input_ids.len()).collect(),
             truncated: tokens.iter().map(|t| t.truncated).collect(),
             unread: tokens.iter().map(|t| t.unread).collect(),

@@ -16,6 +16,8 @@ pub enum ErrorCode {
     InvalidPrompt,
     /// More dimensions were asked for than the model has, or none.
     InvalidDimensions,
+    /// A view was asked for that the model does not have.
+    ViewUnavailable,
     /// The bytes are no well-formed GGUF model file.
     ModelFormat,
     /// A well-formed model file of an architecture, dtype or tokenizer that this crate does not run.
@@ -55,6 +57,7 @@ impl ErrorCode {
             Self::InvalidArgument => "invalid_argument",
             Self::InvalidPrompt => "invalid_prompt",
             Self::InvalidDimensions => "invalid_dimensions",
+            Self::ViewUnavailable => "view_unavailable",
             Self::ModelFormat => "model_format",
             Self::ModelUnsupported => "model_unsupported",
             Self::ModelCorrupt => "model_corrupt",

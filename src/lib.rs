@@ -2,7 +2,8 @@
 //!
 //! The idea and the benchmark are those of *Instruction Embedding: Latent Representations of Instructions Towards Task Identification*
 //! (arXiv 2409.19680, NeurIPS 2024). This crate runs BERT encoders from one GGUF file, in the browser (wasm with SIMD, behind the npm
-//! package of the same name), in Node and natively, and names the task that an instruction asks for.
+//! package of the same name), in Node and natively, and names the task that an instruction asks for. A model may hold a second view
+//! beside the task, the meaning of the text: [`View`] says which is read.
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -23,7 +24,7 @@
 //! let model = std::fs::read("models/all-minilm-l6-v2-q8.gguf")?;
 //! let embedder = Embedder::from_bytes(&model)?;
 //! let taxonomy = std::fs::read("models/all-minilm-l6-v2-q8.taxonomy")?;
-//! let taxonomy = Taxonomy::from_bytes(&taxonomy, &sha256_hex(&model), embedder.config().hidden_size)?;
+//! let taxonomy = Taxonomy::from_bytes(&taxonomy, &sha256_hex(&model), embedder.view_size())?;
 //!
 //! let vectors = embedder.embed(&["Write a haiku about snow"], &EmbedOptions::default())?;
 //! for vector in vectors.rows() {
@@ -56,6 +57,7 @@ mod wasm;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
 
+pub use config::View;
 pub use digest::{sha256, sha256_hex};
 pub use embedder::{EmbedOptions, Embedder, Embeddings, ModelInfo};
 pub use error::{Error, ErrorCode, Result};

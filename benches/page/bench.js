@@ -18,7 +18,7 @@ globalThis.measure = async (texts, passes) => {
 /** ms of each kind of work on so many vectors, in bundles as prompts of like tasks are. */
 globalThis.measureVectors = async (rows) => {
   const pie = await PieEmbedder.load();
-  const width = pie.info().hiddenSize;
+  const width = pie.info().viewSize;
   const data = new Float32Array(rows * width);
   // Noise as long as what a bundle has in common, the same in every run.
   for (let at = 0, state = 1; at < data.length; at++) {

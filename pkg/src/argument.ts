@@ -1,5 +1,6 @@
+import type { EngineView } from './engine.js';
 import { PieError } from './error.js';
-import type { IndexId, ListOptions, SelectOptions, StepOptions, Vectors } from './types.js';
+import type { IndexId, ListOptions, ModelInfo, SelectOptions, StepOptions, Vectors, View, ViewOptions } from './types.js';
 
 const MAX_COUNT = 2 ** 31 - 1;
 // WebAssembly addresses 4 GiB, and the analyses need up to three times the size of their vectors (2.8 GiB measured at this limit).
@@ -192,6 +193,36 @@ export function checkPrompt(value: unknown): string | undefined {
   if (value === undefined || typeof value === 'string') return value;
   throw invalid('prompt', "'pie', 'short', 'none' or a template with {instruction}", value);
 }
+
+/** The view, and the weight of both: they must go together, and the model must have them. */
+export function checkView({ view, mix }: ViewOptions, { name, views, viewSize }: ModelInfo, fallback: View = 'task'): EngineView {
+  if (view !== undefined && view !== 'task' && view !== 'meaning' && view !== 'both') {
+    throw invalid('view', "'task', 'meaning' or 'both'", view);
+  }
+  const chosen = view ?? fallback;
+  if (chosen !== 'task' && views.length === 1) {
+    const model = name === '' ? 'the model' : `the model ${describe(name)}`;
+    throw new PieError('view_unavailable', `view is ${chosen}; ${model} has one view, task, of ${viewSize} dimensions`);
+  }
+  if (mix !== undefined && !(typeof mix === 'number' && mix >= 0 && mix <= 1)) throw invalid('mix', 'a number from 0 to 1', mix);
+  if (mix !== undefined && chosen !== 'both') {
+    throw new PieError('invalid_argument', `mix is ${mix}, but view is ${chosen}; a mix weighs the views of both`);
+  }
+  return { view: chosen, mix };
+}
+
+/** Refuses a call on an index that asks for another view than the index was made with. */
+export function checkSameView(options: object, own: EngineView): void {
+  const { view = own.view, mix = own.mix } = options as ViewOptions;
+  if (view === own.view && mix === own.mix) return;
+  const words = (view: unknown, mix: unknown) => `view ${describe(view)}${mix === undefined ? '' : ` and mix ${describe(mix)}`}`;
+  throw new PieError('invalid_argument', `the index was made with ${words(own.view, own.mix)}; ${words(view, mix)} needs an index of its own`);
+}
+
+/** The view by which near-duplicates are found, unless the caller says otherwise. */
+export const duplicatesView = ({ views }: ModelInfo): View => (views.length > 1 ? 'both' : 'task');
+
+export const widthOf = ({ view }: EngineView, { viewSize }: ModelInfo): number => (view === 'both' ? 2 * viewSize : viewSize);
 
 export function checkLevel(value: unknown): 'task' | 'kind' | undefined {
   if (value === undefined || value === 'task' || value === 'kind') return value;

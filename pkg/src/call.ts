@@ -1,5 +1,6 @@
 import {
-  calibrate, type Engine, type EngineClassifyOptions, type EngineEmbedOptions, type EngineIndex, type EngineTagger, makeIndex, makeTagger,
+  calibrate, type Engine, type EngineClassifyOptions, type EngineEmbedOptions, type EngineIndex, type EngineTagger, type EngineView, makeIndex,
+  makeTagger,
 } from './engine.js';
 import { type ErrorCode, fromEngine } from './error.js';
 import type { Vectors } from './types.js';
@@ -19,6 +20,8 @@ export interface TaggerMaking {
 /** An index's rows, and what became of them since a revision. */
 export interface IndexRows {
   readonly id: number;
+  /** The view of the rows, which those of a query must have. */
+  readonly view: EngineView;
   readonly size: number;
   since(revision: number): IndexChange;
 }
@@ -26,6 +29,7 @@ export interface IndexRows {
 /** What makes of an index at an older revision that at this one; all of it, of none. */
 export interface IndexChange {
   id: number;
+  view: EngineView;
   revision: number;
   size: number;
   dimensions: number;
@@ -37,7 +41,7 @@ export interface IndexChange {
 type CallOf<Index> =
   | { method: 'embed'; input: string[]; options: EngineEmbedOptions }
   | { method: 'classify'; input: string[] | Vectors; prompt: string | undefined; options: EngineClassifyOptions }
-  | { method: 'similarity'; input: [a: string, b: string] }
+  | { method: 'similarity'; input: [a: string, b: string]; options: EngineView }
   | { method: 'apart'; tagger: TaggerMaking; first: number; last: number; input: [] }
   | { method: 'calibrate'; apart: Float32Array; input: [] }
   | { method: 'tag'; tagger: TaggerMaking; calibration: Float32Array; input: string[] | Vectors; topK: number }
@@ -51,6 +55,20 @@ export type SentCall = CallOf<IndexChange>;
 
 /** Whether a call has texts as its input; several such calls of one list can be joined into one. */
 export const isOfTexts = ({ input }: Call) => Array.isArray(input) && input.length > 0;
+
+/** How the texts of a call become the vectors that it is about; of another call, nothing. */
+export function optionsOf(call: SentCall): EngineEmbedOptions | undefined {
+  switch (call.method) {
+    case 'classify':
+      return { prompt: call.prompt };
+    case 'tag':
+      return {};
+    case 'search':
+      return call.index.view;
+    default:
+      return undefined;
+  }
+}
 
 /** How many texts or vectors a call is about. */
 export const lengthOf = ({ input }: Call) => (Array.isArray(input) ? input.length : input.dims[0]);
@@ -89,17 +107,17 @@ export class Host {
         case 'embed':
           return this.#engine.embed(call.input, call.options);
         case 'classify':
-          return this.#engine.classify(this.#vectors(call.input, call.prompt), call.options);
+          return this.#engine.classify(this.#vectors(call), call.options);
         case 'similarity':
-          return this.#engine.similarity(...call.input);
+          return this.#engine.similarity(...call.input, call.options);
         case 'apart':
           return this.#tagger(call.tagger).apart(call.first, call.last);
         case 'calibrate':
           return calibrate(call.apart);
         case 'tag':
-          return this.#tagger(call.tagger).classify(this.#vectors(call.input), call.topK, call.calibration);
+          return this.#tagger(call.tagger).classify(this.#vectors(call), call.topK, call.calibration);
         case 'search':
-          return this.#index(call.index).search(this.#vectors(call.input), call.k);
+          return this.#index(call.index).search(this.#vectors(call), call.k);
       }
     } catch (error) {
       throw fromEngine(error);
@@ -122,8 +140,9 @@ export class Host {
     this.#engine.free();
   }
 
-  #vectors(input: string[] | Vectors, prompt?: string): Float32Array {
-    return Array.isArray(input) ? this.#engine.embed(input, { prompt }).data : input.data;
+  #vectors(call: SentCall & { input: string[] | Vectors }): Float32Array {
+    const { input } = call;
+    return Array.isArray(input) ? this.#engine.embed(input, optionsOf(call) ?? {}).data : input.data;
   }
 
   #tagger({ id, labels, counts, vectors }: TaggerMaking): EngineTagger {

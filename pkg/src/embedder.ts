@@ -2,14 +2,14 @@ import type { Analysis, Findings, Step } from './analysis.js';
 import * as check from './argument.js';
 import type { Control } from './argument.js';
 import { type Call, lengthOf, type TaggerMaking } from './call.js';
-import type { EngineEmbedOptions, EngineHit } from './engine.js';
+import type { EngineEmbedOptions, EngineHit, EngineView } from './engine.js';
 import { aborted, PieError, typed } from './error.js';
 import { TextIndex } from './retrieval.js';
 import type { Runner } from './runner.js';
 import { OwnTagger } from './tagger.js';
 import type {
-  CallOptions, Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
-  ListOptions, MapOptions, ModelInfo, SelectOptions, Tagger, Vectors,
+  Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
+  ListOptions, MapOptions, ModelInfo, SelectOptions, SimilarityOptions, Tagger, Vectors, View, ViewOptions,
 } from './types.js';
 
 // What an engine does in one go. A prompt that comes meanwhile waits for no more than this: some tens of milliseconds.
@@ -39,6 +39,7 @@ export class RunnerEmbedder implements Embedder {
     const texts = one ? [check.checkText(given, 'the text')] : check.checkTexts(given, 'texts', 'a string or an array of strings');
     const options = check.checkOptions(how);
     const engineOptions = {
+      ...this.#view(options),
       prompt: check.checkPrompt(options.prompt),
       dimensions: check.checkDimensions(options.dimensions),
       maxTokens: check.checkCount(options.maxTokens, 'maxTokens'),
@@ -60,11 +61,12 @@ export class RunnerEmbedder implements Embedder {
     return one ? lists[0]! : lists;
   }
 
-  async similarity(a: string, b: string, given?: CallOptions): Promise<number> {
+  async similarity(a: string, b: string, given?: SimilarityOptions): Promise<number> {
     check.checkText(a, 'the first text');
     check.checkText(b, 'the second text');
-    const control = check.checkControl(check.checkOptions(given));
-    const [cosine] = await this.#run<number>([{ method: 'similarity', input: [a, b] }], control);
+    const options = check.checkOptions(given);
+    const call: Call = { method: 'similarity', input: [a, b], options: this.#view(options) };
+    const [cosine] = await this.#run<number>([call], check.checkControl(options));
     return cosine!;
   }
 
@@ -93,12 +95,12 @@ export class RunnerEmbedder implements Embedder {
     }
   }
 
-  index(): Index {
+  index(given?: ViewOptions): Index {
+    const view = this.#view(check.checkOptions(given));
     const id = made++;
-    const dimensions = this.#dimensions;
     this.#made.add(id);
-    return new TextIndex(id, dimensions, {
-      embed: (texts, control) => this.#embed(texts, control),
+    return new TextIndex(id, view, check.widthOf(view, this.#held().info), {
+      embed: (texts, control) => this.#embed(texts, control, view),
       forget: () => this.#forget(id),
       search: async (index, input, k, control) => {
         const calls = pieces(input, index.size).map((input): Call => ({ method: 'search', index, input, k }));
@@ -119,7 +121,7 @@ export class RunnerEmbedder implements Embedder {
       threshold: threshold === undefined ? threshold : check.checkThreshold(threshold),
       seed: check.checkSeed(options.seed),
     };
-    return this.#analyse(rows, check.checkControl(options), (vectors) => ({ method: 'cluster', vectors, options: how }));
+    return this.#analyse(rows, this.#view(options), check.checkControl(options), (vectors) => ({ method: 'cluster', vectors, options: how }));
   }
 
   async select(texts: readonly string[] | Vectors, given: SelectOptions): Promise<number[]> {
@@ -130,21 +132,22 @@ export class RunnerEmbedder implements Embedder {
       method: check.checkMethod(options.method),
       seed: check.checkSeed(options.seed),
     };
-    return this.#analyse(rows, check.checkControl(options), (vectors) => ({ method: 'select', vectors, options: how }));
+    return this.#analyse(rows, this.#view(options), check.checkControl(options), (vectors) => ({ method: 'select', vectors, options: how }));
   }
 
   async duplicates(texts: readonly string[] | Vectors, given: DuplicatesOptions): Promise<(number | null)[]> {
     const rows = check.checkRows(texts);
     const options = check.checkOptions(given);
     const how = { threshold: check.checkThreshold(options.threshold) };
-    return this.#analyse(rows, check.checkControl(options), (vectors) => ({ method: 'duplicates', vectors, options: how }));
+    const view = this.#view(options, check.duplicatesView(this.#held().info));
+    return this.#analyse(rows, view, check.checkControl(options), (vectors) => ({ method: 'duplicates', vectors, options: how }));
   }
 
   async map(texts: readonly string[] | Vectors, given?: MapOptions): Promise<[x: number, y: number][]> {
     const rows = check.checkRows(texts);
     const options = check.checkOptions(given);
     const how = { seed: check.checkSeed(options.seed) };
-    return this.#analyse(rows, check.checkControl(options), (vectors) => ({ method: 'map', vectors, options: how }));
+    return this.#analyse(rows, this.#view(options), check.checkControl(options), (vectors) => ({ method: 'map', vectors, options: how }));
   }
 
   info(): ModelInfo {
@@ -160,8 +163,13 @@ export class RunnerEmbedder implements Embedder {
     runner.free();
   }
 
+  /** Of the vectors that are classified: those of the task view. */
   get #dimensions(): number {
-    return this.#held().info.hiddenSize;
+    return this.#held().info.viewSize;
+  }
+
+  #view(options: ViewOptions, fallback?: View): EngineView {
+    return check.checkView(options, this.#held().info, fallback);
   }
 
   #held(): Runner {
@@ -202,11 +210,12 @@ export class RunnerEmbedder implements Embedder {
 
   async #analyse<T extends Analysis['method']>(
     rows: string[] | Vectors,
+    view: EngineView,
     control: Control,
     analysis: (vectors: Vectors) => Extract<Analysis, { method: T }>,
   ): Promise<Findings[T]> {
-    if (Array.isArray(rows)) check.checkVectorBytes(rows.length * this.#dimensions * Float32Array.BYTES_PER_ELEMENT);
-    const vectors = Array.isArray(rows) ? await this.#embed(rows, control) : rows;
+    if (Array.isArray(rows)) check.checkVectorBytes(rows.length * check.widthOf(view, this.#held().info) * Float32Array.BYTES_PER_ELEMENT);
+    const vectors = Array.isArray(rows) ? await this.#embed(rows, control, view) : rows;
     const found = await this.#until(control, (runner, end) => runner.analyse(analysis(vectors), end.signal, telling(control.onStep, end)));
     return found as Findings[T];
   }

@@ -1,5 +1,5 @@
 import { fromEngine, PieError } from './error.js';
-import type { Classification, Embeddings, ModelInfo, Vectors } from './types.js';
+import type { Classification, Embeddings, ModelInfo, Vectors, View } from './types.js';
 import init, * as wasm from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
@@ -7,8 +7,9 @@ export interface Engine {
   loadTaxonomy(bytes: Uint8Array): void;
   embed(texts: string[], options: EngineEmbedOptions): Embeddings;
   classify(vectors: Float32Array, options: EngineClassifyOptions): Classification[][];
-  similarity(a: string, b: string): number;
+  similarity(a: string, b: string, options: EngineView): number;
   tokenize(texts: string[], options: EngineEmbedOptions): EngineTokens;
+  finish(pooled: Float32Array, options: EngineEmbedOptions): Float32Array;
   info(): ModelInfo;
   free(): void;
 }
@@ -39,9 +40,16 @@ export interface EngineTokens {
   truncated: boolean[];
   dimensions: number;
   normalize: boolean;
+  /** Whether the GPU gives pooled vectors, which the engine's `finish` makes the vectors of. */
+  pooled: boolean;
 }
 
-export interface EngineEmbedOptions {
+export interface EngineView {
+  view: View;
+  mix: number | undefined;
+}
+
+export interface EngineEmbedOptions extends Partial<EngineView> {
   prompt?: string | undefined;
   dimensions?: number | undefined;
   maxTokens?: number | undefined;

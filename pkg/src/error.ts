@@ -26,6 +26,7 @@ export type ErrorCode =
   // the instance
   | 'no_taxonomy'
   | 'level_unavailable'
+  | 'view_unavailable'
   | 'disposed'
   | 'internal';
 

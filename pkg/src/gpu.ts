@@ -1,5 +1,5 @@
 import { find, keep } from './cache.js';
-import { Host, type SentCall } from './call.js';
+import { Host, optionsOf, type SentCall } from './call.js';
 import type { Engine, EngineEmbedOptions } from './engine.js';
 import { fromEngine, PieError } from './error.js';
 import type { Embeddings } from './types.js';
@@ -56,9 +56,10 @@ export class GpuHost {
   async answer(call: SentCall): Promise<unknown> {
     try {
       if (call.method === 'embed') return await this.embed(call.input, call.options);
-      const texts = 'tagger' in call || 'prompt' in call || 'index' in call ? call.input : undefined;
-      if (!Array.isArray(texts) || texts.length === 0) return this.#host.answer(call);
-      const { data, dims } = await this.embed(texts, { prompt: 'prompt' in call ? call.prompt : undefined });
+      const options = optionsOf(call);
+      const { input } = call;
+      if (!options || !Array.isArray(input) || input.length === 0) return this.#host.answer(call);
+      const { data, dims } = await this.embed(input, options);
       return this.#host.answer({ ...call, input: { data, dims } } as SentCall);
     } catch (error) {
       throw fromEngine(error);
@@ -66,9 +67,10 @@ export class GpuHost {
   }
 
   async embed(texts: string[], options: EngineEmbedOptions): Promise<Embeddings> {
-    const { ids, lengths, truncated, dimensions, normalize } = this.engine.tokenize(texts, options);
-    const data = await this.#gpu.encode(ids, lengths, dimensions, normalize);
-    return { data, dims: [texts.length, dimensions], truncated };
+    const { ids, lengths, truncated, dimensions, normalize, pooled } = this.engine.tokenize(texts, options);
+    const given = await this.#gpu.encode(ids, lengths, dimensions, normalize);
+    const data = pooled ? this.engine.finish(given, options) : given;
+    return { data, dims: [texts.length, data.length / texts.length], truncated };
   }
 
   forget(id: number): void {

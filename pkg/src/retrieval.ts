@@ -1,9 +1,9 @@
 import * as check from './argument.js';
 import type { Control } from './argument.js';
 import type { IndexChange, IndexRows } from './call.js';
-import type { EngineHit } from './engine.js';
+import type { EngineHit, EngineView } from './engine.js';
 import { aborted, PieError } from './error.js';
-import type { CallOptions, Index, IndexHit, IndexId, ListOptions, Vectors } from './types.js';
+import type { CallOptions, Index, IndexHit, IndexId, ListOptions, Vectors, View } from './types.js';
 
 const DEFAULT_K = 5;
 
@@ -21,9 +21,17 @@ export class TextIndex implements Index {
   #changed: Promise<unknown> = Promise.resolve();
   readonly #searches = new Set<Promise<unknown>>();
 
-  constructor(id: number, dimensions: number, host: IndexHost) {
-    this.#rows = new Rows(id, dimensions);
+  constructor(id: number, view: EngineView, dimensions: number, host: IndexHost) {
+    this.#rows = new Rows(id, view, dimensions);
     this.#host = host;
+  }
+
+  get view(): View {
+    return this.#rows.view.view;
+  }
+
+  get mix(): number | undefined {
+    return this.#rows.view.mix;
   }
 
   get size(): number {
@@ -39,7 +47,7 @@ export class TextIndex implements Index {
     if (one === Array.isArray(id) || ids.length !== count) {
       throw new PieError('invalid_argument', `${ids.length} ids cannot go with ${count} texts: give one of each, or lists of one length`);
     }
-    const control = check.checkControl(check.checkOptions(given));
+    const control = this.#control(given);
     const host = this.#held();
     if (control.signal?.aborted) throw aborted(control.signal);
     const vectors = Array.isArray(input) ? host.embed(input, control) : Promise.resolve(input);
@@ -61,7 +69,7 @@ export class TextIndex implements Index {
   async search(query: string | Float32Array | readonly string[] | Vectors, k?: number, given?: ListOptions) {
     const { one, input } = check.checkInput(query, this.#rows.dimensions);
     const count = check.checkCount(k, 'k') ?? DEFAULT_K;
-    const control = check.checkControl(check.checkOptions(given));
+    const control = this.#control(given);
     this.#held();
     const search = this.#changed
       .then(() => this.#held().search(this.#rows, input, count, control))
@@ -80,6 +88,12 @@ export class TextIndex implements Index {
     this.#host = undefined;
     // After the searches under way: for them an engine would make the index anew.
     void Promise.allSettled(this.#searches).then(() => host?.forget());
+  }
+
+  #control(given: ListOptions | undefined): Control {
+    const options = check.checkOptions(given);
+    check.checkSameView(options, this.#rows.view);
+    return check.checkControl(options);
   }
 
   #held(): IndexHost {
@@ -110,6 +124,7 @@ class Rows implements IndexRows {
 
   constructor(
     readonly id: number,
+    readonly view: EngineView,
     readonly dimensions: number,
   ) {}
 
@@ -152,7 +167,7 @@ class Rows implements IndexRows {
     const length = rows.length * this.dimensions;
     const data = check.allocate('a copy of the index', length * Float32Array.BYTES_PER_ELEMENT, () => new Float32Array(length));
     for (const [index, row] of rows.entries()) data.set(this.#row(row), index * this.dimensions);
-    return { id: this.id, revision: this.#revision, size: this.size, dimensions: this.dimensions, rows, data };
+    return { id: this.id, view: this.view, revision: this.#revision, size: this.size, dimensions: this.dimensions, rows, data };
   }
 
   #reserve(rows: number): void {

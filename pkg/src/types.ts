@@ -47,10 +47,21 @@ export interface ListOptions extends CallOptions {
   onProgress?: (progress: { done: number; total: number }) => void;
 }
 
-export interface EmbedOptions extends ListOptions {
+/** What is read of a model of two views: what a text asks for, what it is about, or both in one vector. */
+export type View = 'task' | 'meaning' | 'both';
+
+/** Of texts alone: vectors are taken as they are. */
+export interface ViewOptions {
+  /** Default `task`, which is all that a model of one view has; another view of that is `view_unavailable`. */
+  view?: View;
+  /** Of `both`, the weight of the task view, 0 to 1: the cosine is `mix` of the tasks' and `1 - mix` of the meanings'. Default 0.5. */
+  mix?: number;
+}
+
+export interface EmbedOptions extends ListOptions, ViewOptions {
   /** `pie`, `short`, `none`, or a template with one `{instruction}`. Default: what the model was trained with. */
   prompt?: string;
-  /** Keep only the first so many dimensions, normalised anew. */
+  /** Keep only the first so many dimensions of the view, normalised anew; of `both`, half of them from each. */
   dimensions?: number;
   /** Texts of more tokens are truncated; at most, and by default, what the model was made for. */
   maxTokens?: number;
@@ -68,6 +79,8 @@ export interface Embeddings extends Vectors {
   /** Whether a text was longer than the model takes and lost its middle. */
   readonly truncated: boolean[];
 }
+
+export interface SimilarityOptions extends CallOptions, ViewOptions {}
 
 export interface ClassifyOptions extends ListOptions {
   /** How many labels to give, best first. Default 3; more than there are gives all. */
@@ -89,6 +102,10 @@ export interface ModelInfo {
   architecture: string;
   name: string;
   hiddenSize: number;
+  /** The views that a vector holds: `task` alone, or `task` and `meaning`. */
+  views: ('task' | 'meaning')[];
+  /** The dimensions of each view; `both` has twice as many. */
+  viewSize: number;
   numHiddenLayers: number;
   numAttentionHeads: number;
   intermediateSize: number;
@@ -134,8 +151,11 @@ export interface IndexHit {
   score: number;
 }
 
-/** Texts to find again, by the task they ask for. Calls take effect in the order in which they are made. */
+/** Texts to find again, by the task they ask for or by another view. Calls take effect in the order in which they are made. */
 export interface Index {
+  /** The view by which texts are found, and its weight where that is `both`. */
+  readonly view: View;
+  readonly mix: number | undefined;
   /** How many texts are in it by now. */
   readonly size: number;
   /** Takes a text, in the place of the one that had this id. */
@@ -150,7 +170,9 @@ export interface Index {
   dispose(): void;
 }
 
-export interface StepOptions extends ListOptions {
+export interface AnalysisOptions extends ListOptions, ViewOptions {}
+
+export interface StepOptions extends AnalysisOptions {
   /** Told of the work on the vectors, after `onProgress` was of the texts: steps that are done, of at most `total`. */
   onStep?: (progress: { done: number; total: number }) => void;
 }
@@ -172,7 +194,7 @@ export interface Clusters {
   clusters: { representative: number; size: number }[];
 }
 
-export interface SelectOptions extends ListOptions {
+export interface SelectOptions extends AnalysisOptions {
   /** How many texts to choose. */
   count: number;
   /** Of as many k-means clusters the text nearest the centre (default), the farthest first, or greedy facility location. */
@@ -181,7 +203,8 @@ export interface SelectOptions extends ListOptions {
   seed?: number;
 }
 
-export interface DuplicatesOptions extends ListOptions {
+/** The default view is `both` where the model has two: texts that ask the same of other topics repeat nothing. */
+export interface DuplicatesOptions extends AnalysisOptions {
   /** The cosine from which on two texts count as the same, 0 to 1. */
   threshold: number;
 }
@@ -195,13 +218,13 @@ export interface MapOptions extends StepOptions {
 export interface Embedder {
   embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Embeddings>;
-  /** The tasks of an instruction, best first; `unknown` comes first when nothing fits. */
+  /** The tasks of an instruction, best first; `unknown` comes first when nothing fits. Vectors must be those of the task view. */
   classify(text: string | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
   classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
   /** The cosine of two instructions' vectors, -1 to 1. */
-  similarity(a: string, b: string, options?: CallOptions): Promise<number>;
+  similarity(a: string, b: string, options?: SimilarityOptions): Promise<number>;
   tagger(examples: Readonly<Record<string, readonly string[]>>, options?: ListOptions): Promise<Tagger>;
-  index(): Index;
+  index(options?: ViewOptions): Index;
   cluster(texts: readonly string[] | Vectors, options: ClusterOptions): Promise<Clusters>;
   /** The numbers of texts that stand for all of them, in the order chosen. */
   select(texts: readonly string[] | Vectors, options: SelectOptions): Promise<number[]>;

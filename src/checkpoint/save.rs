@@ -10,15 +10,17 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
 use super::tokenizer::{tokenizer_config_json, tokenizer_json};
-use super::{Checkpoint, Weight};
+use super::{Checkpoint, HEAD, Weight};
 use crate::config::{EncoderConfig, Pooling};
 use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorCode, Result};
+use crate::gguf::keys::VIEWS;
 use crate::tokenizer::{Segmentation, Vocabulary};
 
 impl Checkpoint {
     /// Writes `config.json`, `model.safetensors`, the tokenizer (`tokenizer.json`, `tokenizer_config.json`, of WordPiece `vocab.txt`), and
-    /// sentence-transformers' `modules.json`, `sentence_bert_config.json` (with `max_tokens`) and `1_Pooling/config.json`.
+    /// sentence-transformers' `modules.json`, `sentence_bert_config.json` (with `max_tokens`) and `1_Pooling/config.json`; a head as
+    /// `2_Dense`. Vectors of two views are not normalised there, since each half has a length of its own.
     ///
     /// The folder appears whole, in the place of one that is there: it is written beside and then renamed.
     ///
@@ -40,11 +42,15 @@ impl Checkpoint {
         fs::create_dir_all(&pooling_dir).map_err(|e| Error::io(&pooling_dir, e))?;
         let Self { config, vocabulary, .. } = self;
         let pooling = self.pooling.unwrap_or(Pooling::Mean);
-        let modules = json!([
-            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-            {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
-        ]);
+        let mut modules = vec![("", "Transformer"), ("1_Pooling", "Pooling")];
+        if self.has_head() {
+            modules.push(("2_Dense", "Dense"));
+        }
+        if !self.two_views {
+            modules.push((if self.has_head() { "3_Normalize" } else { "2_Normalize" }, "Normalize"));
+        }
+        let module = |(idx, (path, kind)): (usize, &(&str, &str))| json!({"idx": idx, "name": idx.to_string(), "path": path, "type": format!("sentence_transformers.models.{kind}")});
+        let modules = Value::Array(modules.iter().enumerate().map(module).collect());
         let pool = json!({
             "word_embedding_dimension": config.hidden_size,
             "pooling_mode_cls_token": pooling == Pooling::Cls,
@@ -53,7 +59,7 @@ impl Checkpoint {
             "pooling_mode_mean_sqrt_len_tokens": false,
         });
         for (name, value) in [
-            ("config.json", config_json(config, vocabulary)),
+            ("config.json", self.config_json()),
             ("tokenizer.json", tokenizer_json(vocabulary)),
             ("tokenizer_config.json", tokenizer_config_json(config, vocabulary)),
             ("modules.json", modules),
@@ -67,8 +73,31 @@ impl Checkpoint {
             let path = dir.join("vocab.txt");
             fs::write(&path, vocabulary.tokens.join("\n") + "\n").map_err(|e| Error::io(&path, e))?;
         }
-        write_tensors(&dir.join("model.safetensors"), &self.weights, None)
+        let (head, encoder): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            self.weights.clone().into_iter().partition(|(name, _)| name.starts_with(&format!("{HEAD}.")));
+        write_tensors(&dir.join("model.safetensors"), &encoder, None)?;
+        if self.has_head() { write_head(&dir.join("2_Dense"), config.hidden_size, head) } else { Ok(()) }
     }
+
+    fn config_json(&self) -> Value {
+        let mut value = config_json(&self.config, &self.vocabulary);
+        if self.two_views {
+            value["pie_views"] = json!(VIEWS);
+        }
+        value
+    }
+}
+
+/// sentence-transformers' dense layer behind the pooling.
+fn write_head(dir: &Path, hidden: usize, head: BTreeMap<String, Weight>) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+    let config = json!({
+        "in_features": hidden, "out_features": hidden, "bias": true, "activation_function": "torch.nn.modules.linear.Identity",
+    });
+    let path = dir.join("config.json");
+    fs::write(&path, format!("{config:#}\n")).map_err(|e| Error::io(&path, e))?;
+    let head = head.into_iter().map(|(name, weight)| (name.replacen(HEAD, "linear", 1), weight)).collect();
+    write_tensors(&dir.join("model.safetensors"), &head, None)
 }
 
 fn config_json(config: &EncoderConfig, vocabulary: &Vocabulary) -> Value {

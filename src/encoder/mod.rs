@@ -6,6 +6,7 @@ mod layer;
 mod linear;
 mod pooling;
 pub(crate) mod tensor;
+mod views;
 
 use crate::config::{EncoderConfig, Pooling};
 use crate::error::{Error, ErrorCode, Result};
@@ -14,6 +15,7 @@ use crate::kernels::{AttentionScratch, Quantized};
 
 use embedding::Embedding;
 use layer::Layer;
+pub use views::{Reading, Views, read_views};
 
 /// How quantised dense layers are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A checkpoint as a model file.
 
 use super::{GgufWriter, MetadataValue, keys};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, HEAD};
 use crate::config::{Dtype, Pooling};
 use crate::error::Result;
 use crate::prompt::Prompt;
@@ -69,6 +69,10 @@ fn write_metadata(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &Conv
         .metadata(keys::PIE_NORMALIZE, MetadataValue::Bool(options.normalize))
         .u32(keys::PIE_MAX_TOKENS, options.max_tokens.unwrap_or(config.max_position_embeddings) as u32);
     vocabulary.write_segmentation(file);
+    if checkpoint.two_views {
+        let views = keys::VIEWS.map(|view| MetadataValue::String(view.to_owned()));
+        file.metadata(keys::PIE_VIEWS, MetadataValue::Array(views.to_vec()));
+    }
 }
 
 fn write_tensors(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &ConvertOptions) -> Result<()> {
@@ -86,6 +90,10 @@ fn write_tensors(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &Conve
     tensor(keys::TOKEN_TYPES, "embeddings.token_type_embeddings.weight", &[config.type_vocab_size, hidden], Dtype::F32)?;
     for part in ["weight", "bias"] {
         tensor(&format!("{}.{part}", keys::TOKEN_EMBD_NORM), &format!("embeddings.LayerNorm.{part}"), &[hidden], Dtype::F32)?;
+    }
+    if checkpoint.has_head() {
+        tensor(&format!("{}.weight", keys::HEAD), &format!("{HEAD}.weight"), &[hidden, hidden], options.dtype.of_head())?;
+        tensor(&format!("{}.bias", keys::HEAD), &format!("{HEAD}.bias"), &[hidden], Dtype::F32)?;
     }
     let ffn = options.ffn_dtype.unwrap_or(options.dtype);
     for layer in 0..config.num_hidden_layers {

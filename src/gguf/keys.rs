@@ -49,6 +49,10 @@ pub const PIE_PROMPT: &str = "pie.prompt";
 pub const PIE_NORMALIZE: &str = "pie.normalize";
 /// The most tokens of one text, `[CLS]` and `[SEP]` included.
 pub const PIE_MAX_TOKENS: &str = "pie.max_tokens";
+/// The views that a vector holds, one after the other: [`VIEWS`]. A file without the key has one view.
+pub const PIE_VIEWS: &str = "pie.views";
+/// What [`PIE_VIEWS`] says of a model with two views.
+pub const VIEWS: [&str; 2] = ["task", "meaning"];
 /// Base model, data and command, in words.
 pub const PIE_PROVENANCE: &str = "pie.provenance";
 pub const PIE_LOWERCASE: &str = "pie.tokenizer.lowercase";
@@ -73,3 +77,6 @@ pub const TOKEN_EMBD: &str = "token_embd.weight";
 pub const POSITION_EMBD: &str = "position_embd.weight";
 pub const TOKEN_TYPES: &str = "token_types.weight";
 pub const TOKEN_EMBD_NORM: &str = "token_embd_norm";
+/// The dense layer behind the pooling, `.weight` `[hidden, hidden]` and `.bias` `[hidden]`. llama.cpp knows the names for BERT, loads the
+/// tensors, and leaves them out under mean pooling.
+pub const HEAD: &str = "cls";

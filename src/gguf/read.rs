@@ -323,6 +323,11 @@ impl<'a> Gguf<'a> {
         Tensor { name, dimensions, dtype, data: self.file.read(range) }
     }
 
+    /// Whether the file has a tensor of this name.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        self.tensors.iter().any(|place| place.name == name)
+    }
+
     /// The tensor of this name and shape (`expected` fastest dimension first, as GGML has it).
     ///
     /// # Errors

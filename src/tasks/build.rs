@@ -130,7 +130,7 @@ pub fn build(
     for source in sources {
         let (groups, report) = build_level(embedder, source, &mut |n| progress(done + n))?;
         done += source.rows.len() + source.held_out.len() + source.lenders.len();
-        write(&mut file, source.level, &groups, report.calibration, embedder.config().hidden_size)?;
+        write(&mut file, source.level, &groups, report.calibration, embedder.view_size())?;
         reports.push(report);
     }
     Ok((file.finish()?, reports))
@@ -167,7 +167,7 @@ fn build_level(embedder: &Embedder, source: &Source<'_>, progress: &mut dyn FnMu
     strangers.retain(|label, _| !known.contains(label));
 
     let used: Vec<usize> = kept.iter().map(|(_, rows)| rows).chain(strangers.values()).chain(lenders.values()).flatten().copied().collect();
-    let dimensions = embedder.config().hidden_size;
+    let dimensions = embedder.view_size();
     let mut vectors: HashMap<usize, Vec<f32>> = HashMap::with_capacity(used.len());
     for chunk in used.chunks(CHUNK) {
         let texts: Vec<&str> = chunk.iter().map(|&n| rows[n].instruction.as_str()).collect();

@@ -1,5 +1,7 @@
 //! Rows of numbers, one a text.
 
+use std::ops::Range;
+
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::{PackedF32, gemm_f32, l2_normalize};
 
@@ -69,6 +71,12 @@ impl Vectors {
     #[must_use]
     pub fn pick(&self, rows: &[usize]) -> Self {
         Self { data: rows.iter().flat_map(|&row| self.row(row)).copied().collect(), dimensions: self.dimensions }
+    }
+
+    /// All rows with these columns alone, which lie within them.
+    #[must_use]
+    pub fn columns(&self, columns: Range<usize>) -> Self {
+        Self { dimensions: columns.len(), data: self.rows().flat_map(|row| &row[columns.clone()]).copied().collect() }
     }
 
     /// Keeps the rows of these numbers, ascending, where they are: a large pool has no room for another.

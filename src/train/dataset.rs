@@ -37,6 +37,8 @@ impl Example {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     pub name: String,
+    /// The family of kinds that its first row names.
+    pub family: Option<String>,
     pub examples: Vec<u32>,
 }
 
@@ -79,6 +81,7 @@ struct Line {
     instruction: Option<String>,
     category: Option<String>,
     conf: Option<f64>,
+    family: Option<String>,
 }
 
 impl Source {
@@ -107,13 +110,20 @@ impl Source {
         }
         let names: BTreeMap<&str, u32> = rows.iter().flat_map(|row| &row.names).map(|name| (name.as_str(), 0)).collect();
         let names: BTreeMap<&str, u32> = names.into_keys().zip(0..).collect();
-        let mut labels: Vec<Label> = names.keys().map(|name| Label { name: (*name).to_owned(), examples: Vec::new() }).collect();
+        let mut labels: Vec<Label> =
+            names.keys().map(|name| Label { name: (*name).to_owned(), family: None, examples: Vec::new() }).collect();
         let mut examples = Vec::with_capacity(rows.len());
         for (n, row) in rows.iter().enumerate() {
             let mut ids: Vec<u32> = row.names.iter().filter_map(|name| names.get(name.as_str()).copied()).collect();
             ids.sort_unstable();
             ids.dedup();
-            ids.iter().for_each(|&id| labels[id as usize].examples.push(n as u32));
+            for &id in &ids {
+                let label = &mut labels[id as usize];
+                label.examples.push(n as u32);
+                if label.family.is_none() {
+                    label.family.clone_from(&row.family);
+                }
+            }
             examples.push(Example { text: row.text.clone(), labels: ids });
         }
         let sha256 = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
@@ -167,7 +177,7 @@ impl Source {
     }
 
     fn filtered(&self, keep: impl Fn(usize) -> bool) -> Self {
-        let mut labels: Vec<Label> = self.labels.iter().map(|label| Label { name: label.name.clone(), examples: Vec::new() }).collect();
+        let mut labels: Vec<Label> = self.labels.iter().map(|label| Label { examples: Vec::new(), ..label.clone() }).collect();
         let mut examples = Vec::new();
         for (_, example) in self.examples.iter().enumerate().filter(|(n, _)| keep(*n)) {
             example.labels.iter().for_each(|&id| labels[id as usize].examples.push(examples.len() as u32));
@@ -232,6 +242,8 @@ struct Row {
     line: usize,
     text: String,
     names: Vec<String>,
+    family: Option<String>,
+    conf: f64,
 }
 
 fn read_lines(path: &Path, text: &str, min_conf: f64) -> Result<(Vec<Row>, Findings)> {
@@ -239,8 +251,8 @@ fn read_lines(path: &Path, text: &str, min_conf: f64) -> Result<(Vec<Row>, Findi
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         findings.lines += 1;
         match parse_line(line) {
-            Ok((_, _, conf)) if conf < min_conf => findings.unsure += 1,
-            Ok((text, names, _)) => rows.push(Row { line: n + 1, text, names }),
+            Ok(row) if row.conf < min_conf => findings.unsure += 1,
+            Ok(row) => rows.push(Row { line: n + 1, ..row }),
             Err(why) => bad.push(format!("line {}: {why}", n + 1)),
         }
     }
@@ -255,8 +267,8 @@ fn read_lines(path: &Path, text: &str, min_conf: f64) -> Result<(Vec<Row>, Findi
     Ok((rows, findings))
 }
 
-fn parse_line(line: &str) -> std::result::Result<(String, Vec<String>, f64), String> {
-    let Line { instruction, category, conf } = serde_json::from_str(line).map_err(|e| e.to_string())?;
+fn parse_line(line: &str) -> std::result::Result<Row, String> {
+    let Line { instruction, category, conf, family } = serde_json::from_str(line).map_err(|e| e.to_string())?;
     let text = instruction.ok_or("no \"instruction\"")?;
     if text.trim().is_empty() {
         return Err("the instruction is blank".to_owned());
@@ -266,7 +278,7 @@ fn parse_line(line: &str) -> std::result::Result<(String, Vec<String>, f64), Str
     if names.is_empty() {
         return Err("the category is blank".to_owned());
     }
-    Ok((text, names, conf.unwrap_or(1.0)))
+    Ok(Row { line: 0, text, names, family, conf: conf.unwrap_or(1.0) })
 }
 
 /// Keeps one row of each text, and none where its rows are of different tasks.

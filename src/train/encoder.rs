@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::ops;
-use crate::checkpoint::{Checkpoint, Weight};
+use crate::checkpoint::{Checkpoint, HEAD, Weight};
 use crate::config::{Dtype, EncoderConfig, Pooling};
 use crate::error::{Error, ErrorCode, Result};
 
@@ -115,6 +115,9 @@ pub struct Encoder {
     types: Tensor,
     embedding_norm: Pair,
     layers: Vec<Layer>,
+    head: Option<Pair>,
+    /// Whether the halves of a vector are two views.
+    pub two_views: bool,
     variables: Vec<(String, Var)>,
     frozen: Vec<(String, Tensor)>,
 }
@@ -194,9 +197,26 @@ impl Encoder {
         let types = loader.tensor(TYPES, &[config.type_vocab_size, hidden], others)?;
         let embedding_norm = loader.pair("embeddings.LayerNorm", &[hidden])?;
         let layers = (0..config.num_hidden_layers).map(|n| loader.layer(n, hidden, config.intermediate_size)).collect::<Result<_>>()?;
+        let head = if checkpoint.has_head() { Some(loader.pair(HEAD, &[hidden, hidden])?) } else { None };
         let Loader { variables, frozen, .. } = loader;
         let (device, rounding) = (device.clone(), Rounding::default());
-        Ok(Self { config, pooling, dtype, rounding, device, words, positions, types, embedding_norm, layers, variables, frozen })
+        let two_views = checkpoint.two_views;
+        Ok(Self {
+            config,
+            pooling,
+            dtype,
+            rounding,
+            device,
+            words,
+            positions,
+            types,
+            embedding_norm,
+            layers,
+            head,
+            two_views,
+            variables,
+            frozen,
+        })
     }
 
     /// The same with weights that the forward pass sees rounded.
@@ -226,14 +246,37 @@ impl Encoder {
         &self.device
     }
 
-    /// The pooled vectors of a batch, `[texts, hidden]` in f32, not normalised.
+    /// The vectors of a batch, `[texts, hidden]` in f32, not normalised: pooled, and behind the head where there is one.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] for no text, an empty one, one beyond the model's positions, or an id beyond its vocabulary.
     pub fn forward(&self, tokens: &Tokens, mut dropout: Option<Dropout>) -> Result<Tensor> {
         self.check(tokens)?;
         let states = self.last_hidden_state(tokens, &mut dropout)?;
-        Ok(self.pool(&states, &tokens.lengths)?)
+        let pooled = self.pool(&states, &tokens.lengths)?;
+        match &self.head {
+            Some(head) => Ok(head.linear(&pooled, self.rounding.attention.of_head())?),
+            None => Ok(pooled),
+        }
+    }
+
+    /// The view of the task in vectors `[texts, hidden]`: their first half, or all of it where there is one view.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn task_view(&self, vectors: &Tensor) -> Result<Tensor> {
+        if self.two_views { half(vectors, 0) } else { Ok(vectors.clone()) }
+    }
+
+    /// The view of the meaning: the second half.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] where there is one view.
+    pub fn meaning_view(&self, vectors: &Tensor) -> Result<Tensor> {
+        if self.two_views {
+            return half(vectors, 1);
+        }
+        Err(Error::new(ErrorCode::InvalidArgument, "the model has no view of the meaning; `pie head` gives it one"))
     }
 
     fn check(&self, tokens: &Tokens) -> Result<()> {
@@ -339,6 +382,11 @@ impl Encoder {
         let all = self.variables.iter().map(|(name, var)| (name, var.as_tensor())).chain(self.frozen.iter().map(|(n, t)| (n, t)));
         all.map(|(name, tensor)| Ok((name.clone(), Weight { shape: tensor.dims().to_vec(), values: numbers(tensor)? }))).collect()
     }
+}
+
+fn half(vectors: &Tensor, number: usize) -> Result<Tensor> {
+    let width = vectors.dim(1)? / 2;
+    Ok(vectors.narrow(1, number * width, width)?.contiguous()?)
 }
 
 /// A tensor's numbers, row-major.

@@ -31,7 +31,9 @@ impl Candle {
     pub fn from_gguf(gguf: &Gguf<'_>, name: &str) -> Result<Self> {
         let config = read_config(gguf)?;
         let mut weights = BTreeMap::new();
-        for tensor in gguf.tensors() {
+        // The embedder applies the head, on whatever back end.
+        let head = format!("{}.", keys::HEAD);
+        for tensor in gguf.tensors().filter(|tensor| !tensor.name.starts_with(&head)) {
             let mut values = vec![0.0; tensor.len()];
             dequantize(tensor.dtype, &tensor.data, &mut values);
             let shape = tensor.dimensions.iter().rev().copied().collect();
@@ -39,7 +41,7 @@ impl Candle {
         }
         let vocabulary = Vocabulary::from_gguf(gguf)?;
         let pooling = read_pooling(gguf)?;
-        let checkpoint = Checkpoint { name: String::new(), config, vocabulary, pooling: Some(pooling), weights };
+        let checkpoint = Checkpoint { name: String::new(), config, vocabulary, pooling: Some(pooling), weights, two_views: false };
         let encoder = Encoder::new(&checkpoint, None, pooling, Freeze::Embeddings, DType::F32, &device(name)?)?;
         Ok(Self { name: name.to_owned(), encoder })
     }

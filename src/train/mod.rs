@@ -6,16 +6,19 @@
 
 mod augment;
 mod checkpoint;
+mod components;
 mod curve;
 mod dataset;
 mod encoder;
 mod evaluate;
 mod folder;
+mod head;
 mod inference;
 pub mod loss;
 pub mod ops;
 mod optimiser;
 mod phrasebook;
+mod proxies;
 mod random;
 mod run;
 mod sampler;
@@ -25,9 +28,11 @@ mod teacher;
 mod trainer;
 
 pub use augment::{Augmentation, Augmenter, Before, Behind, Material, Probabilities, Sloppy, Typos, Wrap};
+pub use components::{Components, principal_components};
 pub use dataset::{Example, Findings, Label, Source, files};
 pub use encoder::{Dropout, Encoder, Freeze, Rounding, Tokens};
 pub use evaluate::Quality;
+pub use head::with_two_views;
 pub use inference::Candle;
 pub use optimiser::{AdamW, Gradients, Optimiser, Slot};
 pub use phrasebook::{
@@ -36,7 +41,7 @@ pub use phrasebook::{
 pub use run::{Event, Job, Summary, device, train};
 pub use sampler::{Batch, Sampler, Shape};
 pub use schedule::{Decay, Schedule};
-pub use settings::{DataFile, Distillation, Loss, Settings, Target, Width};
+pub use settings::{DataFile, Distillation, Loss, Proxies, Settings, Target, Width};
 pub use trainer::{Step, contrastive};
 
 use crate::error::{Error, ErrorCode};

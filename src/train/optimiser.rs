@@ -7,7 +7,6 @@ use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::encoder::Encoder;
 use crate::error::{Error, ErrorCode, Result};
 
 const CHUNK: usize = 1 << 15;
@@ -53,8 +52,8 @@ impl Optimiser {
     ///
     /// # Errors
     /// [`ErrorCode::Internal`] when memory cannot be had on the device.
-    pub fn new(encoder: &Encoder, settings: AdamW, average_decay: Option<f64>) -> Result<Self> {
-        let slots = encoder.variables().iter().map(|(name, weight)| {
+    pub fn new(variables: &[(String, Var)], settings: AdamW, average_decay: Option<f64>) -> Result<Self> {
+        let slots = variables.iter().map(|(name, weight)| {
             Ok(Slot {
                 name: name.clone(),
                 weight: weight.clone(),

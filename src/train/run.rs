@@ -12,6 +12,7 @@ use super::encoder::{Encoder, numbers};
 use super::evaluate::{Quality, choose, measure};
 use super::folder::RunFolder;
 use super::optimiser::Optimiser;
+use super::proxies::{self, Proxies};
 use super::sampler::Sampler;
 use super::settings::{DataFile, Settings};
 use super::teacher::{Teacher, weights_sha256};
@@ -79,7 +80,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event<'_>) -> bool) -> Result<
     keep_freed_memory();
     let base = Checkpoint::load(&job.base)?;
     let mut settings = job.settings.clone();
-    settings.validate(&base.config, &job.device)?;
+    settings.validate(&base.config, base.two_views, &job.device)?;
     let (sources, dev) = load_data(job, on_event)?;
     if let Some(epochs) = job.epochs {
         if !(epochs > 0.0 && epochs <= 1e6) {
@@ -109,16 +110,21 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event<'_>) -> bool) -> Result<
     let pooling = settings.pooling.or(base.pooling).unwrap_or(Pooling::Mean);
     let encoder = Encoder::new(&base, settings.layers, pooling, settings.freeze, settings.width.dtype(), &job.device)?;
     let encoder = encoder.rounded(settings.rounding)?;
+    let width = if encoder.two_views { base.config.hidden_size / 2 } else { base.config.hidden_size };
+    let proxies = settings.proxies.map(|proxies| Proxies::new(&sources, proxies, width, &job.device)).transpose()?;
+    let mut variables = encoder.variables().to_vec();
+    variables.extend(proxies.iter().map(|proxies| (proxies::NAME.to_owned(), proxies.table.clone())));
     let mut run = Run {
         job,
         identity: &identity,
         trainer: Trainer {
-            optimiser: Optimiser::new(&encoder, settings.optimiser, settings.average)?,
+            optimiser: Optimiser::new(&variables, settings.optimiser, settings.average)?,
             encoder,
             tokenizer: Tokenizer::new(base.vocabulary.clone())?,
             prompt: settings.prompt.parse()?,
             augmenter: Augmenter::new(&material, settings.augment),
             teacher,
+            proxies,
             sampler: Sampler::new(&sources, settings.shape(), settings.balance, settings.seed),
             sources: &sources,
             settings: settings.clone(),
@@ -182,6 +188,7 @@ impl Run<'_> {
         } else {
             // A checkpoint comes after the records that belong to it: a run that is killed in between begins anew.
             self.folder.write_identity(self.identity)?;
+            self.trainer.begin_proxies()?;
             self.look(0)?;
             self.checkpoint(0)?;
         }
@@ -251,7 +258,7 @@ impl Run<'_> {
     /// Takes the averaged weights, moves them toward the base, measures and writes them.
     fn finish(&mut self, base: &Checkpoint) -> Result<Summary> {
         let Settings { interpolate, steps, max_tokens, .. } = self.identity.settings;
-        for slot in &self.trainer.optimiser.slots {
+        for slot in self.trainer.optimiser.slots.iter().filter(|slot| slot.name != proxies::NAME) {
             let mut values = numbers(slot.average.as_ref().unwrap_or(&slot.weight))?;
             if interpolate != 1.0 {
                 let share = interpolate as f32;
@@ -270,6 +277,7 @@ impl Run<'_> {
             vocabulary: base.vocabulary.clone(),
             pooling: Some(encoder.pooling),
             weights: encoder.weights()?,
+            two_views: encoder.two_views,
         };
         trained.save(&model, max_tokens)?;
         Ok(Summary { model, steps, quality })

@@ -23,9 +23,11 @@ pub struct Batch {
 /// How batches are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// `tasks` tasks with up to `samples` examples each; a drawn task brings up to `hard` tasks that share its verb or its noun.
+    /// `tasks` tasks with up to `samples` examples each; a drawn task brings up to `hard` tasks of its family, or that share its verb
+    /// or its noun.
     Groups { tasks: usize, samples: usize, hard: usize },
-    /// An anchor, another example of its task, and one of a task that shares its verb or its noun (any other task where none does).
+    /// An anchor, another example of its task, and one of a task of its family, or that shares its verb or its noun (any other task
+    /// where none does).
     Triples { count: usize },
 }
 
@@ -36,7 +38,8 @@ struct Pool<'d> {
     labels: Vec<u32>,
     /// Running sums of their weights.
     cumulative: Vec<f64>,
-    /// For each label of the source: the others with examples that share its verb and not its noun, or its noun and not its verb.
+    /// For each label of the source the others with examples that are hard to tell from it: they share its family, or its verb and not its
+    /// noun, or its noun and not its verb.
     hard: Vec<Vec<u32>>,
 }
 
@@ -149,19 +152,21 @@ impl<'d> Pool<'d> {
 }
 
 fn hard_labels(source: &Source) -> Vec<Vec<u32>> {
-    let mut sharing: [HashMap<&str, Vec<u32>>; 2] = Default::default();
+    let mut sharing: [HashMap<&str, Vec<u32>>; 3] = Default::default();
     for (id, label) in source.labels.iter().enumerate().filter(|(_, label)| !label.examples.is_empty()) {
+        if let Some(family) = &label.family {
+            sharing[2].entry(family).or_default().push(id as u32);
+        }
         if let (verb, Some(noun)) = label.parts() {
             sharing[0].entry(verb).or_default().push(id as u32);
             sharing[1].entry(noun).or_default().push(id as u32);
         }
     }
-    let near = |(id, label): (usize, &Label)| match label.parts() {
-        (verb, Some(noun)) => {
-            let all = [sharing[0].get(verb), sharing[1].get(noun)].into_iter().flatten().flatten().copied();
-            all.filter(|&other| other as usize != id).collect()
-        }
-        _ => Vec::new(),
+    let near = |(id, label): (usize, &Label)| {
+        let (verb, noun) = label.parts();
+        let family = label.family.as_deref().and_then(|family| sharing[2].get(family));
+        let all = [noun.and_then(|_| sharing[0].get(verb)), noun.and_then(|noun| sharing[1].get(noun)), family];
+        all.into_iter().flatten().flatten().copied().filter(|&other| other as usize != id).collect()
     };
     source.labels.iter().enumerate().map(near).collect()
 }

@@ -52,6 +52,10 @@ pub enum Target {
     Similarity,
     /// The vectors themselves.
     Vectors,
+    /// The view of the meaning alone.
+    Meaning,
+    /// Both views, each by itself.
+    Views,
 }
 
 /// A teacher's share in the loss.
@@ -60,6 +64,15 @@ pub struct Distillation {
     pub target: Target,
     /// What its loss is multiplied by before it is added.
     pub weight: f64,
+    /// The share of a batch's texts that the teacher reads, above 0 and up to 1.
+    pub share: f64,
+}
+
+/// A learned vector for each label: the share of their loss, and its temperature.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proxies {
+    pub weight: f64,
+    pub temperature: f64,
 }
 
 /// A file of labelled examples, or a folder of them, and its share of the batches.
@@ -107,7 +120,7 @@ pub struct Settings {
     pub tasks: usize,
     /// Examples of a task in a batch.
     pub samples: usize,
-    /// Tasks of the same verb or noun that a drawn task brings into its batch.
+    /// Tasks of the same family, verb or noun that a drawn task brings into its batch.
     pub hard: usize,
     /// The power of a task's size that it is drawn with.
     pub balance: f64,
@@ -132,6 +145,8 @@ pub struct Settings {
     pub dev_fraction: f64,
     pub augment: Probabilities,
     pub distillation: Option<Distillation>,
+    /// Whether each label has a learned vector too, that its examples come near to.
+    pub proxies: Option<Proxies>,
     pub width: Width,
     /// How the model file will store the weights; not at all by default.
     pub rounding: Rounding,
@@ -167,6 +182,7 @@ impl Default for Settings {
             dev_fraction: 0.1,
             augment: Probabilities::default(),
             distillation: None,
+            proxies: None,
             width: Width::F32,
             rounding: Rounding::default(),
         }
@@ -196,11 +212,11 @@ impl Settings {
         Schedule { peak: self.learning_rate, warmup, steps: self.steps, decay: self.decay }
     }
 
-    /// Refuses what cannot be run, for an encoder of this shape on this device.
+    /// Refuses what cannot be run, for an encoder of this shape, with one view or two, on this device.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] naming the setting, its value and its range; [`ErrorCode::InvalidPrompt`].
-    pub fn validate(&self, config: &EncoderConfig, device: &Device) -> Result<()> {
+    pub fn validate(&self, config: &EncoderConfig, two_views: bool, device: &Device) -> Result<()> {
         self.prompt.parse::<Prompt>()?;
         let positions = config.max_position_embeddings;
         for (name, value, least, most) in [
@@ -230,6 +246,9 @@ impl Settings {
             ("minimum conf", self.min_conf, 0.0, 1.0),
             ("dev fraction", self.dev_fraction, 0.0, 0.9),
             ("distillation weight", self.distillation.map_or(0.0, |d| d.weight), 0.0, 1e6),
+            ("teacher's share", self.distillation.map_or(1.0, |d| d.share), 1e-3, 1.0),
+            ("proxies' weight", self.proxies.map_or(0.0, |p| p.weight), 0.0, 1e6),
+            ("proxies' temperature", self.proxies.map_or(0.05, |p| p.temperature), 1e-3, 100.0),
             ("probability of sloppy", p.sloppy, 0.0, 1.0),
             ("probability of typos", p.typos, 0.0, 1.0),
             ("probability of wrap", p.wrap, 0.0, 1.0),
@@ -240,8 +259,13 @@ impl Settings {
                 return Err(invalid(format!("{name} is {value}; it must lie in {least}..={most}")));
             }
         }
-        if let Some(dim) = self.matryoshka.iter().find(|&&dim| dim == 0 || dim > config.hidden_size) {
-            return Err(invalid(format!("a matryoshka width is {dim}; it must lie in 1..={}", config.hidden_size)));
+        let width = if two_views { config.hidden_size / 2 } else { config.hidden_size };
+        if let Some(dim) = self.matryoshka.iter().find(|&&dim| dim == 0 || dim > width) {
+            let of = if two_views { " of a view" } else { "" };
+            return Err(invalid(format!("a matryoshka width is {dim}; it must lie in 1..={width}{of}")));
+        }
+        if !two_views && self.distillation.is_some_and(|d| matches!(d.target, Target::Meaning | Target::Views)) {
+            return Err(invalid("the base has one view; `pie head` gives it the two that this distillation is of".to_owned()));
         }
         if self.width == Width::Bf16 && device.is_cpu() {
             return Err(invalid("bf16 is for CUDA; on the CPU it would only be slower".to_owned()));

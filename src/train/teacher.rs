@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 
 use super::encoder::{Encoder, Freeze, Tokens};
-use super::loss::{similarity_distillation, vector_distillation};
+use super::loss::{matryoshka_of, similarity_distillation, vector_distillation};
 use super::settings::{Distillation, Target};
 use crate::checkpoint::Checkpoint;
 use crate::config::Pooling;
@@ -14,7 +14,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::prompt::Prompt;
 use crate::tokenizer::Tokenizer;
 
-/// A teacher. It reads the texts as they stand in the data, before augmentation, without a prompt.
+/// A teacher, which reads texts without a prompt. Where it is asked for similarities or whole vectors it reads them as they stand in the data,
+/// so that its pupil learns what augmentation hides; where it is asked for views it reads what the pupil reads, since a pasted document
+/// has a meaning too.
 pub struct Teacher {
     encoder: Encoder,
     tokenizer: Tokenizer,
@@ -35,27 +37,60 @@ impl Teacher {
                 format!("the teacher's vectors have {} numbers, the pupil's {hidden}; match similarities instead", config.hidden_size);
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
+        let views = matches!(distillation.target, Target::Meaning | Target::Views);
+        if views && !(checkpoint.two_views && config.hidden_size == hidden) {
+            let message = format!(
+                "the teacher {} has {} and {} numbers; the pupil's two views have {hidden}",
+                dir.display(),
+                if checkpoint.two_views { "two views" } else { "one view" },
+                config.hidden_size
+            );
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
         let pooling = checkpoint.pooling.unwrap_or(Pooling::Mean);
         let max_tokens = max_tokens.min(config.max_position_embeddings);
         let encoder = Encoder::new(&checkpoint, None, pooling, Freeze::Embeddings, DType::F32, device)?;
         Ok(Self { encoder, tokenizer: Tokenizer::new(checkpoint.vocabulary)?, max_tokens, distillation })
     }
 
-    /// The weighted loss of the pupil's vectors `[texts, hidden]`.
+    /// The weighted loss of the vectors `[texts, hidden]` of a pupil with the views of this encoder: `texts` as they stand in the data, and
+    /// `changed` as the pupil read them. Views are compared at each of the widths `dims`.
     ///
     /// # Errors
     /// Those of tokenizing and of the forward pass.
-    pub fn loss(&self, texts: &[&str], vectors: &Tensor) -> Result<Tensor> {
-        let mut tokens = Tokens::default();
-        for text in texts {
-            tokens.push(&self.tokenizer.encode(text, &Prompt::none(), self.max_tokens)?.input_ids);
+    pub fn loss(&self, texts: &[&str], changed: &[String], vectors: &Tensor, dims: &[usize]) -> Result<Tensor> {
+        let Distillation { target, weight, share } = self.distillation;
+        let reads_changed = matches!(target, Target::Meaning | Target::Views);
+        let (mut tokens, mut rows) = (Tokens::default(), Vec::new());
+        for (n, text) in texts.iter().enumerate() {
+            // Evenly spread: each task of the batch has its part.
+            if ((n + 1) as f64 * share) as usize > (n as f64 * share) as usize {
+                let text = if reads_changed { changed[n].as_str() } else { text };
+                tokens.push(&self.tokenizer.encode(text, &Prompt::none(), self.max_tokens)?.input_ids);
+                rows.push(n as u32);
+            }
         }
-        let target = self.encoder.forward(&tokens, None)?.detach();
-        let loss = match self.distillation.target {
-            Target::Similarity => similarity_distillation(vectors, &target)?,
-            Target::Vectors => vector_distillation(vectors, &target)?,
+        if rows.is_empty() {
+            return Ok(Tensor::zeros((), DType::F32, vectors.device())?);
+        }
+        let vectors = if rows.len() < texts.len() {
+            let rows = Tensor::from_slice(&rows, rows.len(), vectors.device())?;
+            vectors.index_select(&rows, 0)?
+        } else {
+            vectors.clone()
         };
-        Ok((loss * self.distillation.weight)?)
+        let theirs = self.encoder.forward(&tokens, None)?.detach();
+        let views = |of: fn(&Encoder, &Tensor) -> Result<Tensor>| -> Result<Tensor> {
+            let [ours, theirs] = [of(&self.encoder, &vectors)?, of(&self.encoder, &theirs)?];
+            Ok(matryoshka_of([&ours, &theirs], dims, |[ours, theirs]| vector_distillation(ours, theirs))?)
+        };
+        let loss = match target {
+            Target::Similarity => similarity_distillation(&vectors, &theirs)?,
+            Target::Vectors => vector_distillation(&vectors, &theirs)?,
+            Target::Meaning => views(Encoder::meaning_view)?,
+            Target::Views => (views(Encoder::task_view)? + views(Encoder::meaning_view)?)?,
+        };
+        Ok((loss * weight)?)
     }
 }
 

@@ -8,6 +8,7 @@ use super::dataset::Source;
 use super::encoder::{Dropout, Encoder, Tokens};
 use super::loss::{SameTask, l2_normalize, matryoshka, pair_info_nce, supervised_contrastive};
 use super::optimiser::{Gradients, Optimiser};
+use super::proxies::Proxies;
 use super::random::{Purpose, generator};
 use super::sampler::{Batch, Sampler};
 use super::settings::{Loss, Settings};
@@ -45,6 +46,7 @@ pub struct Trainer<'d> {
     pub prompt: Prompt,
     pub augmenter: Augmenter,
     pub teacher: Option<Teacher>,
+    pub proxies: Option<Proxies>,
     pub sampler: Sampler<'d>,
     pub sources: &'d [Source],
     pub settings: Settings,
@@ -96,10 +98,15 @@ impl Trainer<'_> {
             .then(|| Dropout { probability: self.settings.dropout, rng: generator(self.settings.seed, Purpose::Dropout, number, 0) });
         let vectors = self.encoder.forward(&self.tokens(&texts)?, dropout)?;
         let same = SameTask::new(examples.len(), |i, j| i == j || examples[i].same_task(examples[j]));
-        let mut loss = contrastive(&self.settings, &vectors, &same)?;
+        let (task, dims) = (self.encoder.task_view(&vectors)?, &self.settings.matryoshka);
+        let mut loss = contrastive(&self.settings, &task, &same)?;
+        if let Some(proxies) = &self.proxies {
+            let positives: Vec<&[u32]> = examples.iter().map(|example| example.labels.as_slice()).collect();
+            loss = (loss + proxies.loss(&task, batch.source, &positives, dims)?)?;
+        }
         if let Some(teacher) = &self.teacher {
             let plain: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
-            loss = (loss + teacher.loss(&plain, &vectors)?)?;
+            loss = (loss + teacher.loss(&plain, &texts, &vectors, dims)?)?;
         }
         Ok((loss, texts))
     }
@@ -112,7 +119,17 @@ impl Trainer<'_> {
         Ok(tokens)
     }
 
-    /// The L2-normalised vectors of texts, in their order.
+    /// Sets the proxies, where there are any, to the means of some examples of their labels.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    pub fn begin_proxies(&self) -> Result<()> {
+        let Some(proxies) = &self.proxies else { return Ok(()) };
+        let (rows, texts): (Vec<u32>, Vec<&str>) = proxies.beginnings(self.sources).into_iter().unzip();
+        proxies.begin_at(&rows, &self.embed(&texts)?)
+    }
+
+    /// The L2-normalised vectors of texts in the view of the task, in their order.
     ///
     /// # Errors
     /// Those of tokenizing and of the device.
@@ -121,7 +138,7 @@ impl Trainer<'_> {
         let mut rows = Vec::with_capacity(texts.len());
         for texts in texts.chunks(DEV_BATCH) {
             let vectors = self.encoder.forward(&self.tokens(texts)?, None)?;
-            rows.extend(l2_normalize(&vectors.detach())?.to_vec2::<f32>()?);
+            rows.extend(l2_normalize(&self.encoder.task_view(&vectors.detach())?)?.to_vec2::<f32>()?);
         }
         Ok(rows)
     }

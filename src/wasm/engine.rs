@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{from_options, strings, to_js};
 use super::file::PageFile;
 use super::{js_error, whole};
+use crate::config::View;
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode};
 use crate::gguf::Source;
@@ -26,6 +27,8 @@ pub struct Engine {
 #[serde(rename_all = "camelCase", default)]
 struct JsEmbedOptions {
     prompt: Option<String>,
+    view: Option<String>,
+    mix: Option<f32>,
     dimensions: Option<f64>,
     max_tokens: Option<f64>,
 }
@@ -45,6 +48,8 @@ struct JsInfo<'a> {
     license: &'a str,
     provenance: &'a str,
     hidden_size: usize,
+    views: &'static [View],
+    view_size: usize,
     num_hidden_layers: usize,
     num_attention_heads: usize,
     intermediate_size: usize,
@@ -83,7 +88,7 @@ impl Engine {
     /// Takes a taxonomy file's bytes.
     #[wasm_bindgen(js_name = loadTaxonomy)]
     pub fn load_taxonomy(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
-        self.taxonomy = Some(Taxonomy::from_bytes(bytes, &self.sha256, self.embedder.config().hidden_size).map_err(js_error)?);
+        self.taxonomy = Some(Taxonomy::from_bytes(bytes, &self.sha256, self.embedder.view_size()).map_err(js_error)?);
         Ok(())
     }
 
@@ -101,10 +106,11 @@ impl Engine {
         Ok(result)
     }
 
-    /// What the GPU takes: `{ids: Uint32Array, lengths: Uint32Array, truncated: boolean[], dimensions, normalize}`
+    /// What the GPU takes: `{ids: Uint32Array, lengths: Uint32Array, truncated: boolean[], dimensions, normalize, pooled}`; where `pooled` is
+    /// true, what it gives is no vectors yet, and `finish` makes such of it.
     pub fn tokenize(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
         let options = embed_options(from_options(options)?).map_err(js_error)?;
-        let dimensions = self.embedder.dimensions(&options).map_err(js_error)?;
+        let output = self.embedder.output(&options).map_err(js_error)?;
         let tokens = strings(&texts)?.iter().map(|text| self.embedder.tokenize(text, &options)).collect::<Result<Vec<_>, _>>();
         let tokens = tokens.map_err(js_error)?;
         let ids: Vec<u32> = tokens.iter().flat_map(|t| t.input_ids.iter().copied()).collect();
@@ -114,9 +120,17 @@ impl Engine {
         set("ids", &Uint32Array::from(ids.as_slice()))?;
         set("lengths", &Uint32Array::from(lengths.as_slice()))?;
         set("truncated", &tokens.iter().map(|t| JsValue::from_bool(t.truncated)).collect::<Array>())?;
-        set("dimensions", &(dimensions as f64).into())?;
-        set("normalize", &self.embedder.info().normalize.into())?;
+        set("dimensions", &(output.dimensions as f64).into())?;
+        set("normalize", &output.normalize.into())?;
+        set("pooled", &self.embedder.is_finishing().into())?;
         Ok(result)
+    }
+
+    /// The vectors, of what the GPU gave for `tokenize` with the same options.
+    pub fn finish(&self, pooled: Vec<f32>, options: JsValue) -> Result<Float32Array, JsValue> {
+        let options = embed_options(from_options(options)?).map_err(js_error)?;
+        let vectors = self.embedder.finish(pooled, &options).map_err(js_error)?;
+        Ok(Float32Array::from(vectors.as_slice()))
     }
 
     /// A list of `[{label, name, score}]`, one a vector.
@@ -127,13 +141,14 @@ impl Engine {
         let Some(taxonomy) = &self.taxonomy else {
             return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
         };
-        let rows = vectors.chunks(self.embedder.config().hidden_size);
+        let rows = vectors.chunks(self.embedder.view_size());
         to_js(&rows.map(|v| taxonomy.classify(v, level, top_k)).collect::<Result<Vec<_>, _>>().map_err(js_error)?)
     }
 
     /// The cosine of two texts' vectors.
-    pub fn similarity(&self, a: JsValue, b: JsValue) -> Result<f32, JsValue> {
-        let embeddings = self.embedder.embed(&strings(&[a, b])?, &EmbedOptions::default()).map_err(js_error)?;
+    pub fn similarity(&self, a: JsValue, b: JsValue, options: JsValue) -> Result<f32, JsValue> {
+        let options = embed_options(from_options(options)?).map_err(js_error)?;
+        let embeddings = self.embedder.embed(&strings(&[a, b])?, &options).map_err(js_error)?;
         // Of a model that does not normalise, products of lengths may overflow.
         let mut data = embeddings.data;
         data.chunks_exact_mut(embeddings.dimensions).for_each(l2_normalize);
@@ -151,6 +166,8 @@ impl Engine {
             license: &info.license,
             provenance: &info.provenance,
             hidden_size: config.hidden_size,
+            views: self.embedder.views(),
+            view_size: self.embedder.view_size(),
             num_hidden_layers: config.num_hidden_layers,
             num_attention_heads: config.num_attention_heads,
             intermediate_size: config.intermediate_size,
@@ -228,6 +245,8 @@ pub fn calibrate(apart: &[f32]) -> Vec<f32> {
 fn embed_options(options: JsEmbedOptions) -> Result<EmbedOptions, Error> {
     Ok(EmbedOptions {
         prompt: options.prompt.as_deref().map(str::parse).transpose()?,
+        view: options.view.as_deref().map(str::parse).transpose()?,
+        mix: options.mix,
         dimensions: whole("dimensions", options.dimensions)?,
         max_tokens: whole("maxTokens", options.max_tokens)?,
     })

@@ -9,25 +9,25 @@ const TEXTS = [
   'Fix the bug in this function:\n\ndef f(x):\n  return x +',
 ];
 
-function ok(condition, message) {
+export function ok(condition, message) {
   if (!condition) throw new Error(message);
 }
 
-function equal(actual, expected, what = 'value') {
+export function equal(actual, expected, what = 'value') {
   ok(Object.is(actual, expected), `${what}: ${actual} is not ${expected}`);
 }
 
-function near(actual, expected, tolerance, what = 'value') {
+export function near(actual, expected, tolerance, what = 'value') {
   ok(Math.abs(actual - expected) <= tolerance, `${what}: ${actual} is not ${expected} within ${tolerance}`);
 }
 
-function sameVector(a, b, what = 'vector') {
+export function sameVector(a, b, what = 'vector') {
   equal(a.length, b.length, `${what}'s length`);
   const worst = a.reduce((worst, value, index) => Math.max(worst, Math.abs(value - b[index])), 0);
   ok(worst <= 1e-6, `${what} is off by ${worst}`);
 }
 
-function unit(vector) {
+export function unit(vector) {
   near(Math.hypot(...vector), 1, 1e-5, 'length of the vector');
 }
 
@@ -35,14 +35,14 @@ export const suite = {
   async 'embed gives one vector of unit length'({ pie }) {
     const vector = await pie.embed(TEXTS[0]);
     ok(vector instanceof Float32Array, 'not a Float32Array');
-    equal(vector.length, pie.info().hiddenSize);
+    equal(vector.length, pie.info().viewSize);
     unit(vector);
   },
 
   async 'a batch equals its texts one by one'({ pie }) {
     const texts = Array.from({ length: 23 }, (_, index) => `${TEXTS[index % TEXTS.length]} ${index}`);
     const { data, dims, truncated } = await pie.embed(texts);
-    const width = pie.info().hiddenSize;
+    const width = pie.info().viewSize;
     equal(dims.join(), [texts.length, width].join(), 'dims');
     equal(truncated.join(), texts.map(() => false).join(), 'truncated');
     for (const [index, text] of texts.entries()) {
@@ -60,7 +60,7 @@ export const suite = {
   },
 
   async 'dimensions out of range are refused'({ pie, code }) {
-    for (const dimensions of [0, -1, 1.5, NaN, Infinity, pie.info().hiddenSize + 1, 1e12]) {
+    for (const dimensions of [0, -1, 1.5, NaN, Infinity, pie.info().viewSize + 1, 1e12]) {
       equal(await code(pie.embed(TEXTS[0], { dimensions })), 'invalid_dimensions', `dimensions ${dimensions}`);
     }
     equal(await code(pie.embed(TEXTS[0], { dimensions: '64' })), 'invalid_argument');
@@ -159,7 +159,7 @@ export const suite = {
     const long = 'Write a poem about rain. '.repeat(42_000);
     const { data, truncated } = await pie.embed([long, TEXTS[0]]);
     equal(truncated.join(), 'true,false');
-    unit(data.subarray(0, pie.info().hiddenSize));
+    unit(data.subarray(0, pie.info().viewSize));
     equal((await pie.classify(long)).length, 3);
     unit(await pie.embed('x'.repeat(1_000_000)));
   },
@@ -282,7 +282,7 @@ export const suite = {
       equal(JSON.stringify(await classify(vectors)), JSON.stringify(await classify(TEXTS)));
       equal(JSON.stringify(await classify(await pie.embed(TEXTS[0]))), JSON.stringify(await classify(TEXTS[0])));
     }
-    const width = pie.info().hiddenSize;
+    const width = pie.info().viewSize;
     const many = { data: new Float32Array(600 * width).fill(0.1), dims: [600, width] };
     equal((await pie.classify(many)).length, 600);
     // A view into a larger buffer, as `subarray` gives it.
@@ -291,7 +291,7 @@ export const suite = {
   },
 
   async 'vectors that are none are refused'({ pie, code }) {
-    const width = pie.info().hiddenSize;
+    const width = pie.info().viewSize;
     const index = pie.index();
     for (const [vectors, expected] of [
       [{ data: new Float32Array(width), dims: [2, width] }, 'invalid_dimensions'],
@@ -356,7 +356,7 @@ export const suite = {
   },
 
   async 'a buffer that was transferred is refused, and nothing is half done'({ pie, PieEmbedder, code, model }) {
-    const width = pie.info().hiddenSize;
+    const width = pie.info().viewSize;
     const gone = (view) => (structuredClone(null, { transfer: [view.buffer] }), view);
     const index = pie.index();
     const tagger = await pie.tagger({ poem: ['Write a poem'], sort: ['Sort these numbers'] });
@@ -494,7 +494,7 @@ export const suite = {
   },
 
   async 'an index of 40,000 vectors is searched and changed'({ pie }) {
-    const width = pie.info().hiddenSize;
+    const width = pie.info().viewSize;
     const rows = 40_000;
     const vectors = { data: new Float32Array(rows * width), dims: [rows, width] };
     for (let row = 0; row < rows; row++) for (let bit = 0; bit < 16; bit++) vectors.data[row * width + bit] = (row >> bit) & 1 ? 1 : -1;
@@ -719,7 +719,7 @@ export const suite = {
     ok(/^[0-9a-f]{64}$/.test(info.sha256), `sha256 ${info.sha256}`);
     ok(['simd128', 'relaxed-simd'].includes(info.simd), `simd ${info.simd}`);
     ok(info.taxonomy.tasks > 100, `${info.taxonomy.tasks} tasks`);
-    for (const key of ['hiddenSize', 'numHiddenLayers', 'numAttentionHeads', 'intermediateSize', 'vocabSize', 'maxTokens']) {
+    for (const key of ['hiddenSize', 'viewSize', 'numHiddenLayers', 'numAttentionHeads', 'intermediateSize', 'vocabSize', 'maxTokens']) {
       ok(Number.isInteger(info[key]) && info[key] > 0, `${key} is ${info[key]}`);
     }
     for (const key of ['architecture', 'name', 'pooling', 'license', 'provenance', 'version']) {

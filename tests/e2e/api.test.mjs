@@ -5,9 +5,13 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { PieEmbedder, PieError } from '../../pkg/dist/node.js';
-import { code, foreignModel, suite } from './api.suite.mjs';
+import { code, foreignModel, suite as api } from './api.suite.mjs';
 import { withBrowser } from './browser.mjs';
 import { readModel, readTaxonomy, shipped } from './files.mjs';
+import { suite as views } from './views.suite.mjs';
+
+const suite = { ...api, ...views };
+const twoViews = await readFile(new URL('../fixtures/tiny/model-views.gguf', import.meta.url));
 
 describe('in Node', () => {
   const context = { PieEmbedder, PieError, code };
@@ -15,6 +19,7 @@ describe('in Node', () => {
     context.pie = await PieEmbedder.load();
     context.model = await readModel();
     context.taxonomy = await readTaxonomy();
+    context.twoViews = twoViews;
   });
   after(() => context.pie?.dispose());
   for (const [name, run] of Object.entries(suite)) test(name, () => run(context));
@@ -35,7 +40,7 @@ describe('in Node', () => {
     for (const options of [{ model }, { taxonomy: model }, { wasm: model.buffer }]) assert.equal(await code(PieEmbedder.load(options)), 'too_large');
     const vectors = { data: new Float32Array(model.buffer), dims: [2 ** 20, 2 ** 9] };
     assert.equal(await code(pie.cluster(vectors, { k: 2 })), 'too_large');
-    const width = pie.info().hiddenSize;
+    const width = pie.info().viewSize;
     const rows = Math.floor(2 ** 30 / 4 / width) + 1;
     const index = pie.index();
     const half = { data: new Float32Array(model.buffer, 0, Math.ceil(rows / 2) * width), dims: [Math.ceil(rows / 2), width] };
@@ -91,15 +96,19 @@ for (const [where, entry] of [['in a worker', 'index.js'], ["on a page's thread"
     let page;
     before(async () => {
       page = await here.blank({ entry });
-      const body = await readFile(new URL('./api.suite.mjs', import.meta.url));
-      await page.route('**/api.suite.mjs', (route) => route.fulfill({ contentType: 'text/javascript', body }));
+      for (const name of ['api.suite.mjs', 'views.suite.mjs']) {
+        const body = await readFile(new URL(`./${name}`, import.meta.url));
+        await page.route(`**/${name}`, (route) => route.fulfill({ contentType: 'text/javascript', body }));
+      }
+      await page.route('**/two-views.gguf', (route) => route.fulfill({ body: twoViews }));
       await page.evaluate(async ({ model, taxonomy }) => {
-        const bytes = async (file) => new Uint8Array(await (await fetch(`/pkg/models/${file}`)).arrayBuffer());
+        const bytes = async (address) => new Uint8Array(await (await fetch(address)).arrayBuffer());
         const { code, suite } = await import('/api.suite.mjs');
-        globalThis.suite = suite;
+        globalThis.suite = { ...suite, ...(await import('/views.suite.mjs')).suite };
         globalThis.context = {
           PieEmbedder, PieError, code,
-          pie: await PieEmbedder.load(), model: await bytes(model), taxonomy: await bytes(taxonomy),
+          pie: await PieEmbedder.load(), model: await bytes(`/pkg/models/${model}`), taxonomy: await bytes(`/pkg/models/${taxonomy}`),
+          twoViews: await bytes('/two-views.gguf'),
         };
       }, { model: shipped.file, taxonomy: shipped.taxonomy.file });
     });
@@ -107,6 +116,11 @@ for (const [where, entry] of [['in a worker', 'index.js'], ["on a page's thread"
       test(name, () => page.evaluate((name) => suite[name](context), name));
     }
 
-    test(`the engine runs ${where}`, () => assert.equal(page.workers().length, entry === 'index.js' ? 1 : 0));
+    test(`the engine runs ${where}`, async () => {
+      const workers = entry === 'index.js' ? 1 : 0;
+      // Those of embedders that were disposed take a moment to end.
+      for (let tries = 0; page.workers().length > workers && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.equal(page.workers().length, workers);
+    });
   });
 }

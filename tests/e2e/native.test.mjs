@@ -39,6 +39,30 @@ describe('wasm equals native', { skip }, () => {
     }
   });
 
+  test('each view of a model that has two is the same', async () => {
+    const model = new URL('../fixtures/tiny/model-views.gguf', import.meta.url);
+    const texts = await plainInstructions(30);
+    const folder = await mkdtemp(join(tmpdir(), 'pie-native-'));
+    const embedder = await PieEmbedder.load({ model });
+    try {
+      const input = join(folder, 'texts.jsonl');
+      await writeFile(input, texts.map((text) => `${JSON.stringify({ text })}\n`).join(''));
+      for (const options of [{ view: 'task' }, { view: 'meaning' }, { view: 'both', mix: 0.25 }, { view: 'both', dimensions: 24 }]) {
+        const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+        const rows = lines(run('embed', '--model', model.pathname, '--input', input, '--no-cache', ...flags));
+        const { data, dims: [, width] } = await embedder.embed(texts, options);
+        for (const [row, { embedding }] of rows.entries()) {
+          const own = data.subarray(row * width, (row + 1) * width);
+          const worst = embedding.reduce((worst, value, column) => Math.max(worst, Math.abs(value - own[column])), 0);
+          assert.ok(embedding.length === width && worst <= 1e-5, `${flags}, row ${row}: off by ${worst}`);
+        }
+      }
+    } finally {
+      embedder.dispose();
+      await rm(folder, { recursive: true });
+    }
+  });
+
   test('the same rows are chosen, found and put together', async () => {
     const rows = lines(await readFile(pool, 'utf8'));
     const texts = rows.map(({ instruction }) => instruction);
@@ -53,7 +77,7 @@ describe('wasm equals native', { skip }, () => {
         assert.deepEqual(chosen.map((row) => texts[row]), (await written(`${method}.jsonl`)).map(({ instruction }) => instruction), method);
       }
 
-      const repeats = await embedder.duplicates(vectors, { threshold: 0.9 });
+      const repeats = await embedder.duplicates(texts, { threshold: 0.9 });
       const kept = texts.filter((_, row) => repeats[row] === null);
       // As many as there are: all that are left.
       run('select', '--input', pool, '-n', String(kept.length), '--dedupe', '0.9', '-o', join(folder, 'kept.jsonl'));

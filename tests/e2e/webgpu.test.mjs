@@ -22,7 +22,7 @@ describe('with a GPU', () => {
     await page.route(SCRIPT, (route) => route.fulfill({ contentType: 'text/javascript', body: `${body}\n${prelude}` }));
     await page.evaluate((texts) => {
       Object.assign(globalThis, { texts, told: [] });
-      globalThis.loadOn = (device) => PieEmbedder.load({ device, onFallback: ({ code }) => told.push(code) });
+      globalThis.loadOn = (device, files) => PieEmbedder.load({ device, onFallback: ({ code }) => told.push(code), ...files });
       globalThis.worstCosine = (a, b) => {
         const [rows, width] = a.dims;
         let worst = 1;
@@ -89,6 +89,25 @@ describe('with a GPU', () => {
       tag: true, similarity: true, cosine: true, blank: 'blank_text', prompt: 'invalid_prompt', dimensions: 'invalid_dimensions',
       device: 'webgpu',
     });
+  });
+
+  test('each view of a model that has two is that of the CPU', async () => {
+    const page = await open();
+    const body = await readFile(new URL('../fixtures/tiny/model-views.gguf', import.meta.url));
+    await page.route('**/two-views.gguf', (route) => route.fulfill({ body }));
+    const cosines = await page.evaluate(async () => {
+      const files = { model: new URL('/two-views.gguf', location.href), taxonomy: null };
+      const [cpu, gpu] = [await loadOn('wasm', files), await loadOn('webgpu', files)];
+      const cosines = {};
+      for (const options of [{}, { view: 'meaning' }, { view: 'both', mix: 0.3 }, { view: 'both', dimensions: 24 }]) {
+        cosines[JSON.stringify(options)] = worstCosine(await cpu.embed(texts, options), await gpu.embed(texts, options));
+      }
+      const [a, b] = [cpu.index({ view: 'both' }), gpu.index({ view: 'both' })];
+      await Promise.all([a, b].map((index) => index.add(texts, texts)));
+      const [[{ score }], [other]] = [await a.search('a b', 1), await b.search('a b', 1)];
+      return { ...cosines, search: 1 - Math.abs(score - other.score) };
+    });
+    for (const [what, cosine] of Object.entries(cosines)) assert.ok(cosine >= 0.98, `${what}: ${cosine}`);
   });
 
   // What happens to the device in `method` once so many submissions have been made: one is made while loading.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use pie_embed_wasm::Prompt;
 use pie_embed_wasm::checkpoint::Checkpoint;
 use pie_embed_wasm::config::{Dtype, Pooling};
-use pie_embed_wasm::gguf::{ConvertOptions, convert};
+use pie_embed_wasm::gguf::{Array, ConvertOptions, Gguf, GgufWriter, MetadataValue, Value, convert, dequantize, keys};
 use serde::Deserialize;
 
 pub fn root() -> PathBuf {
@@ -47,6 +47,80 @@ pub static TINY: LazyLock<Checkpoint> = LazyLock::new(|| Checkpoint::load(&fixtu
 
 pub fn tiny(dtype: Dtype, pooling: Pooling) -> Vec<u8> {
     convert(&TINY, &options(dtype, pooling)).unwrap()
+}
+
+/// What is to be written of a file with views: see `tiny/views.safetensors`.
+pub struct Parts<'a> {
+    /// Tensors beside those of the tiny model, of this dtype: names, shapes (slowest first) and numbers.
+    pub head: Vec<(&'a str, Vec<usize>, Vec<f32>)>,
+    pub dtype: Dtype,
+    pub views: Option<&'a [&'a str]>,
+}
+
+impl<'a> Parts<'a> {
+    /// The head of the fixture, and both views.
+    pub fn new(dtype: Dtype) -> Self {
+        let hidden = TINY.config.hidden_size;
+        let head =
+            vec![("cls.weight", vec![hidden, hidden], view_golden("head.weight")), ("cls.bias", vec![hidden], view_golden("head.bias"))];
+        Self { head, dtype, views: Some(&["task", "meaning"]) }
+    }
+
+    /// A model file with these parts added.
+    pub fn add_to(&self, model: &[u8]) -> Vec<u8> {
+        let gguf = Gguf::parse(model).unwrap();
+        let mut file = GgufWriter::default();
+        for (key, value) in gguf.metadata().iter().filter(|(key, _)| *key != keys::PIE_CHECKSUM) {
+            file.metadata(key, written(value));
+        }
+        if let Some(views) = self.views {
+            let views = views.iter().map(|view| MetadataValue::String((*view).to_owned()));
+            file.metadata(keys::PIE_VIEWS, MetadataValue::Array(views.collect()));
+        }
+        for tensor in gguf.tensors() {
+            let mut values = vec![0.0; tensor.len()];
+            dequantize(tensor.dtype, &tensor.data, &mut values);
+            let shape: Vec<usize> = tensor.dimensions.iter().rev().copied().collect();
+            file.tensor(tensor.name, &values, &shape, tensor.dtype).unwrap();
+        }
+        for (name, shape, values) in &self.head {
+            let dtype = if *name == "cls.bias" { Dtype::F32 } else { self.dtype };
+            file.tensor(name, values, shape, dtype).unwrap();
+        }
+        file.finish().unwrap()
+    }
+}
+
+fn written(value: &Value<'_>) -> MetadataValue {
+    match value {
+        Value::U32(n) => MetadataValue::U32(*n),
+        Value::F32(x) => MetadataValue::F32(*x),
+        Value::Bool(b) => MetadataValue::Bool(*b),
+        Value::String(s) => MetadataValue::String((*s).to_owned()),
+        Value::Array(Array::Strings(strings)) => {
+            MetadataValue::Array(strings.iter().map(|s| MetadataValue::String((*s).to_owned())).collect())
+        }
+        // The only numbers are token types.
+        Value::Array(Array::Numbers { bytes, .. }) => {
+            MetadataValue::Array(bytes.as_chunks().0.iter().map(|b| MetadataValue::I32(i32::from_le_bytes(*b))).collect())
+        }
+        other => panic!("{other:?} is in no file of ours"),
+    }
+}
+
+/// The tiny model with a head and two views.
+pub fn two_views(dtype: Dtype) -> Vec<u8> {
+    Parts::new(dtype).add_to(&tiny(dtype, Pooling::Mean))
+}
+
+/// A tensor of `tiny/views.safetensors`.
+pub fn view_golden(name: &str) -> Vec<f32> {
+    tensor_of(&std::fs::read(fixtures().join("tiny/views.safetensors")).unwrap(), name)
+}
+
+fn tensor_of(file: &[u8], name: &str) -> Vec<f32> {
+    let file = safetensors::SafeTensors::deserialize(file).unwrap();
+    file.tensor(name).unwrap().data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
 }
 
 /// The texts of `instructions.jsonl`.
@@ -101,8 +175,7 @@ impl Goldens {
 
     /// A tensor's numbers, row-major.
     pub fn tensor(&self, name: &str) -> Vec<f32> {
-        let file = safetensors::SafeTensors::deserialize(&self.tensors).unwrap();
-        file.tensor(name).unwrap().data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+        tensor_of(&self.tensors, name)
     }
 }
 

@@ -202,6 +202,29 @@ fn registers_say_how_a_request_is_written() {
 }
 
 #[test]
+fn whole_prompts_stand_in_files_of_their_own() {
+    let (dir, out) = (whole(), tempfile::tempdir().unwrap());
+    let full = numbered(20, |n| format!("[full] My paper number {n} is flat.\\nWhat now? {{paper}}"));
+    let path = dir.path().join("english/full.txt");
+    let long = "one two three four five six seven eight nine ten eleven twelve";
+    fs::write(&path, format!("# fold-it\n{full}[full] a {long}\n[full] b {long}\n")).unwrap();
+    let refused = load(&dir).err().unwrap().to_string();
+    assert!(refused.contains("full.txt, line 23: 12 words in a row stand at") && refused.contains("line 22 too"), "{refused}");
+    fs::write(&path, format!("# fold-it\n{full}")).unwrap();
+    expand(dir.path(), 3, 0).write(out.path()).unwrap();
+    let instructions = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(out.path().join(name)).unwrap();
+        let rows = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        rows.map(|row| row["instruction"].as_str().unwrap().to_owned()).collect()
+    };
+    let whole = [instructions("train/en-full.jsonl"), instructions("dev/en-full.jsonl")].concat();
+    assert_eq!(whole.len(), 20, "one row each, whatever the variants");
+    assert!(whole.iter().all(|text| text.starts_with("My paper number ") && text.ends_with(" is flat.\nWhat now? {paper}")));
+    assert!(!instructions("train/en.jsonl").iter().any(|text| text.starts_with("My paper")));
+    assert!(!out.path().join("train/de-full.jsonl").exists());
+}
+
+#[test]
 fn a_pair_is_on_one_side_in_all_languages() {
     let dir = whole();
     let book = load(&dir).unwrap();

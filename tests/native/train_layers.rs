@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use pie_embed_wasm::checkpoint::Checkpoint;
 use pie_embed_wasm::config::Pooling;
 use pie_embed_wasm::train::loss::{
-    SameTask, matryoshka, pair_info_nce, similarity_distillation, supervised_contrastive, vector_distillation,
+    SameTask, matryoshka, matryoshka_of, pair_info_nce, proxy_softmax, similarity_distillation, supervised_contrastive, vector_distillation,
 };
 use pie_embed_wasm::train::{Encoder, Freeze, Tokens, ops};
 use rand::{Rng, SeedableRng};
@@ -145,10 +145,32 @@ fn losses_have_their_gradients() {
     check("supcon", &vectors, |a| supervised_contrastive(&a[0], &same, 0.3));
     check("pair", &vectors, |a| pair_info_nce(&a[0], &same, 0.3));
     check("matryoshka", &vectors, |a| matryoshka(&a[0], &[12, 5], |x| supervised_contrastive(x, &same, 0.3)));
+    let with_proxies = [vectors[0].clone(), random(&[5, 12], 4)];
+    check("proxies", &with_proxies, |a| {
+        matryoshka_of([&a[0], &a[1]], &[12, 5], |[vectors, proxies]| proxy_softmax(vectors, proxies, &labels, 0.3))
+    });
     let teacher = random(&[9, 7], 2);
     check("similarity distillation", &vectors, |a| similarity_distillation(&a[0], &teacher));
     let teacher = random(&[9, 12], 3);
     check("vector distillation", &vectors, |a| vector_distillation(&a[0], &teacher));
+}
+
+#[test]
+fn a_proxy_loss_is_the_cross_entropy_of_its_labels() {
+    let (vectors, proxies) = (random(&[2, 6], 1), random(&[3, 6], 2));
+    let found = proxy_softmax(&vectors, &proxies, &[&[0], &[1, 2]], 0.5).unwrap().to_scalar::<f32>().unwrap();
+    let unit = |x: &Tensor, row: usize| {
+        let row: Vec<f64> = x.get(row).unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect();
+        let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        row.into_iter().map(|x| x / length).collect::<Vec<_>>()
+    };
+    let score = |i: usize, c: usize| {
+        let cosine: f64 = unit(&vectors, i).iter().zip(unit(&proxies, c)).map(|(a, b)| a * b).sum();
+        (cosine / 0.5).exp()
+    };
+    let all = |i: usize| (0..3).map(|c| score(i, c)).sum::<f64>();
+    let wanted = -((score(0, 0) / all(0)).ln() + ((score(1, 1) + score(1, 2)) / all(1)).ln()) / 2.0;
+    assert!((f64::from(found) - wanted).abs() < 1e-5, "{found} {wanted}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn frozen_tables_have_no_gradient_and_change_no_other() {
 fn adamw_follows_its_equations() {
     let Case { encoder, loss, .. } = case("supcon", Pooling::Mean, Freeze::Words);
     let settings = AdamW::default();
-    let mut optimiser = Optimiser::new(&encoder, settings, Some(0.9)).unwrap();
+    let mut optimiser = Optimiser::new(encoder.variables(), settings, Some(0.9)).unwrap();
     let mut found = loss.backward().unwrap();
     let gradients: Vec<_> = optimiser.slots.iter().map(|slot| found.remove(&slot.weight)).collect();
     let read = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();

@@ -176,6 +176,8 @@ fn each_corpus_counts_alike_and_its_characters_stay() {
 
     let error = prune(&CHECKPOINT, &[["a"], [" "]], total).unwrap_err();
     assert_eq!(error.to_string(), "corpus 1 of 2 (1 texts) has no text");
+    let none: [[&str; 1]; 0] = [];
+    assert_eq!(prune(&CHECKPOINT, &none, total).unwrap_err().code(), ErrorCode::InvalidArgument);
 }
 
 proptest! {

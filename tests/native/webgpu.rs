@@ -11,9 +11,9 @@ use pie_embed_wasm::encoder::{Arithmetic, Output, TokenBatch};
 use pie_embed_wasm::gguf::Gguf;
 use pie_embed_wasm::train::Candle;
 use pie_embed_wasm::webgpu::{Context, GpuEncoder, Limits, Products};
-use pie_embed_wasm::{EmbedOptions, Embedder, ErrorCode, Result};
+use pie_embed_wasm::{EmbedOptions, Embedder, ErrorCode, Result, View};
 
-use crate::common::{compare, instructions, root, tiny};
+use crate::common::{compare, instructions, root, tiny, two_views};
 
 const OUTPUT: Output = Output { dimensions: 64, normalize: true };
 
@@ -65,6 +65,22 @@ fn every_dtype_is_as_on_the_cpu() {
             assert!(worst >= 0.999, "{dtype}: {worst}");
             assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 0.01), "{dtype}: lengths");
         }
+    }
+}
+
+/// A head, and views: the embedder finishes what the GPU pools.
+#[test]
+fn views_are_as_on_the_cpu() {
+    let Some(context) = context(Limits::Smallest) else { return };
+    let bytes = two_views(Dtype::F32);
+    let gpu = |gguf: &Gguf<'_>| GpuEncoder::from_gguf_with(context.clone(), gguf, Products::F32);
+    let gpu = Embedder::from_bytes_on(&bytes, |gguf| Ok(Box::new(Gpu::new(gpu(gguf)?)))).unwrap();
+    let cpu = Embedder::from_bytes(&bytes).unwrap();
+    for view in [View::Task, View::Meaning, View::Both] {
+        let options = EmbedOptions { view: Some(view), ..EmbedOptions::default() };
+        let (a, b) = (gpu.embed(&instructions(), &options).unwrap(), cpu.embed(&instructions(), &options).unwrap());
+        let (_, worst) = compare(&a.data, &b.data, b.dimensions);
+        assert!(worst >= 0.9999, "{view}: {worst}");
     }
 }
 

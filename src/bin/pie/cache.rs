@@ -1,6 +1,6 @@
 //! Vectors that were computed once, kept on disk: where a run stopped, by Ctrl-C, a kill or a full disk, the next one goes on.
 //!
-//! Two files for each model and prompt. In `.vectors` a line says for which, then come records of one length: the text's hash (24 bytes
+//! Two files for each model, prompt and view. In `.vectors` a line says for which, then come records of one length: the text's hash (24 bytes
 //! of its SHA-256), the vector, whether the text was truncated (1 byte), and a hash of these (XXH3, 8 bytes). `.texts` has the texts'
 //! hashes alone, in the same order, so that a start reads 24 bytes a record. Records are only appended, so that a kill leaves none
 //! half-written but the last, which is cut off; one that is not what was written counts as not kept.
@@ -15,12 +15,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use etcetera::BaseStrategy;
+use pie_embed_wasm::encoder::Reading;
 use pie_embed_wasm::{EmbedOptions, Embeddings, Error, ErrorCode, Result, sha256, sha256_hex};
 use serde_json::json;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Model;
 use crate::output::say;
+use crate::view::Made;
 
 /// Told apart by the name of the file, so that one of another format is left as it is.
 const FORMAT: u32 = 3;
@@ -60,7 +62,7 @@ pub fn text_hash(text: &str) -> TextHash {
     hash
 }
 
-/// The vectors of one model and prompt.
+/// The vectors of one model, prompt and view.
 pub struct Cache {
     path: PathBuf,
     file: File,
@@ -82,7 +84,7 @@ pub struct Cache {
 impl CacheArgs {
     /// Opens the cache of a model and these options; none where none is wanted, or there is no place for one. `keep` says whether one is
     /// wanted where no folder is named.
-    pub fn open(&self, model: &Model, options: &EmbedOptions, dimensions: usize, keep: bool) -> Result<Option<Cache>> {
+    pub fn open(&self, model: &Model, options: &EmbedOptions, reading: Reading, keep: bool) -> Result<Option<Cache>> {
         if self.no_cache {
             return Ok(None);
         }
@@ -96,11 +98,12 @@ impl CacheArgs {
             "device": model.embedder.device(),
             "prompt": model.prompt(options.prompt.as_ref()).to_string(),
             "max_tokens": options.max_tokens,
-            "dimensions": dimensions,
+            "view": Made::from(reading).to_string(),
+            "dimensions": reading.dimensions,
         });
         let header = format!("{header}\n");
         let path = dir.join(format!("{}.{VECTORS}", &sha256_hex(header.as_bytes())[..NAME]));
-        let opened = Cache::open(&path, header.as_bytes(), dimensions, (self.cache_limit * 1e9) as u64);
+        let opened = Cache::open(&path, header.as_bytes(), reading.dimensions, (self.cache_limit * 1e9) as u64);
         let mut cache = match opened {
             Ok(cache) => cache,
             // A folder that was not asked for is no reason to fail, whatever is wrong with it.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use pie_embed_wasm::Embedder;
 use pie_embed_wasm::checkpoint::Pruned;
 use pie_embed_wasm::ieb::Fidelity;
+use pie_embed_wasm::{Embedder, View};
 use serde_json::Value;
 
 use crate::export::Comparison;
@@ -39,7 +39,7 @@ pub fn render(
                 config.vocab_size
             ),
         ),
-        ("Vector", format!("{} dimensions, {} pooling, length 1", config.hidden_size, embedder.pooling())),
+        ("Vector", vector(embedder)),
         ("Prompt", format!("{}; at most {} tokens", info.prompt, info.max_tokens)),
         ("Dtypes", entry.dtype.iter().map(|(part, dtype)| format!("{part} {dtype}")).collect::<Vec<_>>().join(", ")),
     ];
@@ -70,6 +70,17 @@ pub fn render(
     }
     figures(&mut card, entry.figures.as_ref());
     card
+}
+
+fn vector(embedder: &Embedder) -> String {
+    let (views, size, pooling) = (embedder.views(), embedder.view_size(), embedder.pooling());
+    match views {
+        [_] => format!("{size} dimensions, {pooling} pooling, length 1"),
+        _ => {
+            let views: Vec<String> = views.iter().map(View::to_string).collect();
+            format!("{} views, {}: {size} dimensions each, {pooling} pooling, length 1 each", views.len(), views.join(" and "))
+        }
+    }
 }
 
 fn list(card: &mut String, items: &[String]) {

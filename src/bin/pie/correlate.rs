@@ -15,6 +15,7 @@ use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::reader::Fields;
 use crate::table::{CsvArgs, Table, render};
+use crate::view::{Readings, Uses};
 
 /// Compare data sets in pairs, by their vectors and by their tasks
 ///
@@ -79,9 +80,12 @@ pub fn run(args: &Args) -> Result<()> {
     let tables = named.iter().map(|(_, path)| args.encode.read(path, args.column.as_deref())).collect::<Result<Vec<_>>>()?;
     let model = args.encode.load(tables.len())?;
     let sets: Vec<DataSet> = named.into_iter().zip(tables).map(|((name, _), table)| DataSet { name, table }).collect();
-    let vectors = sets.iter().enumerate().map(|(at, set)| args.encode.encode(&model, at, &set.table)).collect::<Result<Vec<_>>>()?;
-    let (source, labels) = labels(args, &model, &sets, &vectors)?;
-    let figures = compare(&sets, vectors, labels.as_deref(), args)?;
+    let columns = sets.iter().map(|set| set.table.label_column(args.label.as_deref())).collect::<Result<Option<Vec<String>>>>()?;
+    let uses = Uses { tasks: columns.is_none(), ..Uses::default() };
+    let readings = sets.iter().enumerate().map(|(at, set)| args.encode.encode_for(&model, at, &set.table, uses));
+    let readings = readings.collect::<Result<Vec<_>>>()?;
+    let (source, labels) = labels(&model, columns, &sets, &readings)?;
+    let figures = compare(&sets, readings.into_iter().map(Readings::into_main).collect(), labels.as_deref(), args)?;
     let n = sets.len();
     let distances: Vec<f64> = figures.cosine.iter().map(|cosine| 1.0 - cosine).collect();
     let order = similar_order(&distances, n)?;
@@ -116,14 +120,18 @@ fn name_and_path(data: &str) -> (String, PathBuf) {
 }
 
 /// Where the tasks come from, and those of each data set.
-fn labels(args: &Args, model: &Model, sets: &[DataSet], vectors: &[Vectors]) -> Result<(String, Option<Vec<Vec<String>>>)> {
-    let columns = sets.iter().map(|set| set.table.label_column(args.label.as_deref())).collect::<Result<Option<Vec<String>>>>()?;
+fn labels(
+    model: &Model,
+    columns: Option<Vec<String>>,
+    sets: &[DataSet],
+    readings: &[Readings],
+) -> Result<(String, Option<Vec<Vec<String>>>)> {
     Ok(match columns {
         Some(columns) => {
             let labels = sets.iter().zip(&columns).map(|(set, column)| set.table.strings(column)).collect::<Result<Vec<_>>>()?;
             ("columns".to_owned(), Some(labels))
         }
-        None => ("taxonomy".to_owned(), vectors.iter().map(|vectors| model.tasks(vectors)).collect::<Result<Option<Vec<_>>>>()?),
+        None => ("taxonomy".to_owned(), readings.iter().map(|readings| model.tasks(readings)).collect::<Result<Option<Vec<_>>>>()?),
     })
 }
 

@@ -10,6 +10,7 @@ use crate::encode::{CHUNK, EMBEDDING, ERROR, Encoder};
 use crate::input::{Faults, InputArgs};
 use crate::model::{Model, ModelArgs};
 use crate::sink::{OutputArgs, SinkRow};
+use crate::view::{Made, VIEW, ViewArgs};
 
 /// Embed texts: a NumPy file [n, dim] of float32, JSON lines, Parquet or Arrow
 ///
@@ -24,7 +25,9 @@ pub struct Args {
     input: InputArgs,
     #[command(flatten)]
     prompt: PromptArgs,
-    /// Keep the first D dimensions and normalise again
+    #[command(flatten)]
+    view: ViewArgs,
+    /// Keep the first D dimensions and normalise again; of both views the first D/2 of each
     #[arg(long, value_name = "D")]
     dimensions: Option<usize>,
     #[command(flatten)]
@@ -44,9 +47,9 @@ pub struct PromptArgs {
 }
 
 impl PromptArgs {
-    pub fn options(&self, dimensions: Option<usize>) -> Result<EmbedOptions> {
+    pub fn options(&self) -> Result<EmbedOptions> {
         let prompt = self.prompt.as_deref().map(str::parse::<Prompt>).transpose()?;
-        Ok(EmbedOptions { prompt, dimensions, max_tokens: self.max_tokens })
+        Ok(EmbedOptions { prompt, max_tokens: self.max_tokens, ..EmbedOptions::default() })
     }
 }
 
@@ -68,11 +71,11 @@ impl SinkRow for Row<'_> {
 
 pub fn run(args: Args) -> Result<()> {
     let model = args.model.load()?;
-    let options = args.prompt.options(args.dimensions)?;
+    let options = args.view.apply(EmbedOptions { dimensions: args.dimensions, ..args.prompt.options()? });
     let prompt = model.prompt(options.prompt.as_ref()).to_string();
     let mut encoder = Encoder::new(&model, options, &args.cache, args.input.is_file())?;
     let dimensions = encoder.dimensions;
-    let schema = schema(&model, prompt, dimensions);
+    let schema = schema(&model, prompt, encoder.made, dimensions);
     let mut sink = args.output.open(schema, Some(dimensions))?;
     let mut input = args.input.open()?;
     let (mut faults, mut done) = (Faults::default(), 0_u64);
@@ -102,13 +105,13 @@ pub fn run(args: Args) -> Result<()> {
     args.input.finish(faults)
 }
 
-fn schema(model: &Model, prompt: String, dimensions: usize) -> Schema {
+fn schema(model: &Model, prompt: String, made: Made, dimensions: usize) -> Schema {
     let columns = vec![
         Field::new("text", DataType::Utf8, false),
         Field::new(EMBEDDING, vector_type(dimensions), false),
         Field::new("truncated", DataType::Boolean, true),
         Field::new(ERROR, DataType::Utf8, true),
     ];
-    let metadata = [(MODEL_SHA256, model.sha256.clone()), (PROMPT, prompt)];
+    let metadata = [(MODEL_SHA256, model.sha256.clone()), (PROMPT, prompt), (VIEW, made.to_string())];
     Schema::new_with_metadata(columns, metadata.map(|(key, value)| (key.to_owned(), value)))
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use pie_embed_wasm::encoder::Reading;
 use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
 use serde_json::Value;
@@ -18,6 +19,7 @@ use crate::parts::parts;
 use crate::progress::Progress;
 use crate::reader::{Content, Format, Reader};
 use crate::table::Table;
+use crate::view::{Made, Readings, Uses, VIEW, ViewArgs};
 
 /// Rows that are read, encoded, kept and written at a time.
 pub const CHUNK: usize = 1024;
@@ -36,7 +38,9 @@ pub struct EncodeArgs {
     /// pie, short, none, or a template with {instruction} [default: the model's]
     #[arg(long)]
     pub prompt: Option<Prompt>,
-    /// What `pie embed` made of the same rows with the same model and prompt, a file or a folder of parts each data set: NumPy's arrays,
+    #[command(flatten)]
+    view: ViewArgs,
+    /// What `pie embed` made of the same rows with the same model, prompt and view, a file or a folder of parts each data set: NumPy's arrays,
     /// or JSON lines, Parquet or Arrow, which may be the data set itself (its column `embedding` is then not written again); nothing is
     /// encoded
     #[arg(long, value_name = "FILE|DIR")]
@@ -58,10 +62,25 @@ impl EncodeArgs {
         Table::read(path, column, (!self.vectors.is_empty()).then_some(EMBEDDING))
     }
 
+    /// What the options read of a vector, of which files that are made with it tell.
+    pub fn reading(&self, model: &Model) -> Result<Reading> {
+        model.embedder.reading(&self.view.apply(self.options()))
+    }
+
+    fn options(&self) -> EmbedOptions {
+        EmbedOptions { prompt: self.prompt.clone(), ..EmbedOptions::default() }
+    }
+
     /// The vectors of a data set, at length 1; `at` is its number.
     pub fn encode(&self, model: &Model, at: usize, table: &Table) -> Result<Vectors> {
+        self.encode_for(model, at, table, Uses::default()).map(Readings::into_main)
+    }
+
+    /// The same in all views that the command uses.
+    pub fn encode_for(&self, model: &Model, at: usize, table: &Table, uses: Uses) -> Result<Readings> {
         let Some(path) = self.vectors.get(at) else {
-            return encode(model, &table.texts(), self.prompt.clone(), &self.cache).map_err(|e| e.context(table.path().display()));
+            let encode = |options| encode(model, &table.texts(), options, &self.cache).map_err(|e| e.context(table.path().display()));
+            return Readings::new(self.view, uses, model, self.options(), encode);
         };
         let vectors = self.read_vectors(path, model)?;
         if vectors.len() != table.records.len() {
@@ -69,12 +88,13 @@ impl EncodeArgs {
             let message = format!("{}: {rows} vectors of {sound} sound rows in {}", path.display(), table.path().display());
             return Err(Error::new(ErrorCode::Data, message));
         }
-        Ok(vectors.normalized())
+        Ok(Readings::ready(self.view, model, vectors.normalized()))
     }
 
     /// What `pie embed` wrote, but for rows that have an error.
     fn read_vectors(&self, path: &Path, model: &Model) -> Result<Vectors> {
-        let dimensions = model.embedder.config().hidden_size;
+        let reading = self.reading(model)?;
+        let (dimensions, made) = (reading.dimensions, Made::from(reading).to_string());
         let mut data = Vec::new();
         for part in parts(path)? {
             if part.extension().is_some_and(|extension| extension == "npy") {
@@ -84,7 +104,7 @@ impl EncodeArgs {
             let mut reader = Reader::open(Some(&part), Format::Auto)?;
             let wrong = |what: String| Error::new(ErrorCode::Data, format!("{}: {what}", part.display()));
             let prompt = model.prompt(self.prompt.as_ref()).to_string();
-            for (key, expected) in [(MODEL_SHA256, &model.sha256), (PROMPT, &prompt)] {
+            for (key, expected) in [(MODEL_SHA256, &model.sha256), (PROMPT, &prompt), (VIEW, &made)] {
                 if let Some(other) = reader.said(key).filter(|said| said != expected) {
                     return Err(wrong(format!("its vectors were made with {key} {other:?}; here it is {expected:?}")));
                 }
@@ -100,7 +120,7 @@ impl EncodeArgs {
                     wrong(format!("{}: {}", row.place, missing(&[EMBEDDING], &columns)))
                 })?;
                 if vector.len() != dimensions {
-                    let what = format!("{}: a vector of {} numbers; the model's have {dimensions}", row.place, vector.len());
+                    let what = format!("{}: a vector of {} numbers; those of view {made} have {dimensions}", row.place, vector.len());
                     return Err(wrong(what));
                 }
                 // What is no number is refused with those that are not finite.
@@ -113,11 +133,11 @@ impl EncodeArgs {
 }
 
 /// The vectors of texts, at length 1, with progress on stderr. Equal texts are encoded once, and those in the cache not at all.
-pub fn encode(model: &Model, texts: &[&str], prompt: Option<Prompt>, cache: &CacheArgs) -> Result<Vectors> {
+pub fn encode(model: &Model, texts: &[&str], options: EmbedOptions, cache: &CacheArgs) -> Result<Vectors> {
     if texts.is_empty() {
         return Err(Error::new(ErrorCode::NoTexts, "there is no text"));
     }
-    let mut encoder = Encoder::new(model, EmbedOptions { prompt, ..EmbedOptions::default() }, cache, true)?;
+    let mut encoder = Encoder::new(model, options, cache, true)?;
     let dimensions = encoder.dimensions;
     let mut first: HashMap<&str, usize> = HashMap::with_capacity(texts.len());
     let same: Vec<usize> = texts.iter().enumerate().map(|(row, text)| *first.entry(text).or_insert(row)).collect();
@@ -143,11 +163,12 @@ pub fn encode(model: &Model, texts: &[&str], prompt: Option<Prompt>, cache: &Cac
     Ok(Vectors::new(data, dimensions)?.normalized())
 }
 
-/// Encodes with one model and prompt.
+/// Encodes with one model, prompt and view.
 pub struct Encoder<'a> {
     model: &'a Model,
     options: EmbedOptions,
     pub dimensions: usize,
+    pub made: Made,
     cache: Option<Cache>,
     /// Texts so far, and those of them that the cache held.
     done: usize,
@@ -171,11 +192,11 @@ impl Encoded {
 impl<'a> Encoder<'a> {
     /// `keep` says whether vectors are kept where the arguments do not.
     pub fn new(model: &'a Model, options: EmbedOptions, cache: &CacheArgs, keep: bool) -> Result<Self> {
-        let dimensions = model.embedder.dimensions(&options)?;
+        let reading = model.embedder.reading(&options)?;
         // A prompt or limit that cannot work is said before anything is read.
         model.embedder.tokenize("a", &options)?;
-        let cache = cache.open(model, &options, dimensions, keep)?;
-        Ok(Self { model, options, dimensions, cache, done: 0, found: 0 })
+        let cache = cache.open(model, &options, reading, keep)?;
+        Ok(Self { model, options, dimensions: reading.dimensions, made: reading.into(), cache, done: 0, found: 0 })
     }
 
     /// The vectors of texts.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{ArgGroup, ValueEnum};
+use pie_embed_wasm::encoder::Reading;
 use pie_embed_wasm::ieb::{
     ModelEncoder, PairSet, ParaphraseSet, Score, TaskSet, TextEncoder, TfIdf, Vectors, clustering_scores, disturbance_scores, map,
     paraphrase_scores, similarity_scores,
@@ -18,6 +19,7 @@ use crate::manifest::to_json;
 use crate::model::{Model, ModelArgs};
 use crate::output::{print, say, write_files};
 use crate::progress::Progress;
+use crate::view::{Made, ViewArgs};
 
 /// Measure a model: clustering and similarity (IEB), paraphrases, disturbed prompts
 #[derive(clap::Args)]
@@ -37,6 +39,8 @@ pub struct Args {
     /// Disturbed copies of the instructions of an eft_test-shaped file: is the nearest clean one of the same task?
     #[arg(long, value_name = "FILE", num_args = 1..)]
     disturb: Vec<PathBuf>,
+    #[command(flatten)]
+    view: ViewArgs,
     /// Keep only the first N dimensions
     #[arg(long, value_name = "N")]
     dimensions: Option<usize>,
@@ -125,8 +129,8 @@ pub fn run(args: &Args) -> Result<()> {
         Some(Baseline::Minilm) => Some(ModelArgs { model: Some(args.baseline_model.clone()), device: args.model.device }.load()?),
         _ => None,
     };
-    let options = EmbedOptions { prompt: args.prompt.clone(), dimensions: args.dimensions, max_tokens: None };
-    model.embedder.dimensions(&options)?;
+    let options = args.view.apply(EmbedOptions { prompt: args.prompt.clone(), dimensions: args.dimensions, ..EmbedOptions::default() });
+    let reading = model.embedder.reading(&options)?;
 
     let progress = Progress::rows();
     let done = AtomicU64::new(0);
@@ -155,7 +159,7 @@ pub fn run(args: &Args) -> Result<()> {
 
     let names: Vec<&str> = encoders.iter().map(|encoder| encoder.name()).collect();
     let report = json!({
-        "model": model_json(&model, args),
+        "model": model_json(&model, args, reading),
         "baseline": baseline_model.as_ref().map(|model| json!({"name": name(model), "file": file_name(&model.path), "sha256": model.sha256})),
         "seeds": args.seeds,
         "seed": args.seed,
@@ -223,14 +227,15 @@ fn encoder<'a>(model: &'a Model, options: EmbedOptions, count: &'a (dyn Fn(usize
     ModelEncoder { name: name(model), embedder: &model.embedder, options, on_progress: Some(count) }
 }
 
-fn model_json(model: &Model, args: &Args) -> Value {
+fn model_json(model: &Model, args: &Args, reading: Reading) -> Value {
     let info = model.embedder.info();
     json!({
         "name": name(model),
         "file": file_name(&model.path),
         "sha256": model.sha256,
         "bytes": info.bytes,
-        "dimensions": args.dimensions.unwrap_or(model.embedder.config().hidden_size),
+        "view": Made::from(reading).to_string(),
+        "dimensions": reading.dimensions,
         "prompt": args.prompt.as_ref().unwrap_or(&info.prompt).to_string(),
     })
 }

@@ -1,7 +1,7 @@
 //! `pie index`: a pool's vectors and rows in one file, and reading it.
 //!
 //! The file is an Arrow IPC stream, written and read batch by batch, with the columns `text`, `row` (a JSON object), `vector` (of length 1)
-//! and `check` (XXH3-64 of the three); its schema's metadata says by which model and prompt, and of how many rows.
+//! and `check` (XXH3-64 of the three); its schema's metadata says by which model, prompt and view, and of how many rows.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,7 +14,7 @@ use arrow_array::types::{Float32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use pie_embed_wasm::tasks::Vectors;
-use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Result};
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -25,6 +25,7 @@ use crate::model::Model;
 use crate::output::{AtomicFile, print, refuse_existing};
 use crate::progress::Progress;
 use crate::reader::Fields;
+use crate::view::{Made, VIEW};
 
 const PROMPT: &str = "pie.index.prompt";
 const ROWS: &str = "pie.index.rows";
@@ -69,13 +70,15 @@ pub fn run(args: &Args) -> Result<()> {
     let model = args.encode.load(1)?;
     let vectors = Arc::new(args.encode.encode(&model, 0, &table)?);
     let prompt = model.prompt(args.encode.prompt.as_ref());
+    let made = Made::from(args.encode.reading(&model)?);
     let fields = vec![
         Field::new("text", DataType::Utf8, false),
         Field::new("row", DataType::Utf8, false),
         Field::new("vector", vector_type(vectors.dimensions()), false),
         Field::new("check", DataType::UInt64, false),
     ];
-    let metadata = [(MODEL_SHA256, model.sha256.clone()), (PROMPT, prompt.to_string()), (ROWS, vectors.len().to_string())];
+    let metadata =
+        [(MODEL_SHA256, model.sha256.clone()), (PROMPT, prompt.to_string()), (VIEW, made.to_string()), (ROWS, vectors.len().to_string())];
     let metadata: HashMap<String, String> = metadata.map(|(key, value)| (key.to_owned(), value)).into();
     let mut columns = ColumnWriter::arrow(Arc::new(Schema::new_with_metadata(fields, metadata)))?;
     let mut file = AtomicFile::create(&args.output)?;
@@ -121,7 +124,8 @@ pub struct Index {
     /// JSON objects; a large pool's are parsed when they are wanted.
     rows: Vec<String>,
     pub vectors: Arc<Vectors>,
-    pub prompt: Prompt,
+    /// The prompt and view of its vectors, which those of a query must have too.
+    pub options: EmbedOptions,
     /// A hash of the checks of all rows.
     pub checks: u64,
 }
@@ -143,9 +147,11 @@ impl Index {
         if *made_by != model.sha256 {
             return Err(data(format!("it was made by the model with sha256 {made_by}; this one has {}", model.sha256)));
         }
-        let prompt = said(PROMPT)?.parse()?;
+        // An index of an older version has the one view that there was.
+        let made = schema.metadata().get(VIEW).map_or(Ok(Made::default()), |made| made.parse())?;
+        let options = made.options(EmbedOptions { prompt: Some(said(PROMPT)?.parse()?), ..EmbedOptions::default() });
         let wanted: usize = said(ROWS)?.parse().map_err(|e| data(format!("{ROWS}: {e}")))?;
-        let dimensions = model.embedder.config().hidden_size;
+        let dimensions = model.embedder.dimensions(&options)?;
         // What the file says it has is held against its length before memory is taken for it.
         let most = bytes as usize / (dimensions * size_of::<f32>());
         let (mut texts, mut rows, mut vectors) = (Vec::new(), Vec::new(), Vec::with_capacity(wanted.min(most) * dimensions));
@@ -165,7 +171,7 @@ impl Index {
         if texts.len() != wanted {
             return Err(data(format!("{} of {wanted} rows: the file is cut off", texts.len())));
         }
-        Ok(Self { texts, rows, vectors: Arc::new(Vectors::new(vectors, dimensions)?), prompt, checks: checks.digest() })
+        Ok(Self { texts, rows, vectors: Arc::new(Vectors::new(vectors, dimensions)?), options, checks: checks.digest() })
     }
 
     /// A row as it was in the pool.

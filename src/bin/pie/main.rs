@@ -21,6 +21,7 @@ mod encode;
 mod eval;
 mod export;
 mod graph;
+mod head;
 mod heatmap;
 mod ieb;
 mod index;
@@ -54,6 +55,7 @@ mod tag;
 mod taxonomy;
 mod train;
 mod unfinished;
+mod view;
 mod weight;
 
 /// Instruction embeddings and task tagging: results on stdout, progress on stderr.
@@ -79,6 +81,7 @@ enum Command {
     Taxonomy(taxonomy::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Head(head::Args),
     Ieb(ieb::Args),
     Label(label::Args),
     Phrasebook(phrasebook::Args),
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
         Command::Taxonomy(args) => taxonomy::run(args),
         Command::Eval(args) => eval::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Head(args) => head::run(&args),
         Command::Ieb(args) => ieb::run(&args),
         Command::Label(args) => label::run(&args),
         Command::Phrasebook(args) => phrasebook::run(&args),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::gguf::Source;
-use pie_embed_wasm::tasks::{Level, Taxonomy, Vectors};
+use pie_embed_wasm::tasks::{Level, Taxonomy};
 use pie_embed_wasm::{Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 use rayon::prelude::*;
 
@@ -14,6 +14,7 @@ use crate::device::Device;
 use crate::manifest::Manifest;
 use crate::memory;
 use crate::output::say;
+use crate::view::Readings;
 
 /// Options of every command that needs a model.
 #[derive(clap::Args)]
@@ -119,9 +120,13 @@ impl Model {
         asked.unwrap_or(&self.embedder.info().prompt)
     }
 
-    /// The task of each vector by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.
-    pub fn tasks(&self, vectors: &Vectors) -> Result<Option<Vec<String>>> {
+    /// The task of each row by the model's taxonomy, `unknown` where none fits; `None`, said on stderr, where it has no taxonomy.
+    pub fn tasks(&self, readings: &Readings) -> Result<Option<Vec<String>>> {
         let Some(taxonomy) = self.own_taxonomy()? else { return Ok(None) };
+        let Some(vectors) = readings.task() else {
+            say("note: no tasks are counted: they are read from the task view, which --vectors does not have");
+            return Ok(None);
+        };
         let first = |row| taxonomy.classify(row, Level::Task, 1).map(|tags| tags.into_iter().map(|tag| tag.label).collect());
         vectors.data().par_chunks_exact(vectors.dimensions()).map(first).collect::<Result<Vec<String>>>().map(Some)
     }
@@ -146,6 +151,6 @@ impl Model {
             return Err(Error::new(ErrorCode::NoTaxonomy, message));
         };
         let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
-        Taxonomy::from_bytes(&bytes, &self.sha256, self.embedder.config().hidden_size).map_err(|e| e.context(path.display()))
+        Taxonomy::from_bytes(&bytes, &self.sha256, self.embedder.view_size()).map_err(|e| e.context(path.display()))
     }
 }

@@ -19,7 +19,7 @@ pub struct Args {
     /// Texts to make of a plain request with placeholders; other registers get twice as many
     #[arg(long, default_value_t = 4, value_name = "N")]
     variants: usize,
-    /// Texts to measure on, which must share no twelve words in a row with values and passages (JSON lines with "text", or lines)
+    /// Texts to measure on, which must share no twelve words in a row with values, passages and whole prompts (JSON lines with "text", or lines)
     #[arg(long, value_name = "FILE", num_args = 1..)]
     apart: Vec<PathBuf>,
     #[arg(long, default_value_t = 0)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::tasks::{Hit, Level, MIN_ROWS, Method, Random, Tag, Taxonomy, UNKNOWN, Vectors, coverage, search, select, t_sne};
-use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
 use rayon::prelude::*;
 
 use crate::cache::CacheArgs;
@@ -14,6 +14,7 @@ use crate::output::{print, refuse_existing, write_file};
 use crate::progress::Progress;
 use crate::reader::Place;
 use crate::table::{Record, Table};
+use crate::view::{Readings, Uses, ViewArgs};
 
 mod page;
 
@@ -43,7 +44,7 @@ pub struct Args {
     /// The column with the text [default: instruction or text]
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
-    /// Texts with a cosine of at least this are near-duplicates
+    /// Texts with a cosine of at least this are near-duplicates, by both views of a model that has two, or by --view where it is given
     #[arg(long, value_name = "COSINE", default_value_t = 0.98)]
     near_duplicate: f32,
     #[arg(long, default_value_t = 0)]
@@ -51,6 +52,8 @@ pub struct Args {
     /// pie, short, none, or a template with {instruction} [default: the model's]
     #[arg(long)]
     prompt: Option<Prompt>,
+    #[command(flatten)]
+    view: ViewArgs,
     /// The page
     #[arg(long, short, value_name = "FILE.html")]
     output: PathBuf,
@@ -124,10 +127,16 @@ pub fn run(args: &Args) -> Result<()> {
     let pool = Pool::new(std::mem::take(&mut table.records));
     let model = args.model.load()?;
     let texts: Vec<&str> = pool.texts.iter().map(String::as_str).collect();
-    let vectors = encode(&model, &texts, args.prompt.clone(), &args.cache)?;
+    let options = EmbedOptions { prompt: args.prompt.clone(), ..EmbedOptions::default() };
+    let uses = Uses { tasks: true, duplicates: true };
+    let readings = Readings::new(args.view, uses, &model, options, |options| encode(&model, &texts, options, &args.cache))?;
     let waiting = Progress::waiting("naming the tasks");
     let taxonomy = model.own_taxonomy()?;
-    let tally = |level| taxonomy.as_ref().map(|taxonomy| Tally::new(taxonomy, level, &vectors, &pool.counts)).transpose();
+    let task = readings.task();
+    let tally = |level| match (&taxonomy, &task) {
+        (Some(taxonomy), Some(vectors)) => Tally::new(taxonomy, level, vectors, &pool.counts).map(Some),
+        _ => Ok(None),
+    };
     let kinds = if taxonomy.as_ref().is_some_and(Taxonomy::has_kinds) { tally(Level::Kind)? } else { None };
     let tasks = tally(Level::Task)?;
     let report = Report {
@@ -137,7 +146,7 @@ pub fn run(args: &Args) -> Result<()> {
         faulty: table.faulty(),
         kinds,
         tasks,
-        sample: Sample::new(&vectors, args.seed, &waiting)?,
+        sample: Sample::new(&readings, args.seed, &waiting)?,
         pool: &pool,
         near_duplicate: args.near_duplicate,
     };
@@ -195,13 +204,14 @@ impl Tally {
 }
 
 impl Sample {
-    fn new(vectors: &Vectors, seed: u64, progress: &Progress) -> Result<Self> {
+    fn new(readings: &Readings, seed: u64, progress: &Progress) -> Result<Self> {
+        let (vectors, near) = (readings.main(), readings.duplicates());
         let mut random = Random::new(seed);
         let mut texts = if vectors.len() > SAMPLE { random.draw(SAMPLE, vectors.len()) } else { (0..vectors.len()).collect() };
         texts.sort_unstable();
         let rows = vectors.pick(&texts);
         progress.message("finding the nearest texts");
-        let found = search(vectors, &rows, 2)?;
+        let found = search(near, &near.pick(&texts), 2)?;
         let nearest = texts.iter().zip(found).map(|(&text, hits)| hits.into_iter().find(|hit| hit.row != text)).collect();
 
         progress.message("choosing texts that stand for all");

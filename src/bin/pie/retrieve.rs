@@ -20,6 +20,7 @@ use crate::output::{print, refuse_existing, say, write_file};
 use crate::progress::Progress;
 use crate::reader::Fields;
 use crate::table::Table;
+use crate::view::ViewArgs;
 
 /// Nearest rows from which `--diverse` chooses, as a multiple of what is wanted.
 const CANDIDATES: usize = 10;
@@ -42,9 +43,11 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Made by `pie index` with the same model
+    /// Made by `pie index` with the same model; its view is that of the search
     #[arg(long, value_name = "FILE")]
     index: PathBuf,
+    #[command(flatten)]
+    view: ViewArgs,
     /// Instructions: .jsonl, .csv, .tsv, .parquet, .arrow, .json (a list, or the benchmark's) or text lines, or a folder with parts of
     /// one of these; - is stdin
     #[arg(long, value_name = "FILE|DIR|-")]
@@ -111,11 +114,12 @@ pub fn run(args: &Args) -> Result<()> {
 
     let model = args.model.load()?;
     let index = Index::read(&args.index, &model)?;
+    args.view.check(&model, &index.options).map_err(|e| e.context(args.index.display()))?;
     let found = if args.tfidf {
         let corpus: Vec<&str> = index.texts.iter().map(String::as_str).collect();
         retrieve(&TfIdf.encode(&corpus, &corpus)?, None, &index.texts, &TfIdf.encode(&corpus, &texts)?, &texts, args)?
     } else {
-        let queries = encode(&model, &texts, Some(index.prompt.clone()), &args.cache)?;
+        let queries = encode(&model, &texts, index.options.clone(), &args.cache)?;
         let graph = graph(&index, args)?;
         if let Some(graph) = &graph {
             say_recall(&index.vectors, graph, &queries, args.top_k)?;

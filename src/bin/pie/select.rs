@@ -15,6 +15,7 @@ use crate::manifest::to_json;
 use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
 use crate::table::{CsvArgs, render};
+use crate::view::Uses;
 
 /// Points of the curves.
 const POINTS: usize = 40;
@@ -48,7 +49,8 @@ pub struct Args {
     /// A column with a number of at least 0: facility-location takes a row's cosine to another times its quality
     #[arg(long, value_name = "NAME")]
     quality: Option<String>,
-    /// First leave out rows with a cosine of at least this to an earlier row (a better one, with --quality)
+    /// First leave out rows with a cosine of at least this to an earlier row (a better one, with --quality), by both views of a model that
+    /// has two, or by --view where it is given
     #[arg(long, value_name = "COSINE")]
     dedupe: Option<f32>,
     #[arg(long, default_value_t = 0)]
@@ -104,14 +106,16 @@ pub fn run(args: &Args) -> Result<()> {
     let label = table.label_column(args.label.as_deref())?;
     let labels = label.as_deref().map(|column| table.strings(column)).transpose()?;
     let model = args.encode.load(1)?;
-    let vectors = args.encode.encode(&model, 0, &table)?;
+    let uses = Uses { tasks: labels.is_none(), duplicates: args.dedupe.is_some() };
+    let readings = args.encode.encode_for(&model, 0, &table, uses)?;
     let (source, labels) = match labels {
         Some(labels) => (format!("column {}", label.unwrap_or_default()), Some(labels)),
-        None => ("taxonomy".to_owned(), model.tasks(&vectors)?),
+        None => ("taxonomy".to_owned(), model.tasks(&readings)?),
     };
 
     // Row numbers from here on are those of the rows that are kept.
-    let kept = distinct(&vectors, quality.as_deref(), args.dedupe)?;
+    let kept = distinct(readings.duplicates(), quality.as_deref(), args.dedupe)?;
+    let vectors = readings.into_main();
     let duplicates = vectors.len() - kept.len();
     let pool = vectors.keep(&kept);
     let quality: Option<Vec<f64>> = quality.map(|quality| kept.iter().map(|&row| quality[row]).collect());

@@ -71,7 +71,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let model = args.model.load()?;
     let taxonomy = model.taxonomy(args.taxonomy.as_deref())?;
-    let mut encoder = Encoder::new(&model, args.prompt.options(None)?, &args.cache, args.input.is_file())?;
+    let mut encoder = Encoder::new(&model, args.prompt.options()?, &args.cache, args.input.is_file())?;
     let for_people = args.output.is_plain() && !args.json && std::io::stdout().is_terminal();
     let mut sink = args.output.open(schema(), None)?;
     let (mut faults, mut done) = (Faults::default(), 0_u64);

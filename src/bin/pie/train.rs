@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use pie_embed_wasm::config::{Dtype, Pooling};
 use pie_embed_wasm::train::{
-    AdamW, DataFile, Decay, Distillation, Event, Freeze, Job, Loss, Probabilities, Rounding, Settings, Summary, Target, Width, device,
-    train,
+    AdamW, DataFile, Decay, Distillation, Event, Freeze, Job, Loss, Probabilities, Proxies, Rounding, Settings, Summary, Target, Width,
+    device, train,
 };
 use pie_embed_wasm::{Prompt, Result};
 
@@ -71,8 +71,8 @@ pub struct Args {
     /// Hugging Face folder of an encoder to learn from
     #[arg(long, value_name = "DIR", help_heading = "Loss")]
     teacher: Option<PathBuf>,
-    /// What to learn from it
-    #[arg(long, value_parser = ["similarity", "vectors"], default_value = "similarity", help_heading = "Loss")]
+    /// What to learn from it: which texts are near each other, the vectors, the view of the meaning, or both views each by itself
+    #[arg(long, value_parser = ["similarity", "vectors", "meaning", "views"], default_value = "similarity", help_heading = "Loss")]
     distill: String,
     /// The teacher's share in the loss
     #[arg(long, default_value_t = 1.0, value_name = "W", help_heading = "Loss")]
@@ -84,7 +84,16 @@ pub struct Args {
     /// Examples of a task in a batch
     #[arg(long, default_value_t = 4, help_heading = "Batches")]
     samples: usize,
-    /// Tasks of the same verb or noun that a task brings along
+    /// The share of a batch's texts that the teacher reads
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE", help_heading = "Loss")]
+    teacher_share: f64,
+    /// Learn a vector for each label too, and add with this weight the softmax of an example over all labels
+    #[arg(long, value_name = "W", help_heading = "Loss")]
+    proxies: Option<f64>,
+    #[arg(long, default_value_t = 0.05, value_name = "T", help_heading = "Loss")]
+    proxy_temperature: f64,
+
+    /// Tasks of the same family, verb or noun that a task brings along
     #[arg(long, default_value_t = 3, help_heading = "Batches")]
     hard: usize,
     /// Power of a task's size that it is drawn with
@@ -202,9 +211,16 @@ impl Args {
             dev_fraction: self.dev_fraction,
             augment: Probabilities { sloppy: self.sloppy, typos: self.typos, wrap: self.wrap, behind: self.behind, before: self.before },
             distillation: self.teacher.as_ref().map(|_| Distillation {
-                target: if self.distill == "vectors" { Target::Vectors } else { Target::Similarity },
+                target: match self.distill.as_str() {
+                    "vectors" => Target::Vectors,
+                    "meaning" => Target::Meaning,
+                    "views" => Target::Views,
+                    _ => Target::Similarity,
+                },
                 weight: self.distill_weight,
+                share: self.teacher_share,
             }),
+            proxies: self.proxies.map(|weight| Proxies { weight, temperature: self.proxy_temperature }),
             width: if self.width == "bf16" { Width::Bf16 } else { Width::F32 },
             rounding: Rounding { attention: self.dtype, ffn: self.ffn_dtype.unwrap_or(self.dtype), words: self.embedding_dtype },
         };

@@ -3,11 +3,13 @@
 mod distill;
 mod matryoshka;
 mod pair;
+mod proxy;
 mod supcon;
 
 pub use distill::{similarity_distillation, vector_distillation};
-pub use matryoshka::matryoshka;
+pub use matryoshka::{matryoshka, matryoshka_of};
 pub use pair::pair_info_nce;
+pub use proxy::proxy_softmax;
 pub use supcon::supervised_contrastive;
 
 use candle_core::{D, Result, Tensor};

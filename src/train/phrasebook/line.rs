@@ -27,12 +27,14 @@ pub enum Register {
     Shouty,
     /// A word suggests another task than the prompt's.
     Trap,
+    /// A whole prompt as somebody might have sent it, with everything that belongs to it and without placeholders.
+    Full,
     /// A chat template or reminder around the prompt.
     Wrapped,
 }
 
 impl Register {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Plain,
         Self::Keywords,
         Self::Chatty,
@@ -45,6 +47,7 @@ impl Register {
         Self::Nonnative,
         Self::Shouty,
         Self::Trap,
+        Self::Full,
         Self::Wrapped,
     ];
 
@@ -79,6 +82,7 @@ impl Register {
             Self::Nonnative => "nonnative",
             Self::Shouty => "shouty",
             Self::Trap => "trap",
+            Self::Full => "full",
             Self::Wrapped => "wrapped",
         }
     }
@@ -105,7 +109,7 @@ impl<'a> Line<'a> {
         }
         let (name, argument) = bracket.split_once(' ').map_or((bracket, None), |(name, argument)| (name, Some(argument)));
         let Some(register) = Register::ALL.into_iter().find(|r| r.name() == name && *r != Register::Wrapped) else {
-            let known = Register::ALL.map(Register::name)[..12].join(", ");
+            let known = Register::ALL.map(Register::name)[..13].join(", ");
             return Err(format!("no register {name:?}; the registers are: {known}"));
         };
         match (register, argument) {

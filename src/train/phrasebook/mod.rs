@@ -82,19 +82,19 @@ pub struct Phrasebook {
 
 impl Phrasebook {
     /// Reads a phrasebook's folder. Texts of `apart`, one a line or the field `text` of a JSON line, must share no twelve words in a
-    /// row with values or passages: name the files to measure on here.
+    /// row with values, passages or whole prompts: name the files to measure on here.
     ///
     /// # Errors
     /// [`ErrorCode::Io`], and [`ErrorCode::Data`] naming file and line of: requests that stand there twice, kinds, families or
     /// languages that do not exist, a kind without a definition or with fewer than two requests, placeholders without values, bytes
-    /// that are no UTF-8, passages that share a run of words.
+    /// that are no UTF-8, passages or whole prompts that share a run of words.
     pub fn load(dir: &Path, apart: &[PathBuf]) -> Result<Self> {
         let (mut faults, mut overlaps, mut slots) = (Faults::default(), Overlaps::default(), Slots::default());
         let kinds_path = dir.join("kinds.toml");
         let kinds = Kinds::read(&kinds_path, &mut faults)?;
         slots.read(&dir.join("slots"), &mut overlaps, &mut faults)?;
         slots.read_passages(&dir.join("passages"), &mut overlaps, &mut faults)?;
-        let (phrasings, seen) = read_english(&dir.join("english"), &kinds, &slots, &mut faults)?;
+        let (phrasings, seen) = read_english(&dir.join("english"), &kinds, &slots, &mut overlaps, &mut faults)?;
         let languages = languages::read(&dir.join("languages"), &kinds, &slots, seen, &mut overlaps, &mut faults)?;
         let grammar = dir.join("verb-noun");
         let grammar = if grammar.is_dir() { Some(Grammar::read(&grammar, &slots, &mut overlaps, &mut faults)?) } else { None };
@@ -165,7 +165,10 @@ impl Phrasebook {
             Side::Training => (2 * variants, &self.wrappers.0),
             Side::Development => (1, &self.wrappers.1),
         };
-        let filled = slots.fill(&request.text, side, count, seed).map_err(|e| e.context(&self.kinds.kinds[request.kind].id))?;
+        let filled = match request.register {
+            Register::Full => vec![request.text.clone()],
+            _ => slots.fill(&request.text, side, count, seed).map_err(|e| e.context(&self.kinds.kinds[request.kind].id))?,
+        };
         let mut rng = generator(seed, Purpose::Phrasebook, xxh3_64(request.text.as_bytes()), 1);
         let wrapped = filled.first().filter(|_| rng.random_ratio(1, WRAPPED)).and_then(|first| {
             let text = wrappers.choose(&mut rng)?.replace(REQUEST, first);
@@ -187,7 +190,7 @@ impl Phrasebook {
 }
 
 /// The requests of `english/*.txt`, with all of their texts.
-fn read_english(dir: &Path, kinds: &Kinds, slots: &Slots, faults: &mut Faults) -> Result<(Vec<Phrasing>, Unique)> {
+fn read_english(dir: &Path, kinds: &Kinds, slots: &Slots, overlaps: &mut Overlaps, faults: &mut Faults) -> Result<(Vec<Phrasing>, Unique)> {
     let (mut phrasings, mut seen) = (Vec::new(), Unique::default());
     for path in text_files(dir)? {
         for (place, kind, line) in kinds.lines(&path, faults)? {
@@ -198,10 +201,14 @@ fn read_english(dir: &Path, kinds: &Kinds, slots: &Slots, faults: &mut Faults) -
                     continue;
                 }
             };
-            if let Some(unknown) = slots.unknown(text) {
+            // A whole prompt stands as it is: braces in it are its own.
+            if let Some(unknown) = slots.unknown(text).filter(|_| register != Register::Full) {
                 faults.line(&place, unknown);
             }
             seen.check(text, "request", &place, faults);
+            if register == Register::Full {
+                overlaps.add(text, &place, faults);
+            }
             let second = argument.filter(|_| register == Register::Two).and_then(|id| kinds.find_or_fault(id, &place, faults));
             phrasings.push(Phrasing { kind, register, second, text: text.replace("\\n", "\n") });
         }

@@ -51,7 +51,7 @@ impl Expansion {
     }
 
     /// Writes into a folder, which is made if it does not exist: `train/LANG.jsonl`, `dev/LANG.jsonl` and `dev/LANG.json` (the same as a
-    /// paraphrase set) for each language, `verb-noun.jsonl` and `verb-noun-dev.jsonl`, and `material/documents.txt`. Each file is
+    /// paraphrase set) for each language, whole prompts apart from them in `LANG-full.*`, `verb-noun.jsonl` and `verb-noun-dev.jsonl`, and `material/documents.txt`. Each file is
     /// written atomically.
     ///
     /// # Errors
@@ -59,14 +59,20 @@ impl Expansion {
     pub fn write(&self, dir: &Path) -> Result<()> {
         let mut files = Vec::new();
         for (code, language) in LANGUAGES.iter().enumerate() {
-            let of = |phrases: &[Phrase]| -> Vec<Phrase> { phrases.iter().filter(|phrase| phrase.language == code).cloned().collect() };
-            let (training, development) = (of(&self.training), of(&self.development));
-            if training.is_empty() && development.is_empty() {
-                continue;
+            // Whole prompts are few beside the others' variants: a file of their own lets training weigh them.
+            for (name, full) in [(language.to_string(), false), (format!("{language}-full"), true)] {
+                let of = |phrases: &[Phrase]| -> Vec<Phrase> {
+                    let wanted = |phrase: &&Phrase| phrase.language == code && (phrase.register == Register::Full) == full;
+                    phrases.iter().filter(wanted).cloned().collect()
+                };
+                let (training, development) = (of(&self.training), of(&self.development));
+                if training.is_empty() && development.is_empty() {
+                    continue;
+                }
+                files.push((format!("train/{name}.jsonl"), self.lines(&training)));
+                files.push((format!("dev/{name}.jsonl"), self.lines(&development)));
+                files.push((format!("dev/{name}.json"), self.paraphrases(&development)));
             }
-            files.push((format!("train/{language}.jsonl"), self.lines(&training)));
-            files.push((format!("dev/{language}.jsonl"), self.lines(&development)));
-            files.push((format!("dev/{language}.json"), self.paraphrases(&development)));
         }
         if !self.verb_noun.is_empty() {
             files.push(("verb-noun.jsonl".to_owned(), instructions(&self.verb_noun)));

@@ -1,0 +1,53 @@
+//! `pie head`: a base with one view becomes one with two, to train from and to learn from.
+
+use std::path::PathBuf;
+
+use pie_embed_wasm::checkpoint::Checkpoint;
+use pie_embed_wasm::train::with_two_views;
+use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+
+use crate::corpus::read_all;
+use crate::output::print;
+use crate::progress::Progress;
+
+/// Give a checkpoint a head with two views of a text, its task and its meaning
+///
+/// The head is a dense layer behind the pooling. Both of its halves begin as the principal components of the corpus's vectors; `pie train
+/// --distill meaning` then trains the first for the task and holds the second where it began. Writes a Hugging Face folder for
+/// `pie train --base` and `--teacher`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder with config.json, tokenizer.json and model.safetensors
+    #[arg(long, value_name = "DIR")]
+    checkpoint: PathBuf,
+    /// Texts to find the components of: lines, .jsonl, or .json
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    corpus: Vec<PathBuf>,
+    /// At most this many of them, evenly spread
+    #[arg(long, value_name = "N", default_value_t = 4_000)]
+    texts: usize,
+    /// The prompt that the base was trained with: pie, short, none, or a text with one {instruction}
+    #[arg(long, default_value = "none")]
+    prompt: Prompt,
+    /// Tokens of a text, [CLS] and [SEP] included
+    #[arg(long, default_value_t = 128)]
+    max_tokens: usize,
+    /// The folder to write, which must not be there yet
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    if args.output.exists() {
+        return Err(Error::new(ErrorCode::InvalidArgument, format!("{} is there already; name another folder", args.output.display())));
+    }
+    let checkpoint = Checkpoint::load(&args.checkpoint)?;
+    let corpus = read_all(&args.corpus)?;
+    let wanted = args.texts.min(corpus.len());
+    let texts: Vec<String> = (0..wanted).map(|n| corpus[n * corpus.len() / wanted].clone()).collect();
+    let progress = Progress::steps(wanted as u64, "texts embedded");
+    let made = with_two_views(&checkpoint, &texts, &args.prompt, args.max_tokens, |done| progress.set(done as u64))?;
+    progress.finish();
+    made.save(&args.output, checkpoint.config.max_position_embeddings)?;
+    print(format!("{}: two views of {} dimensions, from {wanted} texts\n", args.output.display(), checkpoint.config.hidden_size / 2))
+}
