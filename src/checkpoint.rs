@@ -1,7 +1,11 @@
 //! A Hugging Face BERT checkpoint: `config.json`, `tokenizer.json` and `model.safetensors` in one folder.
 
+mod charsmap;
 mod prune;
 mod save;
+mod spelling;
+mod tokenizer;
+mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,14 +17,17 @@ use serde::Deserialize;
 use crate::config::{EncoderConfig, Pooling};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::keys::VIEWS;
-use crate::tokenizer::{Normalization, SpecialTokens, Vocabulary};
+use crate::tokenizer::{Segmentation, Vocabulary};
+use vocabulary::read_vocabulary;
 
-pub use prune::{Pruned, prune};
+pub use prune::{Coverage, Pruned, prune};
 
 /// The name that the weights of the head have in [`Checkpoint::weights`], before `.weight` and `.bias`.
 pub const HEAD: &str = "head";
 #[cfg(feature = "train")]
 pub(crate) use save::{UNSUMMED, checksum_place, write_tensors};
+
+const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
 
 /// A checkpoint in memory. Weights keep Hugging Face's names without a `bert.` in front, as f32, row-major.
 #[derive(Clone, Debug)]
@@ -50,14 +57,17 @@ impl Checkpoint {
     /// [`ErrorCode::Io`] for files that cannot be read, [`ErrorCode::ModelUnsupported`] for another architecture, activation or
     /// tokenizer, [`ErrorCode::ModelFormat`] for files that do not say what they should.
     pub fn load(dir: &Path) -> Result<Self> {
-        let config = read_config(&dir.join("config.json"))?;
+        let mut config = read_config(&dir.join("config.json"))?;
         let vocabulary = read_vocabulary(&dir.join("tokenizer.json"))?;
+        let mut weights = read_weights(&dir.join("model.safetensors"))?;
+        if matches!(vocabulary.segmentation, Segmentation::Unigram(_)) {
+            drop_padding(&mut config, &mut weights, vocabulary.tokens.len());
+        }
         if vocabulary.tokens.len() != config.vocab_size {
             let message =
                 format!("{}: config.json says {} tokens, tokenizer.json has {}", dir.display(), config.vocab_size, vocabulary.tokens.len());
             return Err(Error::new(ErrorCode::ModelFormat, message));
         }
-        let mut weights = read_weights(&dir.join("model.safetensors"))?;
         let pooling_file = dir.join("1_Pooling/config.json");
         let pooling = if pooling_file.exists() { Some(read_pooling(&pooling_file)?) } else { None };
         let head = dir.join("2_Dense/model.safetensors");
@@ -92,6 +102,18 @@ impl Checkpoint {
             return Err(Error::new(ErrorCode::ModelFormat, message));
         }
         Ok(&weight.values)
+    }
+}
+
+/// XLM-R's embeddings have rows behind the last token's, which no text reaches.
+fn drop_padding(config: &mut EncoderConfig, weights: &mut BTreeMap<String, Weight>, tokens: usize) {
+    if let Some(words) = weights.get_mut(WORD_EMBEDDINGS)
+        && words.shape == [config.vocab_size, config.hidden_size]
+        && tokens < config.vocab_size
+    {
+        words.values.truncate(tokens * config.hidden_size);
+        words.shape[0] = tokens;
+        config.vocab_size = tokens;
     }
 }
 
@@ -155,33 +177,6 @@ fn read_config(path: &Path) -> Result<EncoderConfig> {
     Ok(config)
 }
 
-#[derive(Deserialize)]
-struct RawTokenizer {
-    model: RawModel,
-    normalizer: Option<RawNormalizer>,
-    #[serde(default)]
-    added_tokens: Vec<RawAddedToken>,
-}
-
-#[derive(Deserialize)]
-struct RawModel {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    vocab: serde_json::Value,
-    continuing_subword_prefix: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RawNormalizer {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default = "yes")]
-    lowercase: bool,
-    strip_accents: Option<bool>,
-    #[serde(default = "yes")]
-    handle_chinese_chars: bool,
-}
-
 /// Whether `config.json` says that vectors hold two views.
 fn read_views(path: &Path) -> Result<bool> {
     #[derive(Deserialize)]
@@ -198,59 +193,6 @@ fn read_views(path: &Path) -> Result<bool> {
         }
         _ => Ok(true),
     }
-}
-
-const fn yes() -> bool {
-    true
-}
-
-#[derive(Deserialize)]
-struct RawAddedToken {
-    id: usize,
-    content: String,
-}
-
-fn read_vocabulary(path: &Path) -> Result<Vocabulary> {
-    let raw: RawTokenizer = parse(path)?;
-    let unsupported = |what: String| Error::new(ErrorCode::ModelUnsupported, format!("{}: {what}", path.display()));
-    let malformed = |what: String| Error::new(ErrorCode::ModelFormat, format!("{}: {what}", path.display()));
-    if raw.model.kind.as_deref() != Some("WordPiece") {
-        return Err(unsupported(format!(
-            "tokenizer model {:?}; only WordPiece is read",
-            raw.model.kind.as_deref().unwrap_or("without a type")
-        )));
-    }
-    if let Some(prefix) = raw.model.continuing_subword_prefix.filter(|prefix| prefix != "##") {
-        return Err(unsupported(format!("continuing_subword_prefix is {prefix:?}; only \"##\" is read")));
-    }
-    let normalizer = raw.normalizer.ok_or_else(|| unsupported("no normalizer; BertNormalizer is expected".to_owned()))?;
-    if normalizer.kind != "BertNormalizer" {
-        return Err(unsupported(format!("normalizer {:?}; only BertNormalizer is read", normalizer.kind)));
-    }
-    let mut by_id: Vec<(usize, String)> = serde_json::from_value::<BTreeMap<String, usize>>(raw.model.vocab)
-        .map_err(|e| malformed(format!("vocab: {e}")))?
-        .into_iter()
-        .map(|(token, id)| (id, token))
-        .collect();
-    by_id.extend(raw.added_tokens.into_iter().map(|t| (t.id, t.content)));
-    by_id.sort();
-    by_id.dedup();
-    if let Some((n, (id, token))) = by_id.iter().enumerate().find(|(n, (id, _))| n != id) {
-        return Err(malformed(format!("token ids are not 0, 1, 2, …: the {n}th is {id} ({token:?})")));
-    }
-    let tokens: Vec<String> = by_id.into_iter().map(|(_, token)| token).collect();
-    let id = |token: &str| {
-        let at = tokens.iter().position(|t| t == token);
-        at.map(|n| n as u32).ok_or_else(|| malformed(format!("the vocabulary has no {token}")))
-    };
-    let special = SpecialTokens { cls: id("[CLS]")?, sep: id("[SEP]")?, unk: id("[UNK]")?, pad: id("[PAD]")?, mask: id("[MASK]")? };
-    let normalization = Normalization {
-        lowercase: normalizer.lowercase,
-        // Hugging Face: accents go with the case unless it says otherwise.
-        strip_accents: normalizer.strip_accents.unwrap_or(normalizer.lowercase),
-        handle_chinese_chars: normalizer.handle_chinese_chars,
-    };
-    Ok(Vocabulary { tokens, special, normalization })
 }
 
 fn read_pooling(path: &Path) -> Result<Pooling> {

@@ -62,4 +62,4 @@ pub use digest::{sha256, sha256_hex};
 pub use embedder::{EmbedOptions, Embedder, Embeddings, ModelInfo};
 pub use error::{Error, ErrorCode, Result};
 pub use prompt::{Prompt, SLOT};
-pub use tokenizer::{MAX_CHARS, Normalization, SpecialTokens, Tokenizer, Tokens, Vocabulary};
+pub use tokenizer::{MAX_CHARS, Normalization, Segmentation, SpecialTokens, Tokenizer, Tokens, UnigramModel, Vocabulary};

@@ -9,16 +9,18 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
+use super::tokenizer::{tokenizer_config_json, tokenizer_json};
 use super::{Checkpoint, HEAD, Weight};
 use crate::config::{EncoderConfig, Pooling};
 use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorCode, Result};
 use crate::gguf::keys::VIEWS;
-use crate::tokenizer::Vocabulary;
+use crate::tokenizer::{Segmentation, Vocabulary};
 
 impl Checkpoint {
-    /// Writes `config.json`, `model.safetensors`, the tokenizer (`tokenizer.json`, `tokenizer_config.json`, `vocab.txt`), and
-    /// sentence-transformers' `modules.json`, `sentence_bert_config.json` (with `max_tokens`) and `1_Pooling/config.json`; a head as `2_Dense`. Vectors of two views are not normalised there, since each half has a length of its own.
+    /// Writes `config.json`, `model.safetensors`, the tokenizer (`tokenizer.json`, `tokenizer_config.json`, of WordPiece `vocab.txt`), and
+    /// sentence-transformers' `modules.json`, `sentence_bert_config.json` (with `max_tokens`) and `1_Pooling/config.json`; a head as
+    /// `2_Dense`. Vectors of two views are not normalised there, since each half has a length of its own.
     ///
     /// The folder appears whole, in the place of one that is there: it is written beside and then renamed.
     ///
@@ -67,8 +69,10 @@ impl Checkpoint {
             let path = dir.join(name);
             fs::write(&path, format!("{value:#}\n")).map_err(|e| Error::io(&path, e))?;
         }
-        let path = dir.join("vocab.txt");
-        fs::write(&path, vocabulary.tokens.join("\n") + "\n").map_err(|e| Error::io(&path, e))?;
+        if matches!(vocabulary.segmentation, Segmentation::WordPiece(_)) {
+            let path = dir.join("vocab.txt");
+            fs::write(&path, vocabulary.tokens.join("\n") + "\n").map_err(|e| Error::io(&path, e))?;
+        }
         let (head, encoder): (BTreeMap<_, _>, BTreeMap<_, _>) =
             self.weights.clone().into_iter().partition(|(name, _)| name.starts_with(&format!("{HEAD}.")));
         write_tensors(&dir.join("model.safetensors"), &encoder, None)?;
@@ -115,67 +119,6 @@ fn config_json(config: &EncoderConfig, vocabulary: &Vocabulary) -> Value {
         "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
         "initializer_range": 0.02,
-    })
-}
-
-/// Hugging Face's `tokenizer.json` of an uncased or cased BERT.
-fn tokenizer_json(vocabulary: &Vocabulary) -> Value {
-    let (special, normalization) = (vocabulary.special, vocabulary.normalization);
-    let token = |id: u32| vocabulary.tokens[id as usize].as_str();
-    let mut ids = [special.pad, special.unk, special.cls, special.sep, special.mask];
-    ids.sort_unstable();
-    let added = ids.map(|id| {
-        json!({
-            "id": id, "content": token(id), "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true,
-        })
-    });
-    let (cls, sep) = (token(special.cls), token(special.sep));
-    let vocab: serde_json::Map<String, Value> =
-        vocabulary.tokens.iter().enumerate().map(|(id, token)| (token.clone(), id.into())).collect();
-    json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": {
-            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": normalization.handle_chinese_chars,
-            "strip_accents": normalization.strip_accents, "lowercase": normalization.lowercase,
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [{"SpecialToken": {"id": cls, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
-                {"SpecialToken": {"id": sep, "type_id": 0}}],
-            "pair": [{"SpecialToken": {"id": cls, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
-                {"SpecialToken": {"id": sep, "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
-                {"SpecialToken": {"id": sep, "type_id": 1}}],
-            "special_tokens": {
-                cls: {"id": cls, "ids": [special.cls], "tokens": [cls]},
-                sep: {"id": sep, "ids": [special.sep], "tokens": [sep]},
-            },
-        },
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
-        "model": {
-            "type": "WordPiece", "unk_token": token(special.unk), "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
-            "vocab": vocab,
-        },
-    })
-}
-
-fn tokenizer_config_json(config: &EncoderConfig, vocabulary: &Vocabulary) -> Value {
-    let token = |id: u32| vocabulary.tokens[id as usize].as_str();
-    let special = vocabulary.special;
-    json!({
-        "tokenizer_class": "BertTokenizer",
-        "model_max_length": config.max_position_embeddings,
-        "do_lower_case": vocabulary.normalization.lowercase,
-        "strip_accents": vocabulary.normalization.strip_accents,
-        "tokenize_chinese_chars": vocabulary.normalization.handle_chinese_chars,
-        "cls_token": token(special.cls),
-        "sep_token": token(special.sep),
-        "unk_token": token(special.unk),
-        "pad_token": token(special.pad),
-        "mask_token": token(special.mask),
     })
 }
 

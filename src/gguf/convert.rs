@@ -6,10 +6,6 @@ use crate::config::{Dtype, Pooling};
 use crate::error::Result;
 use crate::prompt::Prompt;
 
-/// llama.cpp's token types.
-const NORMAL: i32 = 1;
-const CONTROL: i32 = 3;
-
 /// What a model file says beside the weights, and how it stores them.
 #[derive(Clone, Debug)]
 pub struct ConvertOptions {
@@ -65,32 +61,14 @@ fn write_metadata(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &Conv
         .metadata(keys::CAUSAL, MetadataValue::Bool(false))
         .u32(keys::POOLING_TYPE, if options.pooling == Pooling::Mean { 1 } else { 2 });
 
-    let kind = |id| MetadataValue::I32(if vocabulary.is_special(id) { CONTROL } else { NORMAL });
-    let special = vocabulary.special;
-    file.string(keys::TOKENIZER_MODEL, "bert")
-        .metadata(keys::TOKENS, MetadataValue::Array(vocabulary.stored_tokens().map(MetadataValue::String).collect()))
-        .metadata(keys::TOKEN_TYPE, MetadataValue::Array((0..vocabulary.tokens.len() as u32).map(kind).collect()))
-        .u32(keys::TOKEN_TYPE_COUNT, config.type_vocab_size as u32);
-    for (key, id) in [
-        (keys::BOS_ID, special.cls),
-        (keys::CLS_ID, special.cls),
-        (keys::EOS_ID, special.sep),
-        (keys::SEP_ID, special.sep),
-        (keys::UNK_ID, special.unk),
-        (keys::PAD_ID, special.pad),
-        (keys::MASK_ID, special.mask),
-    ] {
-        file.u32(key, id);
-    }
-
-    let normalization = vocabulary.normalization;
+    vocabulary.write_tokens(file);
+    file.u32(keys::TOKEN_TYPE_COUNT, config.type_vocab_size as u32);
+    vocabulary.write_special(file);
     file.string(keys::PIE_PROMPT, options.prompt.to_string())
         .string(keys::PIE_PROVENANCE, &options.provenance)
         .metadata(keys::PIE_NORMALIZE, MetadataValue::Bool(options.normalize))
-        .u32(keys::PIE_MAX_TOKENS, options.max_tokens.unwrap_or(config.max_position_embeddings) as u32)
-        .metadata(keys::PIE_LOWERCASE, MetadataValue::Bool(normalization.lowercase))
-        .metadata(keys::PIE_STRIP_ACCENTS, MetadataValue::Bool(normalization.strip_accents))
-        .metadata(keys::PIE_CHINESE_CHARS, MetadataValue::Bool(normalization.handle_chinese_chars));
+        .u32(keys::PIE_MAX_TOKENS, options.max_tokens.unwrap_or(config.max_position_embeddings) as u32);
+    vocabulary.write_segmentation(file);
     if checkpoint.two_views {
         let views = keys::VIEWS.map(|view| MetadataValue::String(view.to_owned()));
         file.metadata(keys::PIE_VIEWS, MetadataValue::Array(views.to_vec()));

@@ -21,6 +21,15 @@ pub const POOLING_TYPE: &str = "bert.pooling_type";
 
 pub const TOKENIZER_MODEL: &str = "tokenizer.ggml.model";
 pub const TOKENS: &str = "tokenizer.ggml.tokens";
+/// Log-probabilities of a Unigram vocabulary's tokens.
+pub const SCORES: &str = "tokenizer.ggml.scores";
+/// SentencePiece's `precompiled_charsmap`, as bytes.
+pub const CHARSMAP: &str = "tokenizer.ggml.precompiled_charsmap";
+pub const ADD_SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
+pub const REMOVE_EXTRA_WHITESPACES: &str = "tokenizer.ggml.remove_extra_whitespaces";
+/// Whether llama.cpp frames a text with the tokens that begin and end it.
+pub const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+pub const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
 pub const TOKEN_TYPE: &str = "tokenizer.ggml.token_type";
 pub const TOKEN_TYPE_COUNT: &str = "tokenizer.ggml.token_type_count";
 pub const BOS_ID: &str = "tokenizer.ggml.bos_token_id";

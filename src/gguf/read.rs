@@ -394,6 +394,24 @@ impl<'a> Gguf<'a> {
             other => Err(wrong_type(key, "an array of strings", other)),
         }
     }
+
+    /// A list of f32.
+    pub fn floats(&self, key: &str) -> Result<Vec<f32>> {
+        let bytes = self.numbers(key, 4, "an array of f32")?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
+    /// A list of bytes.
+    pub fn bytes(&self, key: &str) -> Result<&'a [u8]> {
+        self.numbers(key, 1, "an array of bytes")
+    }
+
+    fn numbers(&self, key: &str, expected_width: usize, expected: &str) -> Result<&'a [u8]> {
+        match self.get(key) {
+            Some(&Value::Array(Array::Numbers { width, bytes })) if width == expected_width => Ok(bytes),
+            other => Err(wrong_type(key, expected, other)),
+        }
+    }
 }
 
 fn wrong_type(key: &str, expected: &str, found: Option<&Value<'_>>) -> Error {

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::{CONTINUATION, WORD_MARK};
+use super::unigram::WORD_MARK;
+use super::wordpiece::CONTINUATION;
 
 /// A script counts as read from so many pieces of two letters or more on. English vocabularies have up to 8 in Cyrillic.
 const WORDS: usize = 20;

@@ -13,7 +13,7 @@ use crate::gguf::Source;
 use crate::kernels::{dot, l2_normalize};
 use crate::prompt::Prompt;
 use crate::tasks::{Apart, Calibration, Examples, Level, Read, Taxonomy, requests};
-use crate::tokenizer::{Normalization, SpecialTokens, Tokenizer, Vocabulary};
+use crate::tokenizer::{Normalization, Segmentation, SpecialTokens, Tokenizer, Vocabulary};
 
 /// A loaded model, and the taxonomy when there is one.
 #[wasm_bindgen]
@@ -222,7 +222,7 @@ pub fn warm_up() {
     let letters = ('a'..='z').flat_map(|letter| [letter.to_string(), format!("##{letter}")]);
     let tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned).into_iter().chain(letters).collect();
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
-    let tokenizer = Tokenizer::new(Vocabulary { tokens, special, normalization: Normalization::default() });
+    let tokenizer = Tokenizer::new(Vocabulary { tokens, special, segmentation: Segmentation::WordPiece(Normalization::default()) });
     // Nobody reads what comes of it.
     drop(tokenizer.map(|tokenizer| tokenizer.encode("Write a poem.", &Prompt::none(), usize::MAX)));
 }

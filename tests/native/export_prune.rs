@@ -13,10 +13,10 @@ use crate::common::{TINY, base_dir, compare, instructions, options};
 const CORPUS: [&str; 3] = ["Write a poem about the harbour", "Summarise the text, please!", "Напиши стихотворение"];
 
 /// Not much beyond what spelling needs.
-static PRUNED: LazyLock<Pruned> = LazyLock::new(|| prune(&TINY, &CORPUS, smallest(&TINY, &CORPUS) + 8).unwrap());
+static PRUNED: LazyLock<Pruned> = LazyLock::new(|| prune(&TINY, &[CORPUS], smallest(&TINY, &CORPUS) + 8).unwrap());
 
 fn smallest(checkpoint: &Checkpoint, corpus: &[&str]) -> usize {
-    prune(checkpoint, corpus, checkpoint.vocabulary.tokens.len()).unwrap().required
+    prune(checkpoint, &[corpus], checkpoint.vocabulary.tokens.len()).unwrap().required
 }
 
 fn pieces(checkpoint: &Checkpoint, text: &str) -> Vec<String> {
@@ -57,7 +57,7 @@ fn scripts_that_the_corpus_lacks_go() {
     // Cyrillic is in the corpus; Han is not, and Latin and digits stay anyway.
     assert_eq!((full("море"), cut("море")), (0, 0));
     assert_eq!((full("春天"), cut("春天")), (0, 2));
-    let latin_only = prune(&TINY, &["a"], smallest(&TINY, &["a"])).unwrap();
+    let latin_only = prune(&TINY, &[["a"]], smallest(&TINY, &["a"])).unwrap();
     assert_eq!(unknown(&pieces(&latin_only.checkpoint, "x7 naïve (ok)?")), 0);
     assert_eq!(unknown(&pieces(&latin_only.checkpoint, "море")), 1);
 }
@@ -86,7 +86,7 @@ fn the_same_vectors_where_all_pieces_are_kept() {
     // As many pieces as the instructions use, so that none is lost and yet the vocabulary is smaller.
     let used: std::collections::HashSet<String> = texts.iter().flat_map(|text| pieces(&TINY, text)).collect();
     let size = smallest(&TINY, &texts).max(used.len()) + 40;
-    let pruned = prune(&TINY, &texts, size.min(TINY.vocabulary.tokens.len())).unwrap();
+    let pruned = prune(&TINY, &[&texts], size.min(TINY.vocabulary.tokens.len())).unwrap();
     let rows: Vec<&str> = texts
         .iter()
         .copied()
@@ -108,14 +108,14 @@ fn the_same_vectors_where_all_pieces_are_kept() {
 fn impossible_sizes_are_refused() {
     let total = TINY.vocabulary.tokens.len();
     let refused = |corpus: &[&str], size| {
-        let error = prune(&TINY, corpus, size).unwrap_err();
+        let error = prune(&TINY, &[corpus], size).unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidArgument);
         error.to_string()
     };
     assert_eq!(refused(&CORPUS, total + 1), format!("{} pieces are wanted; the vocabulary has {total}", total + 1));
     assert!(refused(&CORPUS, 20).starts_with("20 pieces are wanted; special tokens and single characters alone are "));
-    assert_eq!(refused(&[""], total), "the corpus (1 texts) has no text");
-    assert_eq!(refused(&[], total), "the corpus (0 texts) has no text");
+    assert_eq!(refused(&[""], total), "corpus 0 of 1 (1 texts) has no text");
+    assert_eq!(refused(&[], total), "corpus 0 of 1 (0 texts) has no text");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn the_real_vocabulary_spells_on() {
     let Some(dir) = base_dir() else { return };
     let base = Checkpoint::load(&dir).unwrap();
     let corpus = instructions();
-    let pruned = prune(&base, &corpus, 6000).unwrap();
+    let pruned = prune(&base, &[&corpus], 6000).unwrap();
     assert_eq!(pruned.checkpoint.vocabulary.tokens.len(), 6000);
     let full = Tokenizer::new(base.vocabulary.clone()).unwrap();
     let cut = Tokenizer::new(pruned.checkpoint.vocabulary.clone()).unwrap();

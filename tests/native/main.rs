@@ -32,6 +32,7 @@ mod train_rounding;
 mod train_run;
 mod train_support;
 mod train_views;
+mod unigram;
 mod uses;
 mod uses_cli;
 mod views;

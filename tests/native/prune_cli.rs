@@ -35,7 +35,7 @@ fn the_folder_loads_as_what_was_pruned() {
     let printed = run(&output);
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     assert!(String::from_utf8_lossy(&printed.stdout).contains(&format!("cut: {PIECES} pieces, ")));
-    let expected = prune(&TINY, &instructions(), PIECES).unwrap().checkpoint;
+    let expected = prune(&TINY, &[instructions()], PIECES).unwrap().checkpoint;
     assert_eq!(expected.vocabulary.tokens.len(), PIECES);
     assert_same(&Checkpoint::load(&output).unwrap(), &expected, Pooling::Mean);
 

@@ -8,6 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 mod fixtures;
 #[path = "../shared/kernels.rs"]
 mod shared;
+mod unigram;
 
 use fixtures::{F32_MODEL, Q8_MODEL, floats, instructions, mean_vectors};
 

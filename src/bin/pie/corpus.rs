@@ -11,8 +11,12 @@ const FIELDS: [&str; 4] = ["instruction", "text", "instruction1", "instruction2"
 
 /// The texts of all files, in their order.
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<String>> {
-    let texts: Vec<Vec<String>> = paths.iter().map(|path| read_corpus(path)).collect::<Result<_>>()?;
-    Ok(texts.concat())
+    Ok(read_each(paths)?.concat())
+}
+
+/// The texts of each file.
+pub fn read_each(paths: &[PathBuf]) -> Result<Vec<Vec<String>>> {
+    paths.iter().map(|path| read_corpus(path)).collect()
 }
 
 /// The texts of a file, blank ones left out: of `.json` the strings of a list, and in objects at any depth the fields

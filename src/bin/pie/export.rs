@@ -13,7 +13,7 @@ use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, s
 use serde_json::{Value, json};
 
 use crate::card;
-use crate::corpus::read_all;
+use crate::corpus::{read_all, read_each};
 use crate::manifest::{Attached, Entry, Manifest, to_json};
 use crate::output::{print, say, write_files};
 use crate::storage::StorageArgs;
@@ -40,7 +40,7 @@ pub struct Args {
     /// Cut the vocabulary to N pieces: those that the corpus uses most, and all that is needed to spell anything
     #[arg(long, value_name = "N", requires = "vocab_corpus")]
     vocab: Option<usize>,
-    /// Texts whose pieces are counted: lines, .jsonl, or .json
+    /// Texts whose pieces are counted: lines, .jsonl, or .json; each file counts alike
     #[arg(long, value_name = "FILE", num_args = 1..)]
     vocab_corpus: Vec<PathBuf>,
     /// Texts to compare the file with the f32 checkpoint on; 500 of the vocabulary's corpus by default
@@ -91,9 +91,9 @@ pub fn run(args: &Args) -> Result<()> {
     let stem = || args.output.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let options = args.storage.options(&checkpoint, args.name.clone().unwrap_or_else(stem), args.prompt.clone())?;
     check_folder(args)?;
-    let corpus = read_all(&args.vocab_corpus)?;
-    let sample = if args.sample.is_empty() { spread(&corpus, SAMPLE) } else { read_all(&args.sample)? };
-    let pruned = args.vocab.map(|size| prune(&checkpoint, &corpus, size)).transpose()?;
+    let corpora = read_each(&args.vocab_corpus)?;
+    let sample = if args.sample.is_empty() { spread(&corpora.concat(), SAMPLE) } else { read_all(&args.sample)? };
+    let pruned = args.vocab.map(|size| prune(&checkpoint, &corpora, size)).transpose()?;
     let exported = pruned.as_ref().map_or(&checkpoint, |pruned| &pruned.checkpoint);
     let bytes = convert(exported, &options)?;
     // Loaded as a user would: what cannot be read back is not written.
@@ -259,8 +259,8 @@ fn vocabulary_json(pruned: &Pruned) -> Value {
     json!({
         "pieces": pruned.kept.len(),
         "required": pruned.required,
-        "corpus_pieces": pruned.corpus_pieces,
-        "dropped_pieces": pruned.dropped_pieces,
+        "corpus_pieces": pruned.corpus_pieces(),
+        "dropped_pieces": pruned.dropped_pieces(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pie_embed_wasm::checkpoint::{Checkpoint, prune};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 
-use crate::corpus::read_all;
+use crate::corpus::read_each;
 use crate::output::print;
 
 /// Cut a checkpoint's vocabulary, so that training sees texts spelled as the shipped model will spell them
@@ -19,7 +19,7 @@ pub struct Args {
     /// Pieces to keep: those that the corpus uses most, and all that is needed to spell anything
     #[arg(long, value_name = "N")]
     vocab: usize,
-    /// Texts whose pieces are counted: lines, .jsonl, or .json
+    /// Texts whose pieces are counted: lines, .jsonl, or .json; each file counts alike, for instance one of each language
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     vocab_corpus: Vec<PathBuf>,
     /// The folder to write, which must not be there yet
@@ -32,7 +32,9 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("{} is there already; name another folder", args.output.display())));
     }
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
-    let pruned = prune(&checkpoint, &read_all(&args.vocab_corpus)?, args.vocab)?;
+    let pruned = prune(&checkpoint, &read_each(&args.vocab_corpus)?, args.vocab)?;
     pruned.checkpoint.save(&args.output, checkpoint.config.max_position_embeddings)?;
-    print(format!("{}: {pruned}\n", args.output.display()))
+    let corpora = args.vocab_corpus.iter().zip(&pruned.corpora);
+    let lines: String = corpora.map(|(path, coverage)| format!("{}: {coverage}\n", path.display())).collect();
+    print(format!("{}: {pruned}\n{lines}", args.output.display()))
 }
