@@ -164,7 +164,8 @@ fn each_corpus_counts_alike_and_its_characters_stay() {
         assert_eq!(pieces(&cut, &pruned.checkpoint.vocabulary, text), expected);
     }
     let unread = |text: &str| cut.encode(text, &Prompt::none(), 100).unwrap().unread;
-    assert_eq!((unread("naïve żółw 3.14%"), unread("कविता"), unread("море")), (0.0, 0.0, 1.0));
+    // With the Hindi words of one text alone, a single letter of Hindi counts as lost.
+    assert_eq!((unread("naïve żółw 3.14%"), unread("कविता"), unread("море")), (0.0, 1.0 / 3.0, 1.0));
     let [english, hindi] = pruned.corpora[..] else { panic!("{:?}", pruned.corpora) };
     assert_eq!((english.texts, english.dropped, english.unknown_after), (1000, 0, 0));
     assert_eq!((hindi.texts, hindi.dropped, hindi.unknown_after), (1, 0, 0));
