@@ -1,4 +1,5 @@
-//! A Hugging Face BERT checkpoint: `config.json`, `tokenizer.json` and `model.safetensors` in one folder.
+//! A Hugging Face BERT checkpoint: `config.json`, `tokenizer.json` and `model.safetensors` in one folder, with sentence-transformers'
+//! `1_Pooling` and `2_Dense` where they are there.
 
 mod charsmap;
 mod prune;
@@ -72,6 +73,7 @@ impl Checkpoint {
         let pooling = if pooling_file.exists() { Some(read_pooling(&pooling_file)?) } else { None };
         let head = dir.join("2_Dense/model.safetensors");
         if head.exists() {
+            check_head(&dir.join("2_Dense/config.json"), config.hidden_size)?;
             let mut head = read_weights(&head)?;
             for part in ["weight", "bias"] {
                 let weight = head.remove(&format!("linear.{part}")).ok_or_else(|| {
@@ -175,6 +177,28 @@ fn read_config(path: &Path) -> Result<EncoderConfig> {
     };
     config.validate().map_err(|e| e.context(path.display()))?;
     Ok(config)
+}
+
+/// Refuses a head that is no affine map from the hidden size to itself.
+fn check_head(path: &Path, hidden: usize) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Raw {
+        in_features: usize,
+        out_features: usize,
+        bias: Option<bool>,
+        activation_function: String,
+    }
+    let Raw { in_features, out_features, bias, activation_function } = parse(path)?;
+    let bias = bias.unwrap_or(true);
+    let identity = activation_function.ends_with("Identity");
+    if identity && bias && in_features == hidden && out_features == hidden {
+        return Ok(());
+    }
+    let with = if bias { "with a bias" } else { "without a bias" };
+    let found = format!("a dense layer from {in_features} to {out_features} {with} and {activation_function}");
+    let message =
+        format!("{}: {found}; only one from {hidden} to {hidden} with a bias and no activation (Identity) is read", path.display());
+    Err(Error::new(ErrorCode::ModelUnsupported, message))
 }
 
 /// Whether `config.json` says that vectors hold two views.

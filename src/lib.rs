@@ -26,7 +26,7 @@
 //! let taxonomy = std::fs::read("models/all-minilm-l6-v2-q8.taxonomy")?;
 //! let taxonomy = Taxonomy::from_bytes(&taxonomy, &sha256_hex(&model), embedder.view_size())?;
 //!
-//! let vectors = embedder.embed(&["Write a haiku about snow"], &options)?;
+//! let vectors = embedder.embed(&["Write a haiku about snow"], &EmbedOptions::default())?;
 //! for (vector, &unread) in vectors.rows().zip(&vectors.unread) {
 //!     let tags = taxonomy.classify(vector, unread, Level::Task, 3)?;
 //!     println!("{}", tags[0].name); // write a haiku

@@ -206,9 +206,7 @@ export function checkPrompt(value: unknown): string | undefined {
 
 /** The view, and the weight of both: they must go together, and the model must have them. */
 export function checkView({ view, mix }: ViewOptions, { name, views, viewSize }: ModelInfo, fallback: View = 'task'): EngineView {
-  if (view !== undefined && view !== 'task' && view !== 'meaning' && view !== 'both') {
-    throw invalid('view', "'task', 'meaning' or 'both'", view);
-  }
+  checkViewName(view);
   const chosen = view ?? fallback;
   if (chosen !== 'task' && views.length === 1) {
     const model = name === '' ? 'the model' : `the model ${describe(name)}`;
@@ -221,10 +219,17 @@ export function checkView({ view, mix }: ViewOptions, { name, views, viewSize }:
   return { view: chosen, mix };
 }
 
+function checkViewName(view: unknown): void {
+  if (view === undefined || view === 'task' || view === 'meaning' || view === 'both') return;
+  throw invalid('view', "'task', 'meaning' or 'both'", view);
+}
+
 /** Refuses a call on an index that asks for another view than the index was made with. */
 export function checkSameView(options: object, own: EngineView): void {
   const { view = own.view, mix = own.mix } = options as ViewOptions;
-  if (view === own.view && mix === own.mix) return;
+  checkViewName(view);
+  // Both views have a mix of a half unless a caller says otherwise.
+  if (view === own.view && (mix ?? 0.5) === (own.mix ?? 0.5)) return;
   const words = (view: unknown, mix: unknown) => `view ${describe(view)}${mix === undefined ? '' : ` and mix ${describe(mix)}`}`;
   throw new PieError('invalid_argument', `the index was made with ${words(own.view, own.mix)}; ${words(view, mix)} needs an index of its own`);
 }

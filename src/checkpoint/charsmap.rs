@@ -11,6 +11,9 @@ use crate::tokenizer::{Charsmap, ENDS_KEY, LEAF, MAX_CLUSTER};
 /// and those that begin with a shorter key), and keys of which no character is in the vocabulary, neither before nor after: both are
 /// unknown. The one difference is a mark behind a character of the last kind, which the key would have taken with it.
 pub fn reduce(blob: &[u8], tokens: &[String]) -> Result<Vec<u8>> {
+    if blob.is_empty() {
+        return Ok(Vec::new());
+    }
     let map = Charsmap::parse(blob)?;
     let known: HashSet<char> = tokens.iter().flat_map(|token| token.chars()).collect();
     let spelled = |text: &str| text.is_empty() || text.chars().any(|c| c.is_whitespace() || known.contains(&c));

@@ -186,6 +186,9 @@ impl<'a> Plan<'a> {
     /// Gives each group the family that its rows name, and strangers those of them that a group has too; none where no row names one.
     /// Families stand in the order of their labels.
     fn families(&self, groups: &mut [Group], strangers: &mut [Group]) -> Result<Vec<Family>> {
+        if self.source.level != Level::Kind {
+            return Ok(Vec::new());
+        }
         let data = |message| Err(Error::new(ErrorCode::Data, message));
         let level = self.source.level;
         let mut found: BTreeMap<&str, &str> = BTreeMap::new();

@@ -52,5 +52,5 @@ pub use template::Template;
 pub use unread::{MAX_UNREAD, is_unread};
 pub use vectors::Vectors;
 
-/// Hears of long work: the steps that are done, and how many there are at most.
+/// Progress callback of long work: (steps done, upper bound).
 pub type Steps<'a> = &'a mut dyn FnMut(usize, usize);

@@ -1,7 +1,7 @@
 //! Splitting a prompt that makes several requests: "Translate this into French and then write a poem about it".
 //!
-//! A vector of the whole prompt knows one of its requests and next to nothing of the others, so that each is looked at by itself. Of a
-//! request in a template's frame it knows the frame.
+//! A vector of the whole prompt tells one of its requests and next to nothing of the others, so each is classified by itself. The vector of
+//! an instruction in a template's frame tells the frame, so the instruction is classified without it.
 
 /// Longer prompts are not split: their sentences are material and conditions more often than requests.
 const MAX_CHARS: usize = 400;
@@ -45,8 +45,8 @@ const OPENERS: [&str; 27] = [
 /// What begins and ends an instruction in the templates that models are trained with: Alpaca's, Llama's and ChatML.
 const FRAMES: [(&str, &str); 3] = [("### Instruction:", "###"), ("[INST]", "[/INST]"), ("<|im_start|>user", "<|im_end|>")];
 
-/// The parts of a text that may be requests of their own: two or three, or the one that a template is the frame of; none where the text
-/// is one request. It knows English alone.
+/// The parts of a text that may be requests of their own: two or three, or the instruction alone where a template frames it; none where the
+/// text is one request. It works for English alone.
 ///
 /// ```
 /// use pie_embed_wasm::tasks::requests;
@@ -55,9 +55,7 @@ const FRAMES: [(&str, &str); 3] = [("### Instruction:", "###"), ("[INST]", "[/IN
 /// assert!(requests("Compare cats and dogs").is_empty());
 /// ```
 pub fn requests(text: &str) -> Vec<&str> {
-    let Some(instruction) = framed(text) else { return split(text) };
-    let parts = split(instruction);
-    if parts.is_empty() { vec![instruction] } else { parts }
+    framed(text).map_or_else(|| split(text), |instruction| vec![instruction])
 }
 
 /// The first instruction in a template's frame.
@@ -140,7 +138,8 @@ mod tests {
     fn an_instruction_is_found_in_its_frame() {
         let alpaca = "Below is an instruction. Write a response.\n\n### Instruction:\nSort these\n\n### Input:\n3, 1\n\n### Response:";
         assert_eq!(requests(alpaca), ["Sort these"]);
-        assert_eq!(requests("[INST] Sort these. Then write a poem [/INST] Sure!"), ["Sort these.", "write a poem"]);
+        // Without its frame it is classified as a whole, however many sentences it has.
+        assert_eq!(requests("[INST] Sort these. Then write a poem [/INST] Sure!"), ["Sort these. Then write a poem"]);
         assert_eq!(requests("<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nSort these"), ["Sort these"]);
         assert!(requests("Sort these ### Instruction:").is_empty());
     }

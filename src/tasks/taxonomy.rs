@@ -171,8 +171,12 @@ impl Taxonomy {
 
     fn unavailable(&self, level: Level) -> Error {
         let tasks = self.tasks.labels().len();
-        let has =
-            self.kinds.as_ref().map_or_else(|| format!("{tasks} tasks"), |kinds| format!("{tasks} tasks, {} kinds", kinds.labels().len()));
+        let counts = [
+            Some(format!("{tasks} tasks")),
+            self.kinds.as_ref().map(|kinds| format!("{} kinds", kinds.labels().len())),
+            self.families.as_ref().map(|families| format!("{} families", families.labels().len())),
+        ];
+        let has = counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
         Error::new(ErrorCode::LevelUnavailable, format!("level {level} is not in this model's taxonomy, which has {has}"))
     }
 
@@ -191,7 +195,8 @@ impl Taxonomy {
     }
 
     /// The same of a prompt that may make several requests, whose [`requests`](super::requests) were embedded too: the kinds or families
-    /// of those stand first, in their order, each with its own score, where two or more are sure and differ; then those of the whole. Tasks are of the whole. One request alone is the instruction in a template's frame, and stands for the whole.
+    /// of those stand first, in their order, each with its own score, where two or more are sure and differ; then those of the whole. Tasks
+    /// are of the whole. One request alone is the instruction in a template's frame, and stands for the whole.
     ///
     /// # Errors
     /// As [`classify`](Self::classify).

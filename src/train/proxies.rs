@@ -1,10 +1,10 @@
 //! The learned vectors of labels, which training moves along with the weights and the model does without.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::dataset::Source;
+use super::dataset::{Label, Source};
 use super::loss::{matryoshka_of, proxy_softmax};
 use super::settings::Proxies as Settings;
 use crate::error::Result;
@@ -17,8 +17,8 @@ const EXAMPLES: usize = 4;
 /// One vector for each name of a label. Sources that have the name share it, as the same kinds in several languages do.
 pub struct Proxies {
     pub table: Var,
-    /// For each source the row of each of its labels.
-    rows: Vec<Vec<u32>>,
+    /// For each source the row of each of its labels; none of a label without examples, all of which may be held out.
+    rows: Vec<Vec<Option<u32>>>,
     settings: Settings,
 }
 
@@ -28,9 +28,10 @@ impl Proxies {
     /// # Errors
     /// [`ErrorCode::Internal`](crate::ErrorCode::Internal) when memory cannot be had on the device.
     pub fn new(sources: &[Source], settings: Settings, width: usize, device: &Device) -> Result<Self> {
-        let names = || sources.iter().flat_map(|source| &source.labels).map(|label| label.name.as_str());
-        let ids: BTreeMap<&str, u32> = names().collect::<std::collections::BTreeSet<_>>().into_iter().zip(0..).collect();
-        let rows = sources.iter().map(|source| source.labels.iter().map(|label| ids[label.name.as_str()]).collect()).collect();
+        let labels = sources.iter().flat_map(|source| &source.labels).filter(|label| !label.examples.is_empty());
+        let ids: BTreeMap<&str, u32> = labels.map(|label| label.name.as_str()).collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        let row = |label: &Label| ids.get(label.name.as_str()).copied().filter(|_| !label.examples.is_empty());
+        let rows = sources.iter().map(|source| source.labels.iter().map(row).collect()).collect();
         Ok(Self { table: Var::zeros((ids.len(), width), DType::F32, device)?, rows, settings })
     }
 
@@ -38,7 +39,7 @@ impl Proxies {
     pub fn beginnings<'s>(&self, sources: &'s [Source]) -> Vec<(u32, &'s str)> {
         let mut beginnings = Vec::new();
         for (source, rows) in sources.iter().zip(&self.rows) {
-            for (label, &row) in source.labels.iter().zip(rows) {
+            for (label, row) in source.labels.iter().zip(rows).filter_map(|(label, row)| Some((label, (*row)?))) {
                 // Spread over the label's examples: neighbours in a file are variants of one phrase.
                 let step = label.examples.len().div_ceil(EXAMPLES).max(1);
                 let texts = label.examples.iter().step_by(step).map(|&n| source.examples[n as usize].text.as_str());
@@ -54,9 +55,13 @@ impl Proxies {
     /// Those of the device.
     pub fn begin_at(&self, rows: &[u32], vectors: &[Vec<f32>]) -> Result<()> {
         let (labels, width) = self.table.dims2()?;
-        let mut sums = vec![0.0_f32; labels * width];
+        let (mut sums, mut counts) = (vec![0.0_f32; labels * width], vec![0.0_f32; labels]);
         for (&row, vector) in rows.iter().zip(vectors) {
             sums[row as usize * width..][..width].iter_mut().zip(vector).for_each(|(sum, x)| *sum += x);
+            counts[row as usize] += 1.0;
+        }
+        for (sum, count) in sums.chunks_exact_mut(width).zip(&counts) {
+            sum.iter_mut().for_each(|x| *x /= count.max(1.0));
         }
         Ok(self.table.set(&Tensor::from_vec(sums, (labels, width), self.table.device())?)?)
     }
@@ -66,10 +71,19 @@ impl Proxies {
     /// # Errors
     /// Those of the device.
     pub fn loss(&self, vectors: &Tensor, source: usize, positives: &[&[u32]], dims: &[usize]) -> Result<Tensor> {
+        // Labels without an example are no candidates; the others keep their order.
         let rows = &self.rows[source];
-        let proxies = self.table.index_select(&Tensor::from_slice(rows, rows.len(), self.table.device())?, 0)?;
+        let mut places = Vec::with_capacity(rows.len());
+        let mut used: Vec<u32> = Vec::with_capacity(rows.len());
+        for row in rows {
+            places.push(used.len() as u32);
+            used.extend(row);
+        }
+        let positives: Vec<Vec<u32>> = positives.iter().map(|labels| labels.iter().map(|&n| places[n as usize]).collect()).collect();
+        let positives: Vec<&[u32]> = positives.iter().map(Vec::as_slice).collect();
+        let proxies = self.table.index_select(&Tensor::from_slice(&used, used.len(), self.table.device())?, 0)?;
         let Settings { weight, temperature } = self.settings;
-        let loss = matryoshka_of([vectors, &proxies], dims, |[vectors, proxies]| proxy_softmax(vectors, proxies, positives, temperature))?;
+        let loss = matryoshka_of([vectors, &proxies], dims, |[vectors, proxies]| proxy_softmax(vectors, proxies, &positives, temperature))?;
         Ok((loss * weight)?)
     }
 }

@@ -139,6 +139,13 @@ fn views_that_are_not_there_are_named() {
     fs::write(&config, text.replace("\"meaning\"", "\"style\"")).unwrap();
     assert!(Checkpoint::load(dir.as_ref()).unwrap_err().to_string().contains("pie_views is [\"task\", \"style\"]"));
     fs::write(&config, text).unwrap();
+    let dense = bench.path("two-views/2_Dense/config.json");
+    let text = fs::read_to_string(&dense).unwrap();
+    fs::write(&dense, text.replace("linear.Identity", "activation.Tanh")).unwrap();
+    let refused = Checkpoint::load(dir.as_ref()).unwrap_err();
+    assert!(refused.code() == ErrorCode::ModelUnsupported, "{refused}");
+    assert!(refused.to_string().contains("from 64 to 64 with a bias and torch.nn.modules.activation.Tanh; only one"), "{refused}");
+    fs::write(&dense, text).unwrap();
     fs::copy(bench.path("two-views/model.safetensors"), bench.path("two-views/2_Dense/model.safetensors")).unwrap();
     assert!(Checkpoint::load(dir.as_ref()).unwrap_err().to_string().contains("2_Dense has no weight \"linear.weight\""));
 }

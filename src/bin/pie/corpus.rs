@@ -19,6 +19,12 @@ pub fn read_each(paths: &[PathBuf]) -> Result<Vec<Vec<String>>> {
     paths.iter().map(|path| read_corpus(path)).collect()
 }
 
+/// At most `n` of the texts, evenly spread.
+pub fn spread(texts: &[String], n: usize) -> Vec<String> {
+    let n = n.min(texts.len());
+    (0..n).filter_map(|at| texts.get(at * texts.len() / n)).cloned().collect()
+}
+
 /// The texts of a file, blank ones left out: of `.json` the strings of a list, and in objects at any depth the fields
 /// `instruction`, `text`, `instruction1`, `instruction2`; of `.jsonl` the same, a value a line; of any other file the lines.
 fn read_corpus(path: &Path) -> Result<Vec<String>> {

@@ -13,7 +13,7 @@ use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, s
 use serde_json::{Value, json};
 
 use crate::card;
-use crate::corpus::{read_all, read_each};
+use crate::corpus::{read_all, read_each, spread};
 use crate::manifest::{Attached, Entry, Manifest, to_json};
 use crate::output::{print, say, write_files};
 use crate::storage::StorageArgs;
@@ -145,12 +145,6 @@ fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// At most `n` of the texts, evenly spread.
-fn spread(texts: &[String], n: usize) -> Vec<String> {
-    let n = n.min(texts.len());
-    (0..n).filter_map(|at| texts.get(at * texts.len() / n)).cloned().collect()
-}
-
 fn compare(
     checkpoint: &Checkpoint,
     pruned: Option<&Pruned>,
@@ -164,7 +158,9 @@ fn compare(
     }
     let texts: Vec<&str> = sample.iter().map(String::as_str).collect();
     let encode = |embedder: &Embedder| -> Result<Vectors> {
-        let encoder = ModelEncoder { name: String::new(), embedder, options: EmbedOptions::default(), on_progress: None };
+        // Both views where the model has two: a fault of either shows.
+        let options = EmbedOptions { view: Some(embedder.duplicates_view()), ..EmbedOptions::default() };
+        let encoder = ModelEncoder { name: String::new(), embedder, options, on_progress: None };
         encoder.encode(&texts, &texts)
     };
     let plain =

@@ -6,7 +6,7 @@ use pie_embed_wasm::checkpoint::Checkpoint;
 use pie_embed_wasm::train::with_two_views;
 use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
 
-use crate::corpus::read_all;
+use crate::corpus::{read_all, spread};
 use crate::output::print;
 use crate::progress::Progress;
 
@@ -42,12 +42,10 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("{} is there already; name another folder", args.output.display())));
     }
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
-    let corpus = read_all(&args.corpus)?;
-    let wanted = args.texts.min(corpus.len());
-    let texts: Vec<String> = (0..wanted).map(|n| corpus[n * corpus.len() / wanted].clone()).collect();
-    let progress = Progress::steps(wanted as u64, "texts embedded");
+    let texts = spread(&read_all(&args.corpus)?, args.texts);
+    let progress = Progress::steps(texts.len() as u64, "texts embedded");
     let made = with_two_views(&checkpoint, &texts, &args.prompt, args.max_tokens, |done| progress.set(done as u64))?;
     progress.finish();
     made.save(&args.output, checkpoint.config.max_position_embeddings)?;
-    print(format!("{}: two views of {} dimensions, from {wanted} texts\n", args.output.display(), checkpoint.config.hidden_size / 2))
+    print(format!("{}: two views of {} dimensions, from {} texts\n", args.output.display(), checkpoint.config.hidden_size / 2, texts.len()))
 }

@@ -110,7 +110,9 @@ pub fn run(args: Args) -> Result<()> {
                     tagged.kind = tagged.kinds.first().cloned();
                 }
                 tagged.tasks = classify(Level::Task, if taxonomy.has_kinds() { TASKS } else { args.top_k })?;
-                (tagged.unread, tagged.truncated) = (whole.unread, truncated);
+                // Of a framed instruction the frame was not classified.
+                let classified = if let [framed] = of_row { framed } else { &whole };
+                (tagged.unread, tagged.truncated) = (classified.unread, truncated);
             }
             Ok(tagged)
         });

@@ -77,6 +77,15 @@ pub struct Args {
     /// The teacher's share in the loss
     #[arg(long, default_value_t = 1.0, value_name = "W", help_heading = "Loss")]
     distill_weight: f64,
+    /// The share of a batch's texts that the teacher reads
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE", requires = "teacher", help_heading = "Loss")]
+    teacher_share: f64,
+    /// Learn a vector for each label too, and add with this weight the softmax of an example over all labels
+    #[arg(long, value_name = "W", help_heading = "Loss")]
+    proxies: Option<f64>,
+    /// The temperature of that softmax
+    #[arg(long, default_value_t = 0.05, value_name = "T", requires = "proxies", help_heading = "Loss")]
+    proxy_temperature: f64,
 
     /// Tasks in a batch
     #[arg(long, default_value_t = 32, help_heading = "Batches")]
@@ -84,15 +93,6 @@ pub struct Args {
     /// Examples of a task in a batch
     #[arg(long, default_value_t = 4, help_heading = "Batches")]
     samples: usize,
-    /// The share of a batch's texts that the teacher reads
-    #[arg(long, default_value_t = 1.0, value_name = "SHARE", help_heading = "Loss")]
-    teacher_share: f64,
-    /// Learn a vector for each label too, and add with this weight the softmax of an example over all labels
-    #[arg(long, value_name = "W", help_heading = "Loss")]
-    proxies: Option<f64>,
-    #[arg(long, default_value_t = 0.05, value_name = "T", help_heading = "Loss")]
-    proxy_temperature: f64,
-
     /// Tasks of the same family, verb or noun that a task brings along
     #[arg(long, default_value_t = 3, help_heading = "Batches")]
     hard: usize,

@@ -106,6 +106,8 @@ pub struct Uses {
 pub struct Readings {
     main: Vectors,
     view: View,
+    /// Whether `main` has a task view that can be read: of both views with the weight 0 for it, there is none.
+    has_task: bool,
     /// Both views with equal weights, where one of the uses needs what `main` lacks.
     whole: Option<Vectors>,
     duplicates: View,
@@ -126,14 +128,14 @@ impl Readings {
         // Of both views one can be read, unless its weight is 0.
         let has_task = reading.view == View::Task || reading.view == View::Both && reading.mix > 0.0;
         if (has_task || !uses.tasks) && (duplicates == reading.view || !uses.duplicates) {
-            return Ok(Self { main: encode(options)?, view: reading.view, whole: None, duplicates });
+            return Ok(Self { main: encode(options)?, view: reading.view, has_task, whole: None, duplicates });
         }
         let whole = encode(EmbedOptions { view: Some(View::Both), mix: None, ..options })?;
         let main = match reading.view {
             View::Task | View::Meaning => half(&whole, reading.view),
             View::Both => mixed(&whole, reading.mix)?,
         };
-        Ok(Self { main, view: reading.view, whole: Some(whole), duplicates })
+        Ok(Self { main, view: reading.view, has_task, whole: Some(whole), duplicates })
     }
 
     /// Vectors that were made before, in the view that `--view` names; there is no other.
@@ -142,7 +144,8 @@ impl Readings {
         if uses.duplicates && duplicates != view {
             say(&format!("note: near-duplicates are found by the {view} view, which is all that --vectors has"));
         }
-        Self { main, view, whole: None, duplicates }
+        let has_task = view == View::Task || view == View::Both && args.mix != Some(0.0);
+        Self { main, view, has_task, whole: None, duplicates }
     }
 
     /// The view that `--view` names.
@@ -155,13 +158,13 @@ impl Readings {
         self.main
     }
 
-    /// The task view, by which tasks are named; none where the vectors were made before, in the meaning view.
+    /// The task view, by which tasks are named; none where the vectors were made before, without it.
     pub fn task(&self) -> Option<Cow<'_, Vectors>> {
         match (self.view, &self.whole) {
             (View::Task, _) => Some(Cow::Borrowed(&self.main)),
             (_, Some(whole)) => Some(Cow::Owned(half(whole, View::Task))),
-            (View::Both, None) => Some(Cow::Owned(half(&self.main, View::Task))),
-            (View::Meaning, None) => None,
+            (View::Both, None) if self.has_task => Some(Cow::Owned(half(&self.main, View::Task))),
+            (View::Both | View::Meaning, None) => None,
         }
     }
 

@@ -12,8 +12,8 @@ use super::BuildOptions;
 /// The vectors of rows, by the number of the row, each of length 1.
 pub type RowVectors = HashMap<usize, Vec<f32>>;
 
-/// Which labels lend their rows ([`Source::lenders`](super::Source::lenders)): those of so many rows that are so sure, whose prototype is
-/// so near to one label's, and nearer by so much than to any other's.
+/// Thresholds that let the rows of [`Source::lenders`](super::Source::lenders) count toward a label: rows, confidence, cosine to the label's
+/// prototype, margin over the next one's.
 pub const LENDER_ROWS: usize = 5;
 pub const LENDER_CONF: f32 = 0.8;
 const LENDER_COSINE: f32 = 0.6;

@@ -139,7 +139,7 @@ fn summary(report: &Report<'_>) -> Markup {
             @if report.unread > 0 {
                 li {
                     (whole(report.unread)) " of the " (whole(different)) " different texts are left out of map, near-duplicates, coverage and the "
-                    "typical and unusual texts: the model cannot read more than half of them, as its vocabulary lacks their script or signs."
+                    "typical and unusual texts: the model can read less than half of each, as its vocabulary lacks its script or signs."
                 }
             }
             @if sample.texts.len() < different - report.unread {
