@@ -39,7 +39,9 @@ test('label: most labels are a person’s, and a split has no task on both sides
 });
 
 test('uses: what is chosen, found and told beats chance', () => {
-  const [select, retrieve, compress, correlate, report] = blocks('uses.md');
+  const [tag, select, retrieve, compress, correlate, report] = blocks('uses.md');
+  const tagged = JSON.parse(run(tag).stdout);
+  assert.ok(tagged.kinds.length > 0 && tagged.kind.label === tagged.kinds[0].label && tagged.unread === 0, JSON.stringify(tagged));
   run(select);
   const { selection, random } = JSON.parse(text('select.json'));
   assert.ok(rows('chosen.jsonl').length === 40 && selection.tasks > random.tasks && selection.coverage > random.coverage);
