@@ -36,7 +36,7 @@ pub use head::with_two_views;
 pub use inference::Candle;
 pub use optimiser::{AdamW, Gradients, Optimiser, Slot};
 pub use phrasebook::{
-    Expansion, Family, Grammar, Instruction, Kind, Kinds, LANGUAGES, Language, Phrase, Phrasebook, Phrasing, Register, Request, Side,
+    Expansion, Family, Grammar, Instruction, Kind, Kinds, LANGUAGES, Language, Phrase, Phrasebook, Phrasing, Register, Request, Side, Whole,
 };
 pub use run::{Event, Job, Summary, device, train};
 pub use sampler::{Batch, Sampler, Shape};

@@ -222,6 +222,17 @@ fn whole_prompts_stand_in_files_of_their_own() {
     assert!(whole.iter().all(|text| text.starts_with("My paper number ") && text.ends_with(" is flat.\nWhat now? {paper}")));
     assert!(!instructions("train/en.jsonl").iter().any(|text| text.starts_with("My paper")));
     assert!(!out.path().join("train/de-full.jsonl").exists());
+
+    // Other languages have whole prompts of their own.
+    fs::create_dir(dir.path().join("languages/full")).unwrap();
+    let german = numbered(10, |n| format!("[full] Mein Blatt Nummer {n} ist glatt.\\nWas nun?"));
+    fs::write(dir.path().join("languages/full/de.txt"), format!("# fold-it\n{german}")).unwrap();
+    expand(dir.path(), 3, 0).write(out.path()).unwrap();
+    let whole = [instructions("train/de-full.jsonl"), instructions("dev/de-full.jsonl")].concat();
+    assert!(whole.len() == 10 && whole.iter().all(|text| text.ends_with(" ist glatt.\nWas nun?")), "{whole:?}");
+    fs::write(dir.path().join("languages/full/de.txt"), "# fold-it\n[chatty] Falte das.\n").unwrap();
+    let refused = load(&dir).err().unwrap().to_string();
+    assert!(refused.contains("full/de.txt, line 2: a whole prompt is expected"), "{refused}");
 }
 
 #[test]

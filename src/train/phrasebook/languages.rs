@@ -1,10 +1,10 @@
-//! Numbered requests that stand in every language, paired by kind and number.
+//! Numbered requests that stand in every language, paired by kind and number, and whole prompts of each language.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::kinds::Kinds;
-use super::line::Register;
+use super::line::{Line, Register};
 use super::overlap::Overlaps;
 use super::slots::{Slots, is_held_out};
 use super::source::{Faults, Unique, stem, text_files};
@@ -32,15 +32,24 @@ impl Request {
     }
 }
 
+/// A whole prompt, which has no counterpart in other languages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    pub kind: usize,
+    pub text: String,
+    pub held_out: bool,
+}
+
 /// The requests of one language.
 pub struct Language {
     /// Index into [`LANGUAGES`].
     pub code: usize,
     pub requests: Vec<Request>,
+    pub whole: Vec<Whole>,
     pub(super) slots: Slots,
 }
 
-/// Reads `LANG.txt` and `slots/LANG/*.txt`, English first.
+/// Reads `LANG.txt`, `slots/LANG/*.txt` and `full/LANG.txt`, English first.
 ///
 /// `seen` has the other requests in English, which these must differ from.
 pub(super) fn read(
@@ -105,7 +114,28 @@ pub(super) fn read(
                 faults.file(&path, format!("no counterpart of number {} of {}", missing.join(", "), kind.id));
             }
         }
-        languages.push(Language { code, requests, slots });
+        let whole = read_whole(&dir.join("full").join(format!("{}.txt", LANGUAGES[code])), kinds, &mut seen, overlaps, faults)?;
+        languages.push(Language { code, requests, whole, slots });
     }
     Ok(languages)
+}
+
+/// The whole prompts of a language; none where the file does not exist.
+fn read_whole(path: &Path, kinds: &Kinds, seen: &mut Unique, overlaps: &mut Overlaps, faults: &mut Faults) -> Result<Vec<Whole>> {
+    let mut whole = Vec::new();
+    if !path.exists() {
+        return Ok(whole);
+    }
+    for (place, kind, line) in kinds.lines(path, faults)? {
+        match Line::parse(&line) {
+            Ok(Line { register: Register::Full, text, .. }) => {
+                seen.check(text, "request", &place, faults);
+                overlaps.add(text, &place, faults);
+                whole.push(Whole { kind, text: text.replace("\\n", "\n"), held_out: is_held_out(text) });
+            }
+            Ok(_) => faults.line(&place, "a whole prompt is expected: `[full] …`"),
+            Err(e) => faults.line(&place, e),
+        }
+    }
+    Ok(whole)
 }

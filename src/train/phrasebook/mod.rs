@@ -6,6 +6,7 @@
 //! - `slots/NAME.txt`: values of the placeholder `{NAME}`; `passages/GENRE.txt`: pasted material for `{pasted:GENRE}`;
 //! - `wrappers.txt`: chat templates with `{request}`;
 //! - `languages/LANG.txt`: numbered requests that every language has; `languages/slots/LANG/NAME.txt`: its values;
+//!   `languages/full/LANG.txt`: whole prompts;
 //! - `verb-noun/`: a grammar of `verb|noun` instructions.
 //!
 //! A fifth of the requests, values and passages is held out for development, so that training sees none of them. The hash of a line
@@ -34,7 +35,7 @@ use slots::{Slots, split};
 use source::{Faults, Place, Unique, numbered_lines, text_files};
 
 pub use kinds::{Family, Kind, Kinds};
-pub use languages::{LANGUAGES, Language, Request};
+pub use languages::{LANGUAGES, Language, Request, Whole};
 pub use line::Register;
 pub use slots::Side;
 pub use verb_noun::{Grammar, Instruction};
@@ -143,6 +144,12 @@ impl Phrasebook {
             }
         }
         for language in &self.languages {
+            for Whole { kind, text, held_out } in &language.whole {
+                let side = if *held_out { Side::Development } else { Side::Training };
+                let request =
+                    Phrase { text: text.clone(), kind: *kind, register: Register::Full, second: None, language: language.code, pair: None };
+                self.add(&mut expansion, side, &language.slots, request, variants, seed)?;
+            }
             for request in &language.requests {
                 let side = if request.held_out { Side::Development } else { Side::Training };
                 let (register, pair) = (request.register(), Some(request.number));
