@@ -17,9 +17,30 @@ const EXAMPLES: usize = 4;
 /// One vector for each name of a label. Sources that have the name share it, as the same kinds in several languages do.
 pub struct Proxies {
     pub table: Var,
-    /// For each source the row of each of its labels; none of a label without examples, all of which may be held out.
-    rows: Vec<Vec<Option<u32>>>,
+    /// The labels of each source that an example is held against.
+    candidates: Vec<Candidates>,
     settings: Settings,
+}
+
+/// The labels of a source that have examples; all of a label's examples may be held out.
+struct Candidates {
+    /// Rows of the table, in the order of the labels.
+    rows: Vec<u32>,
+    /// For each label of the source its place in `rows`, where it has one.
+    places: Vec<Option<u32>>,
+}
+
+impl Candidates {
+    fn new(source: &Source, ids: &BTreeMap<&str, u32>) -> Self {
+        let mut rows = Vec::new();
+        let place = |label: &Label| {
+            let row = ids.get(label.name.as_str()).filter(|_| !label.examples.is_empty())?;
+            rows.push(*row);
+            Some(rows.len() as u32 - 1)
+        };
+        let places = source.labels.iter().map(place).collect();
+        Self { rows, places }
+    }
 }
 
 impl Proxies {
@@ -30,16 +51,16 @@ impl Proxies {
     pub fn new(sources: &[Source], settings: Settings, width: usize, device: &Device) -> Result<Self> {
         let labels = sources.iter().flat_map(|source| &source.labels).filter(|label| !label.examples.is_empty());
         let ids: BTreeMap<&str, u32> = labels.map(|label| label.name.as_str()).collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
-        let row = |label: &Label| ids.get(label.name.as_str()).copied().filter(|_| !label.examples.is_empty());
-        let rows = sources.iter().map(|source| source.labels.iter().map(row).collect()).collect();
-        Ok(Self { table: Var::zeros((ids.len(), width), DType::F32, device)?, rows, settings })
+        let candidates = sources.iter().map(|source| Candidates::new(source, &ids)).collect();
+        Ok(Self { table: Var::zeros((ids.len(), width), DType::F32, device)?, candidates, settings })
     }
 
     /// The examples that each label's proxy begins as the mean of: row of the table, and text.
     pub fn beginnings<'s>(&self, sources: &'s [Source]) -> Vec<(u32, &'s str)> {
         let mut beginnings = Vec::new();
-        for (source, rows) in sources.iter().zip(&self.rows) {
-            for (label, row) in source.labels.iter().zip(rows).filter_map(|(label, row)| Some((label, (*row)?))) {
+        for (source, candidates) in sources.iter().zip(&self.candidates) {
+            let labels = source.labels.iter().filter(|label| !label.examples.is_empty());
+            for (label, &row) in labels.zip(&candidates.rows) {
                 // Spread over the label's examples: neighbours in a file are variants of one phrase.
                 let step = label.examples.len().div_ceil(EXAMPLES).max(1);
                 let texts = label.examples.iter().step_by(step).map(|&n| source.examples[n as usize].text.as_str());
@@ -71,17 +92,10 @@ impl Proxies {
     /// # Errors
     /// Those of the device.
     pub fn loss(&self, vectors: &Tensor, source: usize, positives: &[&[u32]], dims: &[usize]) -> Result<Tensor> {
-        // Labels without an example are no candidates; the others keep their order.
-        let rows = &self.rows[source];
-        let mut places = Vec::with_capacity(rows.len());
-        let mut used: Vec<u32> = Vec::with_capacity(rows.len());
-        for row in rows {
-            places.push(used.len() as u32);
-            used.extend(row);
-        }
-        let positives: Vec<Vec<u32>> = positives.iter().map(|labels| labels.iter().map(|&n| places[n as usize]).collect()).collect();
+        let Candidates { rows, places } = &self.candidates[source];
+        let positives: Vec<Vec<u32>> = positives.iter().map(|labels| labels.iter().filter_map(|&n| places[n as usize]).collect()).collect();
         let positives: Vec<&[u32]> = positives.iter().map(Vec::as_slice).collect();
-        let proxies = self.table.index_select(&Tensor::from_slice(&used, used.len(), self.table.device())?, 0)?;
+        let proxies = self.table.index_select(&Tensor::from_slice(rows, rows.len(), self.table.device())?, 0)?;
         let Settings { weight, temperature } = self.settings;
         let loss = matryoshka_of([vectors, &proxies], dims, |[vectors, proxies]| proxy_softmax(vectors, proxies, &positives, temperature))?;
         Ok((loss * weight)?)
