@@ -58,8 +58,8 @@ impl Default for BuildOptions {
     }
 }
 
-/// The labelled instructions that make one level of a taxonomy: tasks, or kinds. Kinds whose rows name a
-/// [`family`](Labelled::family) make the level of families too.
+/// The labelled instructions that make one level of a taxonomy: tasks, or kinds. Where the rows of kinds name a
+/// [`family`](Labelled::family), the level of families is made of them too.
 #[derive(Clone, Debug)]
 pub struct Source<'a> {
     pub level: Level,

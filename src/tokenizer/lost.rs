@@ -89,7 +89,7 @@ fn script(letter: char) -> Option<u32> {
     match letter {
         // Phonetic letters, and Latin ones with accents.
         '\u{1d00}'..='\u{1eff}' | '\u{2070}'..='\u{218f}' | '\u{2c60}'..='\u{2c7f}' | '\u{ff00}'..='\u{ff64}' => None,
-        // Han, and Hangul as syllables or in parts.
+        // Chinese characters count as one script, and Korean syllables and letters as another.
         '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'.. => Some(0x4e),
         '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7ff}' => Some(0xac),
         _ => Some(u32::from(letter) >> 8),

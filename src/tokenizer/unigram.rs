@@ -158,7 +158,7 @@ struct Lexicon {
     starts: Vec<u32>,
     /// Id and score of each.
     entries: Vec<(u32, f32)>,
-    /// The pieces that begin with each byte: from its entry to the next.
+    /// Where the pieces that begin with each byte start; they end where those of the next byte start.
     first: Vec<u32>,
 }
 

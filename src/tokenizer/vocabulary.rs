@@ -35,9 +35,9 @@ pub struct UnigramModel {
 /// How text becomes pieces.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Segmentation {
-    /// The longest piece first, as BERT has it.
+    /// BERT splits words so: it takes the longest piece that fits, again and again.
     WordPiece(Normalization),
-    /// The most probable pieces, as SentencePiece and XLM-R have it.
+    /// SentencePiece and XLM-R split texts so: they take the most probable sequence of pieces.
     Unigram(UnigramModel),
 }
 

@@ -141,7 +141,7 @@ fn families_stand_above_kinds() {
     let own = two_levels(&kinds, &kinds, &[]);
     let file_of_own = build(&embedder, &sha256, &own, |_| ()).unwrap().0;
     assert_eq!(largest_bytes(&own, 64).unwrap(), file_of_own.len());
-    // Families that the rows of tasks name are not those of the file.
+    // The rows of tasks name families too; the file has those of the kinds alone.
     assert_eq!(Taxonomy::from_bytes(&file_of_own, &sha256, 64).unwrap().labels(Level::Family).unwrap().len(), 3);
     let (alone, _) = build(&embedder, &sha256, &source(&kinds), |_| ()).unwrap();
     assert!(!Taxonomy::from_bytes(&alone, &sha256, 64).unwrap().has_families());

@@ -68,7 +68,7 @@ fn every_dtype_is_as_on_the_cpu() {
     }
 }
 
-/// A head, and views: the embedder finishes what the GPU pools.
+/// The GPU pools the states, and the embedder applies the head and reads the views.
 #[test]
 fn views_are_as_on_the_cpu() {
     let Some(context) = context(Limits::Smallest) else { return };
