@@ -43,7 +43,7 @@ pub(crate) use name::noun;
 pub use name::task_name;
 pub use prototypes::{Calibration, Label, Prototypes, Reason, Tag, UNKNOWN};
 pub use random::Random;
-pub use request::requests;
+pub use request::{WithRequests, requests};
 pub use search::{Hit, diverse, search};
 pub use select::{Method, Representative, representatives, select, select_read};
 pub use tagger::{Apart, Examples, Tagger};

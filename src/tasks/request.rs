@@ -3,6 +3,8 @@
 //! A vector of the whole prompt tells one of its requests and next to nothing of the others, so each is classified by itself. The vector of
 //! an instruction in a template's frame tells the frame, so the instruction is classified without it.
 
+use super::taxonomy::Read;
+
 /// Longer prompts are not split: their sentences are material and conditions more often than requests.
 const MAX_CHARS: usize = 400;
 /// More parts are sentences of one request.
@@ -56,6 +58,38 @@ const FRAMES: [(&str, &str); 3] = [("### Instruction:", "###"), ("[INST]", "[/IN
 /// ```
 pub fn requests(text: &str) -> Vec<&str> {
     framed(text).map_or_else(|| split(text), |instruction| vec![instruction])
+}
+
+/// Texts with the [`requests`] of all of them behind, as one list to embed.
+pub struct WithRequests<'t> {
+    all: Vec<&'t str>,
+    /// Requests of each text.
+    counts: Vec<usize>,
+}
+
+impl<'t> WithRequests<'t> {
+    /// Looks for the requests of each text.
+    pub fn new(texts: &[&'t str]) -> Self {
+        let parts: Vec<Vec<&str>> = texts.iter().map(|text| requests(text)).collect();
+        let counts = parts.iter().map(Vec::len).collect();
+        Self { all: texts.iter().copied().chain(parts.into_iter().flatten()).collect(), counts }
+    }
+
+    /// The texts, then their requests.
+    pub fn all(&self) -> &[&'t str] {
+        &self.all
+    }
+
+    /// Each text with its requests, of what the model has read of [`all`](Self::all).
+    pub fn pairs<'r, 'v>(&self, read: &'r [Read<'v>]) -> Vec<(Read<'v>, &'r [Read<'v>])> {
+        let (texts, mut rest) = read.split_at(self.counts.len());
+        let pair = |(&text, &count): (&Read<'v>, &usize)| {
+            let of_text;
+            (of_text, rest) = rest.split_at(count);
+            (text, of_text)
+        };
+        texts.iter().zip(&self.counts).map(pair).collect()
+    }
 }
 
 /// The first instruction in a template's frame.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use pie_embed_wasm::checkpoint::Checkpoint;
 use pie_embed_wasm::train::with_two_views;
-use pie_embed_wasm::{Error, ErrorCode, Prompt, Result};
+use pie_embed_wasm::{Prompt, Result};
 
 use crate::corpus::{read_all, spread};
-use crate::output::print;
+use crate::output::{print, refuse_existing_folder};
 use crate::progress::Progress;
 
 /// Give a checkpoint a head with two views of a text, its task and its meaning
@@ -38,9 +38,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    if args.output.exists() {
-        return Err(Error::new(ErrorCode::InvalidArgument, format!("{} is there already; name another folder", args.output.display())));
-    }
+    refuse_existing_folder(&args.output)?;
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
     let texts = spread(&read_all(&args.corpus)?, args.texts);
     let progress = Progress::steps(texts.len() as u64, "texts embedded");

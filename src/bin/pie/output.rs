@@ -73,6 +73,14 @@ pub fn refuse_existing<'a>(paths: impl IntoIterator<Item = &'a PathBuf>, force: 
     }
 }
 
+/// An error when a folder to write is there already.
+pub fn refuse_existing_folder(path: &Path) -> Result<()> {
+    match path.exists() {
+        true => Err(Error::new(ErrorCode::InvalidArgument, format!("{} is there already; name another folder", path.display()))),
+        false => Ok(()),
+    }
+}
+
 /// Writes a whole file.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;

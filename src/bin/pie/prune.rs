@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use pie_embed_wasm::Result;
 use pie_embed_wasm::checkpoint::{Checkpoint, prune};
-use pie_embed_wasm::{Error, ErrorCode, Result};
 
 use crate::corpus::read_each;
-use crate::output::print;
+use crate::output::{print, refuse_existing_folder};
 
 /// Cut a checkpoint's vocabulary, so that training sees texts spelled as the shipped model will spell them
 ///
@@ -28,9 +28,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    if args.output.exists() {
-        return Err(Error::new(ErrorCode::InvalidArgument, format!("{} is there already; name another folder", args.output.display())));
-    }
+    refuse_existing_folder(&args.output)?;
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
     let pruned = prune(&checkpoint, &read_each(&args.vocab_corpus)?, args.vocab)?;
     pruned.checkpoint.save(&args.output, checkpoint.config.max_position_embeddings)?;

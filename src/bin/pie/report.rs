@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::tasks::{
-    Hit, Level, MIN_ROWS, Method, Random, Read, Tag, Taxonomy, UNKNOWN, coverage, is_unread, requests, search, select, t_sne,
+    Hit, Level, MIN_ROWS, Method, Random, Read, Tag, Taxonomy, UNKNOWN, WithRequests, coverage, is_unread, search, select, t_sne,
 };
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
 use rayon::prelude::*;
@@ -136,26 +136,20 @@ pub fn run(args: &Args) -> Result<()> {
     let taxonomy = model.own_taxonomy()?;
     let texts: Vec<&str> = pool.texts.iter().map(String::as_str).collect();
     // As `pie tag` does it, so that both count the same.
-    let parts: Vec<Vec<&str>> = texts.iter().map(|text| if taxonomy.is_some() { requests(text) } else { Vec::new() }).collect();
-    let all: Vec<&str> = texts.iter().copied().chain(parts.iter().flatten().copied()).collect();
+    let with_requests = taxonomy.as_ref().map(|_| WithRequests::new(&texts));
+    let all = with_requests.as_ref().map_or(&texts[..], WithRequests::all);
     let options = EmbedOptions { prompt: args.prompt.clone(), ..EmbedOptions::default() };
     let uses = Uses { tasks: true, duplicates: true };
-    let readings = Readings::new(args.view, uses, &model, options, |options| encode(&model, &all, options, &args.cache))?;
-    let unread = model.unread(&all)?;
+    let readings = Readings::new(args.view, uses, &model, options, |options| encode(&model, all, options, &args.cache))?;
+    let unread = model.unread(all)?;
     let read: Vec<usize> = (0..texts.len()).filter(|&text| !is_unread(unread[text])).collect();
     let waiting = Progress::waiting("naming the tasks");
     let task = readings.task();
     let rows = task.iter().flat_map(|vectors| vectors.rows());
     let reads: Vec<Read<'_>> = rows.zip(&unread).map(|(vector, &unread)| Read { vector, unread }).collect();
-    let (whole, mut rest) = reads.split_at(texts.len().min(reads.len()));
-    let of_texts = whole.iter().zip(&parts).map(|(&whole, parts)| {
-        let of_text;
-        (of_text, rest) = rest.split_at(parts.len());
-        (whole, of_text)
-    });
-    let reads: Vec<(Read<'_>, &[Read<'_>])> = of_texts.collect();
-    let tagged = taxonomy.as_ref().filter(|_| task.is_some());
-    let tally = |level| tagged.map(|taxonomy| Tally::new(taxonomy, level, &reads, &pool.counts)).transpose();
+    let pairs = with_requests.as_ref().filter(|_| task.is_some()).map(|texts| texts.pairs(&reads));
+    let tagged = taxonomy.as_ref().zip(pairs);
+    let tally = |level| tagged.as_ref().map(|(taxonomy, pairs)| Tally::new(taxonomy, level, pairs, &pool.counts)).transpose();
     let kinds = if taxonomy.as_ref().is_some_and(Taxonomy::has_kinds) { tally(Level::Kind)? } else { None };
     let tasks = tally(Level::Task)?;
     let report = Report {

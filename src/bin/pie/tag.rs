@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
-use pie_embed_wasm::tasks::{Level, Read, Tag, requests};
+use pie_embed_wasm::tasks::{Level, Read, Tag, WithRequests};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
 
@@ -82,13 +82,11 @@ pub fn run(args: Args) -> Result<()> {
 
     let mut tag = |rows: &[Row], progress: &Progress| -> Result<()> {
         let whole: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
-        let requests: Vec<Vec<&str>> = whole.iter().map(|text| requests(text)).collect();
-        let texts: Vec<&str> = whole.iter().copied().chain(requests.iter().flatten().copied()).collect();
-        let encoded = encoder.encode(&texts, progress)?;
-        let unread = model.unread(&texts)?;
+        let texts = WithRequests::new(&whole);
+        let encoded = encoder.encode(texts.all(), progress)?;
+        let unread = model.unread(texts.all())?;
         let read: Vec<Read<'_>> = encoded.rows().zip(&unread).map(|(vector, &unread)| Read { vector, unread }).collect();
-        let (whole, mut parts) = read.split_at(whole.len());
-        let mut vectors = whole.iter().zip(&encoded.truncated).zip(&requests);
+        let mut vectors = texts.pairs(&read).into_iter().zip(&encoded.truncated);
         let tagged = rows.iter().map(|row| {
             let mut tagged = Tagged {
                 text: &row.text,
@@ -100,10 +98,8 @@ pub fn run(args: Args) -> Result<()> {
                 error: row.error.as_deref(),
             };
             if row.error.is_none()
-                && let Some(((&whole, &truncated), requests)) = vectors.next()
+                && let Some(((whole, of_row), &truncated)) = vectors.next()
             {
-                let of_row;
-                (of_row, parts) = parts.split_at(requests.len());
                 let classify = |level, top_k| taxonomy.classify_requests(whole, of_row, level, top_k);
                 if taxonomy.has_kinds() {
                     tagged.kinds = classify(Level::Kind, args.top_k)?;
