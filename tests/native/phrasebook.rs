@@ -230,6 +230,13 @@ fn whole_prompts_stand_in_files_of_their_own() {
     expand(dir.path(), 3, 0).write(out.path()).unwrap();
     let whole = [instructions("train/de-full.jsonl"), instructions("dev/de-full.jsonl")].concat();
     assert!(whole.len() == 10 && whole.iter().all(|text| text.ends_with(" ist glatt.\nWas nun?")), "{whole:?}");
+    // What stands in English may stand in German, as code does, but not twice.
+    fs::write(&path, format!("# fold-it\n{full}[full] a {long}\n")).unwrap();
+    fs::write(dir.path().join("languages/full/de.txt"), format!("# fold-it\n[full] c {long}\n")).unwrap();
+    load(&dir).unwrap();
+    fs::write(dir.path().join("languages/full/de.txt"), format!("# fold-it\n[full] c {long}\n[full] d {long}\n")).unwrap();
+    let refused = load(&dir).err().unwrap().to_string();
+    assert!(refused.contains("full/de.txt, line 3: 12 words in a row stand at"), "{refused}");
     fs::write(dir.path().join("languages/full/de.txt"), "# fold-it\n[chatty] Falte das.\n").unwrap();
     let refused = load(&dir).err().unwrap().to_string();
     assert!(refused.contains("full/de.txt, line 2: a whole prompt is expected"), "{refused}");

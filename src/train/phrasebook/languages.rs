@@ -32,11 +32,12 @@ impl Request {
     }
 }
 
-/// A whole prompt, which has no counterpart in other languages.
+/// A whole prompt. The prompts of a kind that stand at the same place in two languages may tell the same story, and share their code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whole {
     pub kind: usize,
     pub text: String,
+    /// Whether it is held out, as are those at its place in all languages.
     pub held_out: bool,
 }
 
@@ -72,6 +73,7 @@ pub(super) fn read(
         let slots = if code == 0 {
             english.clone()
         } else {
+            overlaps.finish_language();
             let mut slots = english.only(&NEUTRAL);
             slots.read(&dir.join("slots").join(LANGUAGES[code]), overlaps, faults)?;
             slots
@@ -126,12 +128,15 @@ fn read_whole(path: &Path, kinds: &Kinds, seen: &mut Unique, overlaps: &mut Over
     if !path.exists() {
         return Ok(whole);
     }
+    let mut counts = vec![0; kinds.kinds.len()];
     for (place, kind, line) in kinds.lines(path, faults)? {
         match Line::parse(&line) {
             Ok(Line { register: Register::Full, text, .. }) => {
                 seen.check(text, "request", &place, faults);
                 overlaps.add(text, &place, faults);
-                whole.push(Whole { kind, text: text.replace("\\n", "\n"), held_out: is_held_out(text) });
+                let held_out = is_held_out(&format!("{} {}", kinds.kinds[kind].id, counts[kind]));
+                counts[kind] += 1;
+                whole.push(Whole { kind, text: text.replace("\\n", "\n"), held_out });
             }
             Ok(_) => faults.line(&place, "a whole prompt is expected: `[full] …`"),
             Err(e) => faults.line(&place, e),

@@ -83,7 +83,8 @@ pub struct Phrasebook {
 
 impl Phrasebook {
     /// Reads a phrasebook's folder. Texts of `apart`, one a line or the field `text` of a JSON line, must share no twelve words in a
-    /// row with values, passages or whole prompts: name the files to measure on here.
+    /// row with values, passages or whole prompts: name the files to measure on here. Nor may values, passages and whole prompts of one
+    /// language among each other.
     ///
     /// # Errors
     /// [`ErrorCode::Io`], and [`ErrorCode::Data`] naming file and line of: requests that stand there twice, kinds, families or
@@ -96,9 +97,9 @@ impl Phrasebook {
         slots.read(&dir.join("slots"), &mut overlaps, &mut faults)?;
         slots.read_passages(&dir.join("passages"), &mut overlaps, &mut faults)?;
         let (phrasings, seen) = read_english(&dir.join("english"), &kinds, &slots, &mut overlaps, &mut faults)?;
-        let languages = languages::read(&dir.join("languages"), &kinds, &slots, seen, &mut overlaps, &mut faults)?;
         let grammar = dir.join("verb-noun");
         let grammar = if grammar.is_dir() { Some(Grammar::read(&grammar, &slots, &mut overlaps, &mut faults)?) } else { None };
+        let languages = languages::read(&dir.join("languages"), &kinds, &slots, seen, &mut overlaps, &mut faults)?;
         let wrappers = read_wrappers(&dir.join("wrappers.txt"), &mut faults)?;
         for path in apart {
             overlaps.check(path, &mut faults)?;

@@ -15,7 +15,10 @@ const RUN: usize = 12;
 /// Runs of words, each with the text in which it stands.
 #[derive(Default)]
 pub(super) struct Overlaps {
+    /// Those of the language that is being read.
     runs: HashMap<u64, usize>,
+    /// Those of the languages before it.
+    finished: HashMap<u64, usize>,
     places: Vec<Place>,
 }
 
@@ -41,6 +44,11 @@ impl Overlaps {
         }
     }
 
+    /// Ends a language: texts that are added later are not compared with those before. Code and formats are the same in all languages.
+    pub(super) fn finish_language(&mut self) {
+        self.finished.extend(self.runs.drain());
+    }
+
     /// Compares a file that must share nothing with the phrasebook, line by line; a JSON object by its field `text`.
     pub(super) fn check(&self, path: &Path, faults: &mut Faults) -> Result<()> {
         let text = read_text(path, faults)?;
@@ -56,7 +64,7 @@ impl Overlaps {
                 }
                 _ => line,
             };
-            if let Some(first) = runs(text).find_map(|run| self.runs.get(&run)) {
+            if let Some(first) = runs(text).find_map(|run| self.runs.get(&run).or_else(|| self.finished.get(&run))) {
                 faults.line(&self.places[*first], format!("{RUN} words in a row stand at {} too", Place::new(path, n)));
             }
         }
