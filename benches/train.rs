@@ -30,7 +30,7 @@ fn main() -> Result<(), Error> {
     let device = candle_core::Device::Cpu;
     let checkpoint = Checkpoint::load(&base)?;
     let vocabulary = checkpoint.config.vocab_size;
-    let encoder = Encoder::new(&checkpoint, None, Pooling::Mean, Freeze::Words, candle_core::DType::F32, &device)?;
+    let encoder = Encoder::new(&checkpoint, Pooling::Mean, Freeze::Words, candle_core::DType::F32, &device)?;
     let mut optimiser = Optimiser::new(encoder.variables(), AdamW::default(), None)?;
 
     let mut tokens = Tokens::default();

@@ -25,6 +25,8 @@ pub use prune::{Coverage, Pruned, prune};
 
 /// The name that the weights of the head have in [`Checkpoint::weights`], before `.weight` and `.bias`.
 pub const HEAD: &str = "head";
+/// What the names of a layer's weights begin with, before its number.
+const LAYER: &str = "encoder.layer.";
 #[cfg(feature = "train")]
 pub(crate) use save::{UNSUMMED, checksum_place, write_tensors};
 
@@ -52,6 +54,21 @@ pub struct Weight {
 }
 
 impl Checkpoint {
+    /// Keeps the first so many layers.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] for none, and for more than there are.
+    pub fn with_layers(mut self, layers: usize) -> Result<Self> {
+        let has = self.config.num_hidden_layers;
+        if layers == 0 || layers > has {
+            return Err(Error::new(ErrorCode::InvalidArgument, format!("{layers} layers were asked for; the base has {has}")));
+        }
+        let layer = |name: &str| name.strip_prefix(LAYER)?.split('.').next()?.parse::<usize>().ok();
+        self.weights.retain(|name, _| layer(name).is_none_or(|layer| layer < layers));
+        self.config.num_hidden_layers = layers;
+        Ok(self)
+    }
+
     /// Reads a folder.
     ///
     /// # Errors

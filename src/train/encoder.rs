@@ -168,27 +168,12 @@ impl Loader<'_> {
 }
 
 impl Encoder {
-    /// The first `layers` layers of a checkpoint (all when `None`).
+    /// Puts a checkpoint's weights on the device.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidArgument`] for more layers than there are, [`ErrorCode::ModelFormat`] for weights that are missing or of
-    /// another shape, [`ErrorCode::ModelCorrupt`] for one that is not finite.
-    pub fn new(
-        checkpoint: &Checkpoint,
-        layers: Option<usize>,
-        pooling: Pooling,
-        freeze: Freeze,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
-        let mut config = checkpoint.config.clone();
-        if let Some(layers) = layers {
-            if layers == 0 || layers > config.num_hidden_layers {
-                let message = format!("{layers} layers were asked for; the base has {}", config.num_hidden_layers);
-                return Err(Error::new(ErrorCode::InvalidArgument, message));
-            }
-            config.num_hidden_layers = layers;
-        }
+    /// [`ErrorCode::ModelFormat`] for weights that are missing or of another shape, [`ErrorCode::ModelCorrupt`] for one that is not finite.
+    pub fn new(checkpoint: &Checkpoint, pooling: Pooling, freeze: Freeze, dtype: DType, device: &Device) -> Result<Self> {
+        let config = checkpoint.config.clone();
         let hidden = config.hidden_size;
         let mut loader = Loader { checkpoint, device, variables: Vec::new(), frozen: Vec::new() };
         let words = loader.tensor(WORDS, &[config.vocab_size, hidden], freeze == Freeze::None)?;

@@ -42,7 +42,7 @@ impl Candle {
         let vocabulary = Vocabulary::from_gguf(gguf)?;
         let pooling = read_pooling(gguf)?;
         let checkpoint = Checkpoint { name: String::new(), config, vocabulary, pooling: Some(pooling), weights, two_views: false };
-        let encoder = Encoder::new(&checkpoint, None, pooling, Freeze::Embeddings, DType::F32, &device(name)?)?;
+        let encoder = Encoder::new(&checkpoint, pooling, Freeze::Embeddings, DType::F32, &device(name)?)?;
         Ok(Self { name: name.to_owned(), encoder })
     }
 }

@@ -32,7 +32,7 @@ pub use components::{Components, principal_components};
 pub use dataset::{Example, Findings, Label, Source, files};
 pub use encoder::{Dropout, Encoder, Freeze, Rounding, Tokens};
 pub use evaluate::Quality;
-pub use head::with_two_views;
+pub use head::{Corpus, fitted_to_teacher, with_two_views};
 pub use inference::Candle;
 pub use optimiser::{AdamW, Gradients, Optimiser, Slot};
 pub use phrasebook::{

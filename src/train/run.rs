@@ -78,7 +78,10 @@ pub struct Summary {
 /// [`Checkpoint::load`], and [`ErrorCode::Io`].
 pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event<'_>) -> bool) -> Result<Summary> {
     keep_freed_memory();
-    let base = Checkpoint::load(&job.base)?;
+    let mut base = Checkpoint::load(&job.base)?;
+    if let Some(layers) = job.settings.layers {
+        base = base.with_layers(layers)?;
+    }
     let mut settings = job.settings.clone();
     settings.validate(&base.config, base.two_views, &job.device)?;
     let (sources, dev) = load_data(job, on_event)?;
@@ -108,7 +111,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event<'_>) -> bool) -> Result<
     };
     let settings = &identity.settings;
     let pooling = settings.pooling.or(base.pooling).unwrap_or(Pooling::Mean);
-    let encoder = Encoder::new(&base, settings.layers, pooling, settings.freeze, settings.width.dtype(), &job.device)?;
+    let encoder = Encoder::new(&base, pooling, settings.freeze, settings.width.dtype(), &job.device)?;
     let encoder = encoder.rounded(settings.rounding)?;
     let width = if encoder.two_views { base.config.hidden_size / 2 } else { base.config.hidden_size };
     let proxies = settings.proxies.map(|proxies| Proxies::new(&sources, proxies, width, &job.device)).transpose()?;

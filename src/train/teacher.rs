@@ -49,7 +49,7 @@ impl Teacher {
         }
         let pooling = checkpoint.pooling.unwrap_or(Pooling::Mean);
         let max_tokens = max_tokens.min(config.max_position_embeddings);
-        let encoder = Encoder::new(&checkpoint, None, pooling, Freeze::Embeddings, DType::F32, device)?;
+        let encoder = Encoder::new(&checkpoint, pooling, Freeze::Embeddings, DType::F32, device)?;
         Ok(Self { encoder, tokenizer: Tokenizer::new(checkpoint.vocabulary)?, max_tokens, distillation })
     }
 

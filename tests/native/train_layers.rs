@@ -122,7 +122,7 @@ fn a_padded_encoder_is_the_packed_one() {
     let tokens = Tokens { input_ids: vec![2, 40, 55, 3, 2, 3, 2, 60, 61, 62, 3], lengths: vec![4, 2, 5] };
     for pooling in [Pooling::Mean, Pooling::Cls] {
         let [packed, padded] = [DType::F32, DType::F64].map(|dtype| {
-            let encoder = Encoder::new(&base, None, pooling, Freeze::None, dtype, &Device::Cpu).unwrap();
+            let encoder = Encoder::new(&base, pooling, Freeze::None, dtype, &Device::Cpu).unwrap();
             let out = encoder.forward(&tokens, None).unwrap();
             let gradients = (&out * random(out.dims(), 5)).unwrap().sum_all().unwrap().backward().unwrap();
             let all = encoder.variables().iter().map(|(name, variable)| (name.clone(), values(gradients.get(variable).unwrap())));
@@ -195,7 +195,7 @@ fn the_encoder_has_a_gradient_for_every_weight() {
     let checkpoint = Checkpoint::load(&tiny_dir()).unwrap();
     let tokens = Tokens { input_ids: vec![2, 40, 55, 3, 2, 60, 3, 2, 99, 120, 200, 41, 3], lengths: vec![4, 3, 6] };
     for pooling in [Pooling::Mean, Pooling::Cls] {
-        let encoder = Encoder::new(&checkpoint, None, pooling, Freeze::None, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let encoder = Encoder::new(&checkpoint, pooling, Freeze::None, candle_core::DType::F32, &Device::Cpu).unwrap();
         let weights = random(&[3, checkpoint.config.hidden_size], 5);
         let value = || dot(&encoder.forward(&tokens, None).unwrap(), &weights);
         let out = encoder.forward(&tokens, None).unwrap();

@@ -41,7 +41,7 @@ fn case(name: &str, pooling: Pooling, freeze: Freeze) -> Case {
         ..Settings::default()
     };
     let checkpoint = Checkpoint::load(&tiny_dir()).unwrap();
-    let encoder = Encoder::new(&checkpoint, None, pooling, freeze, DType::F32, &Device::Cpu).unwrap();
+    let encoder = Encoder::new(&checkpoint, pooling, freeze, DType::F32, &Device::Cpu).unwrap();
     let loss = contrastive(&settings, &encoder.forward(&tokens, None).unwrap(), &same).unwrap();
     Case { encoder, loss, expected: goldens.loss[name] }
 }
@@ -128,7 +128,7 @@ fn bf16_activations_come_close() {
     goldens.input_ids.iter().for_each(|ids| tokens.push(ids));
     let checkpoint = Checkpoint::load(&tiny_dir()).unwrap();
     let vectors = |dtype| {
-        let encoder = Encoder::new(&checkpoint, None, Pooling::Mean, Freeze::Words, dtype, &Device::Cpu).unwrap();
+        let encoder = Encoder::new(&checkpoint, Pooling::Mean, Freeze::Words, dtype, &Device::Cpu).unwrap();
         encoder.forward(&tokens, None).unwrap()
     };
     let (full, half) = (vectors(DType::F32), vectors(DType::BF16));

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::common::{Goldens, TINY, compare, instructions, options};
 
 fn encoder(freeze: Freeze, rounding: Rounding) -> Encoder {
-    let encoder = Encoder::new(&TINY, None, Pooling::Mean, freeze, DType::F32, &Device::Cpu).unwrap();
+    let encoder = Encoder::new(&TINY, Pooling::Mean, freeze, DType::F32, &Device::Cpu).unwrap();
     encoder.rounded(rounding).unwrap()
 }
 

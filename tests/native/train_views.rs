@@ -7,7 +7,7 @@ use std::process::Command;
 use candle_core::{DType, Device};
 use pie_embed_wasm::checkpoint::Checkpoint;
 use pie_embed_wasm::config::Pooling;
-use pie_embed_wasm::train::{Encoder, Freeze, Tokens, principal_components, with_two_views};
+use pie_embed_wasm::train::{Corpus, Encoder, Freeze, Tokens, fitted_to_teacher, principal_components, with_two_views};
 use pie_embed_wasm::{ErrorCode, Prompt};
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn base(bench: &Bench) -> PathBuf {
 /// Both views of some texts, at length 1.
 fn views(dir: &std::path::Path) -> [Vec<Vec<f32>>; 2] {
     let checkpoint = Checkpoint::load(dir).unwrap();
-    let encoder = Encoder::new(&checkpoint, None, Pooling::Mean, Freeze::Embeddings, DType::F32, &Device::Cpu).unwrap();
+    let encoder = Encoder::new(&checkpoint, Pooling::Mean, Freeze::Embeddings, DType::F32, &Device::Cpu).unwrap();
     let tokens = Tokens { input_ids: vec![2, 40, 55, 3, 2, 60, 3, 2, 99, 120, 200, 41, 3], lengths: vec![4, 3, 6] };
     let vectors = encoder.forward(&tokens, None).unwrap();
     [encoder.task_view(&vectors).unwrap(), encoder.meaning_view(&vectors).unwrap()].map(|view| view.to_vec2().unwrap())
@@ -80,10 +80,46 @@ fn both_halves_begin_alike_and_hold_the_base() {
     // A second head is refused, and so are fewer texts than dimensions.
     let checkpoint = Checkpoint::load(&dir).unwrap();
     let texts = vec!["a".to_owned(); 64];
-    let refused = with_two_views(&checkpoint, &texts, &Prompt::none(), 16, |_| ()).unwrap_err();
+    let prompt = Prompt::none();
+    let corpus = Corpus { texts: &texts, prompt: &prompt, max_tokens: 16 };
+    let refused = with_two_views(&checkpoint, corpus, |_| ()).unwrap_err();
     assert!(refused.code() == ErrorCode::InvalidArgument && refused.to_string().contains("has a head already"), "{refused}");
-    let refused = with_two_views(&Checkpoint::load(&tiny_dir()).unwrap(), &texts[..3], &Prompt::none(), 16, |_| ()).unwrap_err();
-    assert!(refused.to_string().contains("3 texts; the principal components of 64 dimensions"), "{refused}");
+    let (tiny, few) = (Checkpoint::load(&tiny_dir()).unwrap(), Corpus { texts: &texts[..3], ..corpus });
+    let refused = with_two_views(&tiny, few, |_| ()).unwrap_err();
+    assert!(refused.to_string().contains("3 texts; a head of 64 dimensions"), "{refused}");
+    let refused = fitted_to_teacher(&tiny, &tiny, corpus, |_| ()).unwrap_err();
+    assert!(refused.to_string().contains("has one view and 64 numbers; two views of 64"), "{refused}");
+}
+
+#[test]
+fn a_pupil_of_fewer_layers_begins_near_its_teacher() {
+    let bench = Bench::new();
+    let dir = base(&bench);
+    let head = |out: &str, more: &[&str]| {
+        let out = bench.path(out);
+        let run = Command::new(env!("CARGO_BIN_EXE_pie"))
+            .args(["head", "--layers", "1", "--checkpoint"])
+            .arg(if more.is_empty() { tiny_dir() } else { dir.clone() })
+            .args(more)
+            .arg("--output")
+            .arg(&out)
+            .arg("--corpus")
+            .arg(bench.path("data.jsonl"))
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        out
+    };
+    let teacher = dir.display().to_string();
+    let (own, fitted) = (head("own", &[]), head("fitted", &["--teacher", &teacher]));
+    let pupil = Checkpoint::load(&fitted).unwrap();
+    assert_eq!(pupil.config.num_hidden_layers, 1);
+    assert!(pupil.two_views && !pupil.weights.keys().any(|name| name.starts_with("encoder.layer.1.")));
+    let [_, wanted] = views(&dir);
+    let ([_, own], [_, fitted]) = (views(&own), views(&fitted));
+    let (far, near) = (mean_cosine(&own, &wanted), mean_cosine(&fitted, &wanted));
+    // The tiny model's weights are random, so that one of its two layers tells only a part of what both do.
+    assert!(near > far + 0.5, "{near} {far}");
 }
 
 #[test]
