@@ -2,7 +2,7 @@
 
 use super::{GgufWriter, MetadataValue, keys};
 use crate::checkpoint::{Checkpoint, HEAD};
-use crate::config::{Dtype, Pooling};
+use crate::config::{Dtype, EncoderConfig, Pooling};
 use crate::error::Result;
 use crate::prompt::Prompt;
 
@@ -18,11 +18,17 @@ pub struct ConvertOptions {
     pub pooling: Pooling,
     pub prompt: Prompt,
     pub normalize: bool,
-    /// The most tokens of one text; all positions when `None`.
+    /// The most tokens of one text, as many as the file has positions; all of the checkpoint's when `None`.
     pub max_tokens: Option<usize>,
     pub name: String,
     pub license: String,
     pub provenance: String,
+}
+
+impl ConvertOptions {
+    fn positions(&self, config: &EncoderConfig) -> usize {
+        self.max_tokens.unwrap_or(config.max_position_embeddings).min(config.max_position_embeddings)
+    }
 }
 
 /// The bytes of the GGUF file: llama.cpp's `bert` tensors, the vocabulary, and this project's metadata.
@@ -53,7 +59,7 @@ fn write_metadata(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &Conv
         .u32("general.file_type", file_type)
         .u32("general.quantization_version", 2)
         .u32(keys::BLOCK_COUNT, config.num_hidden_layers as u32)
-        .u32(keys::CONTEXT_LENGTH, config.max_position_embeddings as u32)
+        .u32(keys::CONTEXT_LENGTH, options.positions(config) as u32)
         .u32(keys::EMBEDDING_LENGTH, config.hidden_size as u32)
         .u32(keys::FEED_FORWARD_LENGTH, config.intermediate_size as u32)
         .u32(keys::HEAD_COUNT, config.num_attention_heads as u32)
@@ -67,7 +73,7 @@ fn write_metadata(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &Conv
     file.string(keys::PIE_PROMPT, options.prompt.to_string())
         .string(keys::PIE_PROVENANCE, &options.provenance)
         .metadata(keys::PIE_NORMALIZE, MetadataValue::Bool(options.normalize))
-        .u32(keys::PIE_MAX_TOKENS, options.max_tokens.unwrap_or(config.max_position_embeddings) as u32);
+        .u32(keys::PIE_MAX_TOKENS, options.positions(config) as u32);
     vocabulary.write_segmentation(file);
     if checkpoint.two_views {
         let views = keys::VIEWS.map(|view| MetadataValue::String(view.to_owned()));
@@ -79,14 +85,15 @@ fn write_tensors(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &Conve
     use keys::layer::{ATTN_K, ATTN_OUTPUT, ATTN_OUTPUT_NORM, ATTN_Q, ATTN_V, FFN_DOWN, FFN_UP, LAYER_OUTPUT_NORM};
     let config = &checkpoint.config;
     let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+    let positions = checkpoint.weight("embeddings.position_embeddings.weight", &[config.max_position_embeddings, hidden])?;
+    let kept = options.positions(config);
+    file.tensor(keys::POSITION_EMBD, &positions[..kept * hidden], &[kept, hidden], options.position_dtype)?;
     let mut tensor = |name: &str, source: &str, shape: &[usize], dtype| {
         let values = checkpoint.weight(source, shape)?;
         file.tensor(name, values, shape, dtype).map(|_| ())
     };
 
     tensor(keys::TOKEN_EMBD, "embeddings.word_embeddings.weight", &[config.vocab_size, hidden], options.embedding_dtype)?;
-    let positions = [config.max_position_embeddings, hidden];
-    tensor(keys::POSITION_EMBD, "embeddings.position_embeddings.weight", &positions, options.position_dtype)?;
     tensor(keys::TOKEN_TYPES, "embeddings.token_type_embeddings.weight", &[config.type_vocab_size, hidden], Dtype::F32)?;
     for part in ["weight", "bias"] {
         tensor(&format!("{}.{part}", keys::TOKEN_EMBD_NORM), &format!("embeddings.LayerNorm.{part}"), &[hidden], Dtype::F32)?;

@@ -22,7 +22,7 @@ pub struct StorageArgs {
     /// mean or cls; what the checkpoint says by default, or mean
     #[arg(long)]
     pooling: Option<Pooling>,
-    /// The most tokens of one text; all positions by default
+    /// The most tokens of one text, best as many as the model was trained with; the positions behind are left out. All by default
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
     /// Licence of the weights (SPDX)
