@@ -28,6 +28,10 @@ pub enum ErrorCode {
     TaxonomyFormat,
     /// The taxonomy was made for another model.
     TaxonomyMismatch,
+    /// The bytes are no well-formed tagger file, or one of another version.
+    TaggerFormat,
+    /// The tagger was made for another model.
+    TaggerMismatch,
     /// Classification was asked for, but no taxonomy is loaded.
     NoTaxonomy,
     /// The taxonomy has no labels of the level that was asked for.
@@ -63,6 +67,8 @@ impl ErrorCode {
             Self::ModelCorrupt => "model_corrupt",
             Self::TaxonomyFormat => "taxonomy_format",
             Self::TaxonomyMismatch => "taxonomy_mismatch",
+            Self::TaggerFormat => "tagger_format",
+            Self::TaggerMismatch => "tagger_mismatch",
             Self::NoTaxonomy => "no_taxonomy",
             Self::LevelUnavailable => "level_unavailable",
             Self::Data => "data",

@@ -46,7 +46,10 @@ pub use random::Random;
 pub use request::{WithRequests, requests};
 pub use search::{Hit, diverse, search};
 pub use select::{Method, Representative, representatives, select, select_read};
-pub use tagger::{Apart, Examples, Tagger};
+pub use tagger::{
+    Apart, Confusion, Evaluation, Evidence, Examples, Explanation, Judged, LabelFigures, MAX_EXAMPLES, MAX_LABELS, MAX_LOGITS,
+    MAX_TEXT_BYTES, Near, Suspect, Tagger, TaggerLabel, TaggerOptions,
+};
 pub use taxonomy::{Level, Read, Taxonomy};
 pub use template::Template;
 pub use unread::{MAX_UNREAD, is_unread};

@@ -1,10 +1,8 @@
-//! Taxonomies and taggers on the tiny model: built, written, read, used, and refused.
+//! Taxonomies on the tiny model: built, written, read, used, and refused.
 
 use pie_embed_wasm::config::{Dtype, Pooling};
 use pie_embed_wasm::gguf::{GgufWriter, MetadataValue};
-use pie_embed_wasm::tasks::{
-    BuildOptions, Labelled, Level, Reason, Source, Tagger, Taxonomy, UNKNOWN, build, largest_bytes, read_labelled,
-};
+use pie_embed_wasm::tasks::{BuildOptions, Labelled, Level, Reason, Source, Taxonomy, UNKNOWN, build, largest_bytes, read_labelled};
 use pie_embed_wasm::{EmbedOptions, Embedder, ErrorCode, sha256_hex};
 
 use crate::common::tiny;
@@ -254,24 +252,4 @@ fn too_little_data_makes_no_taxonomy() {
         let e = read_labelled(text.as_bytes()).unwrap_err();
         assert!(e.code() == ErrorCode::Data && e.to_string().contains(line), "{e}");
     }
-}
-
-#[test]
-fn a_tagger_learns_from_a_few_examples() {
-    let embedder = Embedder::from_bytes(&tiny(Dtype::Q8_0, Pooling::Mean)).unwrap();
-    let options = EmbedOptions::default();
-    let examples = [
-        ("billing", vec!["Where is my invoice?", "Why was I charged twice?"]),
-        ("poetry", vec!["Write a poem about rain", "Write a poem about the sea"]),
-    ];
-    let tagger = Tagger::new(&embedder, &examples, &options).unwrap();
-    let tags = tagger.classify(&embedder, &["Write a poem about snow"], 5).unwrap();
-    assert_eq!(tags[0].iter().find(|t| t.label != UNKNOWN).unwrap().label, "poetry");
-
-    let none: [(&str, Vec<&str>); 0] = [];
-    assert_eq!(Tagger::new(&embedder, &none, &options).map(|_| ()).unwrap_err().code(), ErrorCode::InvalidArgument);
-    for bad in [vec![("a", vec![])], vec![("", vec!["x"])], vec![("a", vec!["x"]), ("a", vec!["y"])]] {
-        assert_eq!(Tagger::new(&embedder, &bad, &options).map(|_| ()).unwrap_err().code(), ErrorCode::InvalidArgument);
-    }
-    assert_eq!(Tagger::new(&embedder, &[("a", vec![" "])], &options).map(|_| ()).unwrap_err().code(), ErrorCode::BlankText);
 }

@@ -1,9 +1,8 @@
-//! A user's own labels, from a few examples each.
+//! Labels by the soft maximum of their examples' cosines: the tagger of the npm package, which brings its own vectors.
 
 use std::collections::HashSet;
 
-use super::prototypes::{Calibration, Label, Rows, Tag, UNKNOWN, tags};
-use crate::embedder::{EmbedOptions, Embedder};
+use super::super::prototypes::{Calibration, Label, Rows, Tag, UNKNOWN, tags};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels::l2_normalize;
 
@@ -89,10 +88,10 @@ impl Examples {
         Ok(Apart { within: (!own.is_empty()).then(|| soft_maximum(own.into_iter())), between })
     }
 
-    /// The labels of a text's vector, best first, as [`Prototypes::classify`](super::Prototypes::classify) gives them.
+    /// The labels of a text's vector, best first, as [`Prototypes::classify`](crate::tasks::Prototypes::classify) gives them.
     ///
     /// # Errors
-    /// What [`Prototypes::classify`](super::Prototypes::classify) says.
+    /// What [`Prototypes::classify`](crate::tasks::Prototypes::classify) says.
     pub fn classify(&self, vector: &[f32], unread: f32, calibration: Calibration, top_k: usize) -> Result<Vec<Tag>> {
         let cosines = of_labels(&self.rows.cosines(vector)?, &self.counts);
         tags(&self.labels, &cosines, calibration, unread, top_k)
@@ -107,51 +106,6 @@ impl Calibration {
         let within = mean(apart.iter().filter_map(|apart| apart.within)).unwrap_or(WITHIN).max(between);
         let temperature = ((within - between) * TEMPERATURE_SHARE).max(MIN_TEMPERATURE);
         Self { temperature, unknown: (between + (within - between) * UNKNOWN_SHARE).clamp(-1.0, 1.0) }
-    }
-}
-
-/// Tags texts with labels that were given as examples.
-pub struct Tagger {
-    examples: Examples,
-    calibration: Calibration,
-    options: EmbedOptions,
-}
-
-impl Tagger {
-    /// Embeds the examples. A label may stand for several tasks: its cosine to a text is the soft maximum of those of its examples,
-    /// `S · ln(mean(exp(c / S)))` with `S` 0.1, and its score comes from that as from a prototype's ([`Prototypes`](super::Prototypes)).
-    /// The calibration comes from the examples ([`Calibration::of_examples`]).
-    ///
-    /// # Errors
-    /// What [`Examples::new`] says of the labels, and [`Embedder::embed`] of the examples.
-    pub fn new<L: AsRef<str>, T: AsRef<str> + Sync>(embedder: &Embedder, examples: &[(L, Vec<T>)], options: &EmbedOptions) -> Result<Self> {
-        let labels: Vec<(&str, usize)> = examples.iter().map(|(label, texts)| (label.as_ref(), texts.len())).collect();
-        check_labels(&labels)?;
-        let mut vectors = Vec::new();
-        for (label, texts) in examples {
-            vectors.extend(embedder.embed(texts, options).map_err(|e| e.context(format!("label {:?}", label.as_ref())))?.data);
-        }
-        let examples = Examples::new(&labels, vectors, embedder.dimensions(options)?)?;
-        let apart = (0..examples.len()).map(|n| examples.apart(n)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { examples, calibration: Calibration::of_examples(&apart), options: options.clone() })
-    }
-
-    /// The labels of each text, best first, as [`Prototypes::classify`](super::Prototypes::classify) gives them.
-    ///
-    /// # Errors
-    /// What [`Embedder::embed`] and [`Prototypes::classify`](super::Prototypes::classify) say. `embedder` must be the one that made this tagger.
-    pub fn classify<T: AsRef<str> + Sync>(&self, embedder: &Embedder, texts: &[T], top_k: usize) -> Result<Vec<Vec<Tag>>> {
-        let embeddings = embedder.embed(texts, &self.options)?;
-        let texts = embeddings.rows().zip(&embeddings.unread);
-        texts.map(|(vector, &unread)| self.classify_vector(vector, unread, top_k)).collect()
-    }
-
-    /// The same for the vector of a text, made with the options that this tagger was made with.
-    ///
-    /// # Errors
-    /// What [`Prototypes::classify`](super::Prototypes::classify) says.
-    pub fn classify_vector(&self, vector: &[f32], unread: f32, top_k: usize) -> Result<Vec<Tag>> {
-        self.examples.classify(vector, unread, self.calibration, top_k)
     }
 }
 
