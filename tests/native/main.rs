@@ -23,6 +23,7 @@ mod phrasebook;
 mod prune_cli;
 mod report_cli;
 mod score_cli;
+mod tagger;
 mod taxonomy;
 mod train_data;
 mod train_kill;

@@ -35,6 +35,7 @@ mod memory;
 mod model;
 mod npy;
 mod output;
+mod own;
 mod parquet;
 mod parts;
 mod phrasebook;
@@ -52,6 +53,7 @@ mod sink;
 mod storage;
 mod table;
 mod tag;
+mod tagger;
 mod taxonomy;
 mod train;
 mod unfinished;
@@ -73,6 +75,7 @@ struct Args {
 enum Command {
     Embed(embed::Args),
     Tag(tag::Args),
+    Tagger(tagger::Args),
     Index(index::Args),
     Info(info::Args),
     Compress(compress::Args),
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
     let result = guard.and_then(|()| output::outlive_file_size_limit()).and_then(|()| match command {
         Command::Embed(args) => embed::run(args),
         Command::Tag(args) => tag::run(args),
+        Command::Tagger(args) => tagger::run(&args),
         Command::Index(args) => index::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Compress(args) => compress::run(&args),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pie_embed_wasm::gguf::Source;
-use pie_embed_wasm::tasks::{Level, Taxonomy};
+use pie_embed_wasm::tasks::{Level, Tagger, Taxonomy};
 use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
 use rayon::prelude::*;
 
@@ -160,5 +160,11 @@ impl Model {
         };
         let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
         Taxonomy::from_bytes(&bytes, &self.sha256, self.embedder.view_size()).map_err(|e| e.context(path.display()))
+    }
+
+    /// A tagger of this model's.
+    pub fn tagger(&self, path: &Path) -> Result<Tagger> {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
+        Tagger::from_bytes(&bytes, &self.sha256, &self.embedder).map_err(|e| e.context(path.display()))
     }
 }

@@ -14,6 +14,7 @@ use crate::embed::PromptArgs;
 use crate::encode::{CHUNK, Encoder};
 use crate::input::{Faults, InputArgs, Row};
 use crate::model::ModelArgs;
+use crate::own;
 use crate::progress::Progress;
 use crate::reader::Place;
 use crate::sink::{OutputArgs, SinkRow};
@@ -30,26 +31,29 @@ use crate::sink::{OutputArgs, SinkRow};
 pub struct Args {
     /// Texts to tag
     #[arg(value_name = "TEXT", conflicts_with = "input")]
-    texts: Vec<String>,
+    pub texts: Vec<String>,
     #[command(flatten)]
-    model: ModelArgs,
+    pub model: ModelArgs,
     #[command(flatten)]
-    input: InputArgs,
+    pub input: InputArgs,
     #[command(flatten)]
-    prompt: PromptArgs,
-    /// At most this many kinds a text; tasks, where the taxonomy has no kinds
+    pub prompt: PromptArgs,
+    /// At most this many kinds a text, or labels with --tagger; tasks, where the taxonomy has no kinds
     #[arg(long, value_name = "K", default_value_t = 3)]
-    top_k: usize,
+    pub top_k: usize,
     /// A taxonomy file other than the model's own
     #[arg(long, value_name = "FILE")]
     taxonomy: Option<PathBuf>,
+    /// Name labels of your own instead, as `pie tagger fit` learned them: a line then has "labels", each with its score
+    #[arg(long, value_name = "FILE", conflicts_with = "taxonomy")]
+    tagger: Option<PathBuf>,
     #[command(flatten)]
-    output: OutputArgs,
+    pub output: OutputArgs,
     /// JSON lines also on a terminal
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     #[command(flatten)]
-    cache: CacheArgs,
+    pub cache: CacheArgs,
 }
 
 /// Tasks a text, beside its kinds.
@@ -73,14 +77,17 @@ pub fn run(args: Args) -> Result<()> {
     if args.top_k == 0 {
         return Err(Error::new(ErrorCode::InvalidArgument, "--top-k is 0; it must be at least 1"));
     }
+    if let Some(file) = args.tagger.clone() {
+        return own::run(args, &file);
+    }
     let model = args.model.load()?;
     let taxonomy = model.taxonomy(args.taxonomy.as_deref())?;
     let mut encoder = Encoder::new(&model, args.prompt.options()?, &args.cache, args.input.is_file())?;
     let for_people = args.output.is_plain() && !args.json && std::io::stdout().is_terminal();
     let mut sink = args.output.open(schema(), None)?;
-    let (mut faults, mut done) = (Faults::default(), 0_u64);
+    let mut faults = Faults::default();
 
-    let mut tag = |rows: &[Row], progress: &Progress| -> Result<()> {
+    let tag = |rows: &[Row], progress: &Progress| -> Result<()> {
         let whole: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
         let texts = WithRequests::new(&whole);
         let encoded = encoder.encode(texts.all(), progress)?;
@@ -121,30 +128,40 @@ pub fn run(args: Args) -> Result<()> {
         sink.flush()
     };
 
-    if args.texts.is_empty() {
-        let mut input = args.input.open()?;
-        loop {
-            let rows = input.chunk(CHUNK)?;
-            if rows.is_empty() {
-                break;
-            }
-            faults.note(&rows, input.progress());
-            tag(&rows, input.progress())?;
-            done += rows.len() as u64;
-            input.progress().message(format!("{done} texts"));
-        }
-        input.progress().finish();
-    } else {
-        let blank = |text: &str| text.trim().is_empty().then(|| "the text is blank".to_owned());
-        let row = |(text, line): (String, u64)| Row { place: Place { part: None, line }, error: blank(&text), text };
-        let rows: Vec<Row> = args.texts.into_iter().zip(1..).map(row).collect();
-        let progress = Progress::rows();
-        faults.note(&rows, &progress);
-        tag(&rows, &progress)?;
-    }
+    each_chunk(args.texts, &args.input, &mut faults, tag)?;
     sink.finish()?;
     encoder.say_found();
     args.input.finish(faults)
+}
+
+/// Calls `tag` with the texts of the arguments, or of the input chunk by chunk.
+pub fn each_chunk(
+    texts: Vec<String>,
+    input: &InputArgs,
+    faults: &mut Faults,
+    mut tag: impl FnMut(&[Row], &Progress) -> Result<()>,
+) -> Result<()> {
+    if !texts.is_empty() {
+        let blank = |text: &str| text.trim().is_empty().then(|| "the text is blank".to_owned());
+        let row = |(text, line): (String, u64)| Row { place: Place { part: None, line }, error: blank(&text), text };
+        let rows: Vec<Row> = texts.into_iter().zip(1..).map(row).collect();
+        let progress = Progress::rows();
+        faults.note(&rows, &progress);
+        return tag(&rows, &progress);
+    }
+    let (mut input, mut done) = (input.open()?, 0_u64);
+    loop {
+        let rows = input.chunk(CHUNK)?;
+        if rows.is_empty() {
+            break;
+        }
+        faults.note(&rows, input.progress());
+        tag(&rows, input.progress())?;
+        done += rows.len() as u64;
+        input.progress().message(format!("{done} texts"));
+    }
+    input.progress().finish();
+    Ok(())
 }
 
 fn schema() -> Schema {
