@@ -1,10 +1,11 @@
 //! What the uses take on large pools of random vectors of 384 dimensions: `cargo bench --bench uses --features cli [-- ROWS]`.
-//! A line each: exact search (with the bytes of the pool that a second's search goes through), facility location, anchors.
+//! A line each: learning own labels, exact search (with the bytes of the pool that a second's search goes through), facility location,
+//! anchors.
 
 use std::time::Instant;
 
-use pie_embed_wasm::Result;
-use pie_embed_wasm::tasks::{Anchors, Method, Random, Vectors, search, select};
+use pie_embed_wasm::tasks::{Anchors, Method, Random, Tagger, TaggerLabel, TaggerOptions, Vectors, search, select};
+use pie_embed_wasm::{Embeddings, Result};
 
 const DIMENSIONS: usize = 384;
 
@@ -12,6 +13,10 @@ fn main() -> Result<()> {
     // cargo adds flags of its own.
     let rows: usize = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let mut random = Random::new(0);
+    for (labels, examples) in [(6, 10), (77, 10), (150, 10), (150, 100)] {
+        let seconds = learn(labels, examples, &mut random)?;
+        println!("tagger: {labels} labels of {examples} examples: {:.0} ms", seconds * 1e3);
+    }
     // Rows around one of a hundred centres, as those of tasks are.
     let centres: Vec<f32> = (0..100 * DIMENSIONS).map(|_| random.unit() as f32 - 0.5).collect();
     let row = |random: &mut Random| {
@@ -32,6 +37,20 @@ fn main() -> Result<()> {
     let seconds = timed(|| Anchors::pick(&pool, n).map(drop))?;
     println!("anchors: {n} of {rows} rows: {seconds:.1} s");
     Ok(())
+}
+
+/// The seconds that a tagger learns from vectors which lie around one centre a label.
+fn learn(labels: usize, examples: usize, random: &mut Random) -> Result<f64> {
+    let label = |n: usize| TaggerLabel::new(format!("label {n}")).with_examples((0..examples).map(|example| format!("{n} {example}")));
+    let labels: Vec<TaggerLabel> = (0..labels).map(label).collect();
+    let mut data = Vec::new();
+    for _ in &labels {
+        let centre: Vec<f32> = (0..DIMENSIONS).map(|_| random.unit() as f32 - 0.5).collect();
+        data.extend((0..(examples + 1) * DIMENSIONS).map(|at| centre[at % DIMENSIONS] + 1.5 * (random.unit() as f32 - 0.5)));
+    }
+    let unread = vec![0.0; data.len() / DIMENSIONS];
+    let embeddings = Embeddings { data, dimensions: DIMENSIONS, unread, ..Embeddings::default() };
+    timed(|| Tagger::from_embeddings(labels.clone(), &embeddings, 2, "", TaggerOptions::default()).map(drop))
 }
 
 fn timed(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
