@@ -85,6 +85,9 @@ fn write_tensors(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &Conve
     use keys::layer::{ATTN_K, ATTN_OUTPUT, ATTN_OUTPUT_NORM, ATTN_Q, ATTN_V, FFN_DOWN, FFN_UP, LAYER_OUTPUT_NORM};
     let config = &checkpoint.config;
     let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+    let words = [config.vocab_size, hidden];
+    let values = checkpoint.weight("embeddings.word_embeddings.weight", &words)?;
+    file.tensor(keys::TOKEN_EMBD, values, &words, options.embedding_dtype)?;
     let positions = checkpoint.weight("embeddings.position_embeddings.weight", &[config.max_position_embeddings, hidden])?;
     let kept = options.positions(config);
     file.tensor(keys::POSITION_EMBD, &positions[..kept * hidden], &[kept, hidden], options.position_dtype)?;
@@ -93,7 +96,6 @@ fn write_tensors(file: &mut GgufWriter, checkpoint: &Checkpoint, options: &Conve
         file.tensor(name, values, shape, dtype).map(|_| ())
     };
 
-    tensor(keys::TOKEN_EMBD, "embeddings.word_embeddings.weight", &[config.vocab_size, hidden], options.embedding_dtype)?;
     tensor(keys::TOKEN_TYPES, "embeddings.token_type_embeddings.weight", &[config.type_vocab_size, hidden], Dtype::F32)?;
     for part in ["weight", "bias"] {
         tensor(&format!("{}.{part}", keys::TOKEN_EMBD_NORM), &format!("embeddings.LayerNorm.{part}"), &[hidden], Dtype::F32)?;

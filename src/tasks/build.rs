@@ -1,6 +1,7 @@
 //! Building a taxonomy from labelled instructions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::labelled::Labelled;
@@ -32,7 +33,7 @@ pub struct BuildOptions {
     pub min_conf: f32,
     /// Labels with fewer rows are left out.
     pub min_samples: usize,
-    /// At most this many labels, the most frequent ones.
+    /// At most this many labels, the most frequent ones; of equally frequent ones those whose verb is in more rows.
     pub max_labels: usize,
     /// Prototypes of a higher cosine merge into one label.
     pub merge_above: f32,
@@ -56,6 +57,11 @@ impl Default for BuildOptions {
             unknown_share: 0.1,
         }
     }
+}
+
+/// The verb of a task; of a kind its whole label.
+fn verb(label: &str) -> &str {
+    label.split_once('|').map_or(label, |(verb, _)| verb)
 }
 
 /// The labelled instructions that make one level of a taxonomy: tasks, or kinds. Where the rows of kinds name a
@@ -157,7 +163,11 @@ impl<'a> Plan<'a> {
         let own = source.rows.len() + source.held_out.len();
         let by_label = grouped(&rows, 0..own, options.min_conf);
         let mut kept: Vec<(&str, Vec<usize>)> = by_label.into_iter().filter(|(_, rows)| rows.len() >= options.min_samples).collect();
-        kept.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then(a.0.cmp(b.0)));
+        let mut of_verb: HashMap<&str, usize> = HashMap::new();
+        for (label, rows) in &kept {
+            *of_verb.entry(verb(label)).or_default() += rows.len();
+        }
+        kept.sort_by_key(|(label, rows)| (Reverse(rows.len()), Reverse(of_verb[verb(label)]), *label));
         kept.truncate(options.max_labels);
         if kept.len() < 2 {
             let message = format!(

@@ -143,17 +143,17 @@ describe('the cache', () => {
     const withCache = await open();
     await kept(withCache, 3);
     await withCache.route(FILES, (route) => route.abort());
-    assert.deepEqual([await embedAnew(withCache), await embedAnew(withCache)], [384, 384]);
+    assert.deepEqual([await embedAnew(withCache), await embedAnew(withCache)], [192, 192]);
     // The page lets go of what it read from there.
     await withCache.waitForTimeout(2000);
     await withCache.evaluate(() => caches.delete('pie-embed-wasm'));
     assert.equal(await embedAnew(withCache), 'network');
     await withCache.unroute(FILES);
-    assert.equal(await embedAnew(withCache), 384);
+    assert.equal(await embedAnew(withCache), 192);
 
     const without = await open(() => delete globalThis.caches);
     await without.route(FILES, (route) => route.abort());
-    assert.deepEqual([await embedAnew(without), await embedAnew(without)], [384, 384]);
+    assert.deepEqual([await embedAnew(without), await embedAnew(without)], [192, 192]);
   });
 
   test('two tabs that load at once leave one set of files', async () => {

@@ -42,7 +42,7 @@ describe('a page out of sight', () => {
       await new Promise((resolve) => setTimeout(resolve, 3000));
       await session.send('Page.setWebLifecycleState', { state: 'active' });
       const { events, ...rest } = await page.evaluate(() => outcome);
-      assert.deepEqual(rest, { dims: [count, 384], device });
+      assert.deepEqual(rest, { dims: [count, 192], device });
       assert.deepEqual([events[0], typeof events[1], events.at(-1)], ['visibilitychange', 'number', count]);
       assert.deepEqual(events.slice(1, -1).filter((event) => typeof event === 'string'), ['freeze', 'resume']);
       assert.equal(await page.evaluate(() => document.visibilityState), 'hidden');

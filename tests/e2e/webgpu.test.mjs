@@ -60,7 +60,7 @@ describe('with a GPU', () => {
   // The bar of whole-number products, which the CPU's are.
   const isWhole = ({ cosine, ...rest }, device, told) => {
     assert.ok(cosine >= 0.985, `worst cosine ${cosine}`);
-    assert.deepEqual(rest, { dims: [texts.length, 384], truncated: true, device, told });
+    assert.deepEqual(rest, { dims: [texts.length, 192], truncated: true, device, told });
   };
 
   test('vectors, tasks and all else are those of the CPU', async () => {
@@ -161,7 +161,7 @@ describe('with a GPU', () => {
         for (let tries = 0; told.length === 0 && tries < 1200; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
         return { asked, told, dims: (await pie.embed(texts)).dims };
       });
-      assert.deepEqual(outcome, { asked: code, told: [code], dims: [texts.length, 384] });
+      assert.deepEqual(outcome, { asked: code, told: [code], dims: [texts.length, 192] });
     });
   }
 
@@ -179,7 +179,7 @@ describe('with a GPU', () => {
         gpuWorker.dispatchEvent(new ErrorEvent('error', { message: 'enough' }));
         return { length, code: await load };
       });
-      assert.deepEqual(outcome, { length: 384, code: 'worker_failed' });
+      assert.deepEqual(outcome, { length: 192, code: 'worker_failed' });
     });
   }
 
@@ -191,7 +191,7 @@ describe('with a GPU', () => {
       setTimeout(() => gpuWorker.terminate(), 20);
       return { dims: (await all).dims, told, device: pie.info().device };
     });
-    assert.deepEqual(outcome, { dims: [texts.length, 384], told: ['worker_failed'], device: 'wasm' });
+    assert.deepEqual(outcome, { dims: [texts.length, 192], told: ['worker_failed'], device: 'wasm' });
   });
 
   test('the smallest limits that there are will do', async () => {
@@ -224,7 +224,7 @@ describe('with a GPU', () => {
       for (let tries = 0; (await probed()) === 0 && tries < 2400; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
       return { probed: await probed(), dims: (await pie.embed([...texts, ...texts])).dims, told };
     });
-    assert.deepEqual(outcome, { probed: 1, dims: [2 * texts.length, 384], told: [] });
+    assert.deepEqual(outcome, { probed: 1, dims: [2 * texts.length, 192], told: [] });
   });
 
   test('disposing in mid-batch ends the workers', async () => {
@@ -255,9 +255,9 @@ describe('with a GPU', () => {
       worker.onmessage = ({ data }) => resolve(data);
       worker.postMessage({ entry, device });
     }), [entry, device]);
-    assert.deepEqual(await outcome('index.js', 'webgpu'), [384, 'webgpu', []]);
+    assert.deepEqual(await outcome('index.js', 'webgpu'), [192, 'webgpu', []]);
     assert.equal(await outcome('local.js', 'webgpu'), 'no_webgpu');
-    assert.deepEqual(await outcome('local.js', 'auto'), [384, 'wasm', ['no_webgpu']]);
+    assert.deepEqual(await outcome('local.js', 'auto'), [192, 'wasm', ['no_webgpu']]);
   });
 
   test('two embedders of two models have a GPU each', async () => {
@@ -297,7 +297,7 @@ describe('without a GPU', () => {
       for (let tries = 0; told.length === 0 && tries < 200; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
       return { asked, wrong, told, length: (await pie.embed('a')).length, device: pie.info().device };
     });
-    assert.deepEqual(outcome, { asked: 'no_webgpu', wrong: 'invalid_argument', told: ['no_webgpu'], length: 384, device: 'wasm' });
+    assert.deepEqual(outcome, { asked: 'no_webgpu', wrong: 'invalid_argument', told: ['no_webgpu'], length: 192, device: 'wasm' });
   });
 
   test('who asks for the CPU loads nothing of the GPU', async () => {

@@ -80,7 +80,7 @@ describe('the worker', () => {
     assert.equal(await bulk, 96);
     await page.workers()[0].evaluate(() => self.close());
     await left(page, 0);
-    assert.equal(await page.evaluate(async () => (await pie.embed('a')).length), 384);
+    assert.equal(await page.evaluate(async () => (await pie.embed('a')).length), 192);
   });
 
   test('what kills its worker twice fails with a code, and the next call has a new one', async () => {
@@ -95,7 +95,7 @@ describe('the worker', () => {
       Worker.prototype.postMessage = postMessage;
       return { got, length: (await pie.embed('a')).length };
     });
-    assert.deepEqual([got, length], ['worker_failed', 384]);
+    assert.deepEqual([got, length], ['worker_failed', 192]);
   });
 
   test('a worker that never answers is given up, in a page without locks too', async () => {
@@ -107,7 +107,7 @@ describe('the worker', () => {
       workers[0].terminate();
     });
     await page.clock.fastForward(70_000);
-    assert.equal(await page.evaluate(() => length), 384);
+    assert.equal(await page.evaluate(() => length), 192);
     assert.equal(await page.evaluate(() => workers.length), 2);
   });
 
@@ -152,7 +152,7 @@ describe('the worker', () => {
     assert.equal(page.workers().length, 1);
     await page.evaluate(() => others[1].dispose());
     await left(page, 0);
-    assert.equal(await page.evaluate(async () => (pie = await PieEmbedder.load(), (await pie.embed('a')).length)), 384);
+    assert.equal(await page.evaluate(async () => (pie = await PieEmbedder.load(), (await pie.embed('a')).length)), 192);
   });
 
   test('disposing in mid-job, or in mid-load, ends the worker', async () => {
@@ -245,7 +245,7 @@ describe('the worker', () => {
       while ((await navigator.locks.query()).held.length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
       return [...outcome, (await pie.embed('a')).length];
     });
-    assert.deepEqual(outcome, [true, 6, 384]);
+    assert.deepEqual(outcome, [true, 6, 192]);
   });
 
   test('prompts go before lists, and lists are not starved by them', async () => {
@@ -286,8 +286,8 @@ describe('the worker', () => {
     const wasmBytes = await here.wasmBytes(page);
     await page.evaluate(async () => {
       const pie = await PieEmbedder.load();
-      const vectors = { data: new Float32Array(20_000 * 384).fill(0.1), dims: [20_000, 384] };
-      const ids = Array.from({ length: 20_000 }, (_, n) => n);
+      const vectors = { data: new Float32Array(40_000 * 192).fill(0.1), dims: [40_000, 192] };
+      const ids = Array.from({ length: 40_000 }, (_, n) => n);
       for (let round = 0; round < 6; round++) {
         const index = pie.index();
         await index.add(ids, vectors);
@@ -361,6 +361,6 @@ describe('the worker', () => {
       return { longestMs, kept: sizes };
     });
     assert.ok(longestMs < 1000, `${longestMs} ms without a turn`);
-    assert.deepEqual([kept[0], kept[1]], [384 * 4, 8 * 384 * 4]);
+    assert.deepEqual([kept[0], kept[1]], [192 * 4, 8 * 192 * 4]);
   });
 });

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use pie_embed_wasm::Result;
 use tempfile::NamedTempFile;
@@ -47,15 +47,15 @@ pub fn create_in(dir: &Path) -> io::Result<NamedTempFile> {
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     loop {
+        // Held until the file is in the list, so that an interrupt in between waits and then removes it.
+        let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
         let file = builder.tempfile_in(dir)?;
         // Until it is locked, another process may take it for abandoned. A file system that cannot lock has none removed.
         let locked = file.as_file().lock();
         if locked.is_ok() && !file.path().exists() {
             continue;
         }
-        if let Ok(mut unfinished) = UNFINISHED.lock() {
-            unfinished.push(file.path().to_owned());
-        }
+        unfinished.push(file.path().to_owned());
         return Ok(file);
     }
 }
