@@ -54,10 +54,14 @@ test('uses: what is chosen, found and told beats chance', () => {
   assert.equal(rows('demonstrations.jsonl').length, 360);
 
   run(compress.replace('pie compress', 'pie compress --report compress.json'));
-  const { error, random_error, spearman, curve } = JSON.parse(text('compress.json'));
+  const { error, random_error, spearman } = JSON.parse(text('compress.json'));
   assert.ok(error < 0.95 * random_error && spearman > 0.9, JSON.stringify({ error, random_error, spearman }));
-  const larger = curve.filter(({ anchors }) => anchors > 5);
-  assert.ok(larger.length > 5 && larger.every((point) => point.error < point.random), JSON.stringify(curve));
+  // A number of anchors may be unlucky in one simulation; over twenty each number must do better than random rows, with either model.
+  for (const model of ['pie-small', 'pie-base']) {
+    const { stdout } = spawnSync('python3', [join(root, 'examples/uses/simulate.py'), join(root, 'target/release/pie'), '--model', model], { env, encoding: 'utf8' });
+    const means = [...stdout.matchAll(/^ *\d+ +(\d\.\d+)/gm)].map(([, mean]) => Number(mean));
+    assert.ok(means.length > 5 && means.every((mean) => mean < 0.99), stdout);
+  }
   isPicture('compress.svg');
 
   run(correlate.replace('pie correlate', 'pie correlate -o correlate.json'));

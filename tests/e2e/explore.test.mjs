@@ -179,7 +179,7 @@ describe('lists in the demo page', () => {
     const csv = await saved(page, 'CSV');
     assert.equal(csv.name, 'my-list-tagged.csv');
     const [head, first, second] = csv.text.split('\r\n');
-    assert.equal(head, '\ufeffid,prompt,note,pie_kind,pie_kind_score,pie_task,pie_task_score');
+    assert.equal(head, '\ufeffid,prompt,note,pie_kind,pie_kind_score,pie_family,pie_task,pie_task_score');
     assert.match(first, /^7,"Write a poem, please","says ""please""",write-poem,0\.\d+,/);
     assert.match(second, /^8,What is 17 times 23\?,,calculate,/);
     await page.fill('#query', 'poem');

@@ -20,12 +20,13 @@ const FILES = {
   ...Object.fromEntries(manifest.models.map(({ file }) => [`/${file}`, ['application/octet-stream', new URL(file, models)]])),
 };
 
-/** A model file's bytes, with the names of its head and its views changed to ones that no reader knows. */
+/** A model file's bytes, with the names of its head and of our own metadata changed to ones that no reader knows. */
 function withoutHead(file) {
   const bytes = readFileSync(file);
-  for (const name of ['pie.views', 'cls.weight', 'cls.bias']) {
+  const ours = ['prompt', 'provenance', 'normalize', 'max_tokens', 'views', 'checksum'].map((key) => `pie.${key}`);
+  for (const name of [...ours, 'cls.weight', 'cls.bias']) {
     const at = bytes.indexOf(name);
-    if (at >= 0) bytes.write('?', at + name.length - 1);
+    if (at >= 0) bytes.write('?', at);
   }
   return new Uint8Array(bytes);
 }

@@ -105,7 +105,8 @@ describe('wasm equals native', { skip }, () => {
     const folder = await mkdtemp(join(tmpdir(), 'pie-native-'));
     const embedder = await PieEmbedder.load();
     try {
-      run('report', '--input', pool, '--seed', '5', '-o', join(folder, 'report.html'));
+      // By the task view alone, so that both have the same vectors: that view as a half of both differs in its last bits.
+      run('report', '--view', 'task', '--input', pool, '--seed', '5', '-o', join(folder, 'report.html'));
       const page = await readFile(join(folder, 'report.html'), 'utf8');
       const drawn = [...page.matchAll(/<circle class="\w+" cx="([\d.]+)" cy="([\d.]+)"/g)].map(([, ...place]) => place.map(Number));
       const own = await embedder.map(await embedder.embed(texts), { seed: 5 });
