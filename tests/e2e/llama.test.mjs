@@ -23,7 +23,8 @@ const FILES = {
 /** A model file's bytes, with the names of its head and of our own metadata changed to ones that no reader knows. */
 function withoutHead(file) {
   const bytes = readFileSync(file);
-  const ours = ['prompt', 'provenance', 'normalize', 'max_tokens', 'views', 'checksum'].map((key) => `pie.${key}`);
+  const tokenizer = ['lowercase', 'strip_accents', 'handle_chinese_chars'].map((key) => `tokenizer.${key}`);
+  const ours = ['prompt', 'provenance', 'normalize', 'max_tokens', 'views', 'checksum', ...tokenizer].map((key) => `pie.${key}`);
   for (const name of [...ours, 'cls.weight', 'cls.bias']) {
     const at = bytes.indexOf(name);
     if (at >= 0) bytes.write('?', at);
