@@ -44,10 +44,9 @@ impl Tagger {
     /// # Errors
     /// As [`tag`](Self::tag).
     pub fn explain(&self, embedder: &Embedder, text: &str) -> Result<Explanation> {
-        self.check_embedder(embedder)?;
-        let tags = self.tag(embedder, &[text], 3)?.concat();
-        let vector = embedder.embed(&[text], &Self::embed_options(embedder))?.data;
-        let vector = self.learned.space.weighed(&vector);
+        let (embeddings, tags) = self.embed_and_tag(embedder, &[text], 3)?;
+        let tags = tags.concat();
+        let vector = self.learned.space.weighed(&embeddings.data[..self.dimensions]);
         let vectors = self.learned.space.weighed(&self.stored.floats(self.dimensions));
         let evidence = tags.iter().filter(|tag| tag.label != UNKNOWN).take(2).map(|tag| {
             let Some(label) = self.labels.iter().position(|label| label.name == tag.label) else {

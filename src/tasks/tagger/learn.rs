@@ -235,9 +235,10 @@ impl Course<'_> {
 
     /// The labels' prototypes, `[labels, dimensions]`, at length 1: the mean of the examples, the name and the description. Names are
     /// written in another style than requests, so they are moved by the mean difference of both, as far as labels have both.
-    fn prototypes(&self, examples: &[usize]) -> Vec<f32> {
+    /// `sums` and `counts` are those of the examples.
+    fn prototypes(&self, mut sums: Vec<f32>, counts: &[usize]) -> Vec<f32> {
         let d = self.lesson.dimensions;
-        let ((mut sums, counts), (own, owned)) = (self.sums(examples), self.sums(&self.own));
+        let (own, owned) = self.sums(&self.own);
         let mut shift = vec![0.0; d];
         let both: Vec<usize> = (0..self.lesson.labels).filter(|&label| counts[label] > 0 && owned[label] > 0).collect();
         let share = 1.0 / (both.len() as f32 + SHIFT);
@@ -257,7 +258,8 @@ impl Course<'_> {
     /// The weights `[labels, dimensions + 1]` learned from these examples.
     fn train(&self, examples: &[usize], steps: usize) -> Vec<f32> {
         let (d, labels) = (self.lesson.dimensions, self.lesson.labels);
-        let prototypes = self.prototypes(examples);
+        let (sums, counts) = self.sums(examples);
+        let prototypes = self.prototypes(sums, &counts);
         let mut prior = Vec::with_capacity(labels * (d + 1));
         for row in prototypes.chunks_exact(d) {
             prior.extend(row.iter().map(|x| SCALE * x));
@@ -267,7 +269,6 @@ impl Course<'_> {
         if taught.is_empty() {
             return prior;
         }
-        let (_, counts) = self.sums(examples);
         let mean = examples.len() as f32 / counts.iter().filter(|count| **count > 0).count().max(1) as f32;
         let weigh = |label: usize| (mean / counts[label] as f32).clamp(WEIGHTS.0, WEIGHTS.1);
         let total: f32 = examples.iter().map(|&n| weigh(self.label(n))).sum();

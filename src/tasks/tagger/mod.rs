@@ -289,12 +289,18 @@ impl Tagger {
     /// # Errors
     /// What [`Embedder::embed`] says; [`ErrorCode::InvalidArgument`] when `top_k` is 0 or `embedder` is of another model.
     pub fn tag<T: AsRef<str> + Sync>(&self, embedder: &Embedder, texts: &[T], top_k: usize) -> Result<Vec<Vec<Tag>>> {
+        Ok(self.embed_and_tag(embedder, texts, top_k)?.1)
+    }
+
+    /// The vectors of the texts, followed by those of their requests, and what [`tag`](Self::tag) says of them.
+    fn embed_and_tag<T: AsRef<str> + Sync>(&self, embedder: &Embedder, texts: &[T], top_k: usize) -> Result<(Embeddings, Vec<Vec<Tag>>)> {
         self.check_embedder(embedder)?;
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let texts = WithRequests::new(&texts);
         let embeddings = embedder.embed(texts.all(), &Self::embed_options(embedder))?;
         let read: Vec<Read<'_>> = embeddings.rows().zip(&embeddings.unread).map(|(vector, &unread)| Read { vector, unread }).collect();
-        texts.pairs(&read).into_iter().map(|(whole, parts)| self.tag_requests(whole, parts, top_k)).collect()
+        let tags = texts.pairs(&read).into_iter().map(|(whole, parts)| self.tag_requests(whole, parts, top_k)).collect::<Result<_>>()?;
+        Ok((embeddings, tags))
     }
 
     /// The same of one text's vector, made with [`embed_options`](Self::embed_options), and those of its [`requests`](super::requests). One
