@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::labelled::Labelled;
-use super::name::task_name;
+use super::name::{task_name, verb};
 use super::prototypes::Calibration;
 use super::taxonomy::Level;
 use crate::embedder::{EmbedOptions, Embedder};
@@ -57,11 +57,6 @@ impl Default for BuildOptions {
             unknown_share: 0.1,
         }
     }
-}
-
-/// The verb of a task; of a kind its whole label.
-fn verb(label: &str) -> &str {
-    label.split_once('|').map_or(label, |(verb, _)| verb)
 }
 
 /// The labelled instructions that make one level of a taxonomy: tasks, or kinds. Where the rows of kinds name a

@@ -64,6 +64,12 @@ pub fn task_name(label: &str) -> String {
     if NO_ARTICLE.contains(&noun) { format!("{verb} {noun}") } else { format!("{verb} {} {noun}", article(noun)) }
 }
 
+/// The verb of a `verb|noun` label; of any other the whole label.
+#[cfg(feature = "convert")]
+pub fn verb(label: &str) -> &str {
+    label.split_once('|').map_or(label, |(verb, _)| verb)
+}
+
 /// The noun of a `verb|noun` label, where it names one: `knowledge` (a question), `math` and `none` are no words of the text.
 #[cfg(any(feature = "convert", feature = "label"))]
 pub fn noun(label: &str) -> Option<&str> {

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::cache::CacheArgs;
 use crate::columnar::{MODEL_SHA256, PROMPT, vector_type};
-use crate::encode::{CHUNK, EMBEDDING, ERROR, Encoder};
-use crate::input::{Faults, InputArgs};
+use crate::encode::{EMBEDDING, ERROR, Encoder};
+use crate::input::{CHUNK, Faults, InputArgs};
 use crate::model::{Model, ModelArgs};
 use crate::sink::{OutputArgs, SinkRow};
 use crate::view::{Made, VIEW, ViewArgs};

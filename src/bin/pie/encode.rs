@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cache::{Cache, CacheArgs, text_hash};
 use crate::columnar::{MODEL_SHA256, PROMPT};
-use crate::input::missing;
+use crate::input::{CHUNK, missing};
 use crate::memory;
 use crate::model::{Model, ModelArgs};
 use crate::npy;
@@ -20,9 +20,6 @@ use crate::progress::Progress;
 use crate::reader::{Content, Format, Reader};
 use crate::table::Table;
 use crate::view::{Made, Readings, Uses, VIEW, ViewArgs};
-
-/// Rows that are read, encoded, kept and written at a time.
-pub const CHUNK: usize = 1024;
 
 /// Columns of what `pie embed` writes: vectors, and what is wrong with a row that has none.
 pub const EMBEDDING: &str = "embedding";

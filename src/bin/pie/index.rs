@@ -19,8 +19,9 @@ use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::columnar::{ArrowStream, ColumnWriter, MODEL_SHA256, vector_type};
-use crate::encode::{CHUNK, EncodeArgs};
+use crate::encode::EncodeArgs;
 use crate::graph::{self, Graph};
+use crate::input::CHUNK;
 use crate::model::Model;
 use crate::output::{AtomicFile, print, refuse_existing};
 use crate::progress::Progress;

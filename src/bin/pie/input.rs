@@ -9,6 +9,8 @@ use crate::output::say;
 use crate::progress::Progress;
 use crate::reader::{Content, Fields, Format, Place, Reader, TEXT_COLUMNS};
 
+/// Rows that are read, encoded, kept and written at a time.
+pub const CHUNK: usize = 1024;
 /// A chunk ends when its rows hold this much text.
 const CHUNK_BYTES: usize = 8 << 20;
 /// Error lines that are shown; the rest is counted.
@@ -110,6 +112,31 @@ impl InputArgs {
         let column = TextColumn::new(self.column.as_deref());
         column.check(&reader)?;
         Ok(Input { reader, column })
+    }
+
+    /// Calls `each` with the texts of the command's arguments, or else with the rows of the input, chunk by chunk.
+    pub fn each_chunk(&self, texts: Vec<String>, faults: &mut Faults, mut each: impl FnMut(&[Row], &Progress) -> Result<()>) -> Result<()> {
+        if !texts.is_empty() {
+            let blank = |text: &str| text.trim().is_empty().then(|| "the text is blank".to_owned());
+            let row = |(text, line): (String, u64)| Row { place: Place { part: None, line }, error: blank(&text), text };
+            let rows: Vec<Row> = texts.into_iter().zip(1..).map(row).collect();
+            let progress = Progress::rows();
+            faults.note(&rows, &progress);
+            return each(&rows, &progress);
+        }
+        let (mut input, mut done) = (self.open()?, 0_u64);
+        loop {
+            let rows = input.chunk(CHUNK)?;
+            if rows.is_empty() {
+                break;
+            }
+            faults.note(&rows, input.progress());
+            each(&rows, input.progress())?;
+            done += rows.len() as u64;
+            input.progress().message(format!("{done} texts"));
+        }
+        input.progress().finish();
+        Ok(())
     }
 
     /// At the end: an error when any row was faulty, unless that is allowed.

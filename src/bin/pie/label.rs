@@ -9,8 +9,7 @@ use pie_embed_wasm::{Error, ErrorCode, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::encode::CHUNK;
-use crate::input::{Faults, InputArgs};
+use crate::input::{CHUNK, Faults, InputArgs};
 use crate::output::{Output, json_line, print, refuse_existing, say, write_file};
 
 /// Folds of the cross-validation.

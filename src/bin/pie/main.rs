@@ -102,7 +102,10 @@ fn main() -> ExitCode {
     let guard = if matches!(command, Command::Train(_)) { Ok(()) } else { unfinished::remove_on_interrupt() };
     let result = guard.and_then(|()| output::outlive_file_size_limit()).and_then(|()| match command {
         Command::Embed(args) => embed::run(args),
-        Command::Tag(args) => tag::run(args),
+        Command::Tag(args) => match args.tagger.clone() {
+            Some(file) => own::run(args, &file),
+            None => tag::run(args),
+        },
         Command::Tagger(args) => tagger::run(&args),
         Command::Index(args) => index::run(&args),
         Command::Info(args) => info::run(&args),

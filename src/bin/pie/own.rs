@@ -13,7 +13,7 @@ use crate::encode::Encoder;
 use crate::input::{Faults, Row};
 use crate::progress::Progress;
 use crate::sink::SinkRow;
-use crate::tag::{Args, each_chunk};
+use crate::tag::Args;
 
 #[derive(Serialize)]
 struct Scored {
@@ -35,6 +35,7 @@ struct Tagged<'a> {
 }
 
 pub fn run(args: Args, file: &Path) -> Result<()> {
+    args.check()?;
     if args.prompt.options()?.prompt.is_some() || args.prompt.options()?.max_tokens.is_some() {
         let message = "--tagger reads texts with the model's own prompt and limit, as it was learned: leave --prompt and --max-tokens out";
         return Err(Error::new(ErrorCode::InvalidArgument, message));
@@ -46,7 +47,7 @@ pub fn run(args: Args, file: &Path) -> Result<()> {
     let mut sink = args.output.open(schema(), None)?;
     let mut faults = Faults::default();
     let top_k = args.top_k;
-    each_chunk(args.texts, &args.input, &mut faults, |rows: &[Row], progress: &Progress| {
+    args.input.each_chunk(args.texts, &mut faults, |rows: &[Row], progress: &Progress| {
         let whole: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
         let texts = WithRequests::new(&whole);
         let encoded = encoder.encode(texts.all(), progress)?;

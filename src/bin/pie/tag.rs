@@ -11,12 +11,10 @@ use serde::Serialize;
 
 use crate::cache::CacheArgs;
 use crate::embed::PromptArgs;
-use crate::encode::{CHUNK, Encoder};
+use crate::encode::Encoder;
 use crate::input::{Faults, InputArgs, Row};
 use crate::model::ModelArgs;
-use crate::own;
 use crate::progress::Progress;
-use crate::reader::Place;
 use crate::sink::{OutputArgs, SinkRow};
 
 /// Name what each text asks for: one JSON line a text, its kinds and tasks, best first
@@ -46,7 +44,7 @@ pub struct Args {
     taxonomy: Option<PathBuf>,
     /// Name labels of your own instead, as `pie tagger fit` learned them: a line then has "labels", each with its score
     #[arg(long, value_name = "FILE", conflicts_with = "taxonomy")]
-    tagger: Option<PathBuf>,
+    pub tagger: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
     /// JSON lines also on a terminal
@@ -54,6 +52,17 @@ pub struct Args {
     pub json: bool,
     #[command(flatten)]
     pub cache: CacheArgs,
+}
+
+impl Args {
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] for no labels a text.
+    pub fn check(&self) -> Result<()> {
+        match self.top_k {
+            0 => Err(Error::new(ErrorCode::InvalidArgument, "--top-k is 0; it must be at least 1")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Tasks a text, beside its kinds.
@@ -74,12 +83,7 @@ struct Tagged<'a> {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    if args.top_k == 0 {
-        return Err(Error::new(ErrorCode::InvalidArgument, "--top-k is 0; it must be at least 1"));
-    }
-    if let Some(file) = args.tagger.clone() {
-        return own::run(args, &file);
-    }
+    args.check()?;
     let model = args.model.load()?;
     let taxonomy = model.taxonomy(args.taxonomy.as_deref())?;
     let mut encoder = Encoder::new(&model, args.prompt.options()?, &args.cache, args.input.is_file())?;
@@ -128,40 +132,10 @@ pub fn run(args: Args) -> Result<()> {
         sink.flush()
     };
 
-    each_chunk(args.texts, &args.input, &mut faults, tag)?;
+    args.input.each_chunk(args.texts, &mut faults, tag)?;
     sink.finish()?;
     encoder.say_found();
     args.input.finish(faults)
-}
-
-/// Calls `tag` with the texts of the arguments, or of the input chunk by chunk.
-pub fn each_chunk(
-    texts: Vec<String>,
-    input: &InputArgs,
-    faults: &mut Faults,
-    mut tag: impl FnMut(&[Row], &Progress) -> Result<()>,
-) -> Result<()> {
-    if !texts.is_empty() {
-        let blank = |text: &str| text.trim().is_empty().then(|| "the text is blank".to_owned());
-        let row = |(text, line): (String, u64)| Row { place: Place { part: None, line }, error: blank(&text), text };
-        let rows: Vec<Row> = texts.into_iter().zip(1..).map(row).collect();
-        let progress = Progress::rows();
-        faults.note(&rows, &progress);
-        return tag(&rows, &progress);
-    }
-    let (mut input, mut done) = (input.open()?, 0_u64);
-    loop {
-        let rows = input.chunk(CHUNK)?;
-        if rows.is_empty() {
-            break;
-        }
-        faults.note(&rows, input.progress());
-        tag(&rows, input.progress())?;
-        done += rows.len() as u64;
-        input.progress().message(format!("{done} texts"));
-    }
-    input.progress().finish();
-    Ok(())
 }
 
 fn schema() -> Schema {

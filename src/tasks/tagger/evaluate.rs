@@ -27,7 +27,7 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// The share of rows with a known label that are called unknown; null where there are none.
     pub called_unknown: Option<f64>,
-    /// In the order of the tagger's labels, those without rows included; at last the unknown, where rows have it.
+    /// One entry for each label of the tagger, in its order, even if no row has the label; then one for `unknown` if rows have it.
     pub labels: Vec<LabelFigures>,
     /// The most frequent first, at most 20.
     pub confusions: Vec<Confusion>,

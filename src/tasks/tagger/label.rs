@@ -72,7 +72,7 @@ pub struct Source {
     /// Index of the label.
     pub label: usize,
     pub part: Part,
-    /// Place among the label's examples or counter-examples.
+    /// Index among the label's examples or counter-examples.
     pub place: usize,
     pub text: String,
 }

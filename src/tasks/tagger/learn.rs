@@ -36,7 +36,7 @@ const MIX_SCALES: [f32; 3] = [10.0, 20.0, 40.0];
 pub struct Lesson<'a> {
     /// `[texts, dimensions]`.
     pub vectors: &'a [f32],
-    /// Of each text its label and what it is to it.
+    /// For each text its label, and whether it is the label's name, its description, an example or a counter-example.
     pub texts: &'a [(usize, Part)],
     pub labels: usize,
     pub views: usize,
@@ -299,7 +299,7 @@ impl Course<'_> {
 
 impl Course<'_> {
     /// How much the logits of labels without examples can be raised so that nine of ten examples stay with their own label. The regression
-    /// raises the labels that it teaches; the others are raised by half of that, as far as there is room.
+    /// raises the logits of labels that have examples; the caller raises the others by half as much, up to this bound.
     fn room(&self, examples: &[usize], untaught: &[usize], weights: &[f32]) -> f32 {
         let d = self.lesson.dimensions;
         let logit = |label: usize, n: usize| {

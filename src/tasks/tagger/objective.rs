@@ -107,7 +107,7 @@ fn example(z: &mut [f32], label: usize, weight: f32) -> f64 {
     f64::from(weight) * (total.ln() + f64::from(largest) - f64::from(own))
 }
 
-/// The same of a counter-example: `-ln(1 - p)` is the logarithm of the sum over all labels less that over the others.
+/// The loss of a counter-example, `-ln(1 - p)`: the log of the sum over all labels minus the log of the sum over the other labels.
 fn counter_example(z: &mut [f32], label: usize, background: f32) -> f64 {
     let largest = z.iter().copied().fold(background, f32::max);
     z.iter_mut().for_each(|z| *z = (*z - largest).exp());

@@ -25,7 +25,7 @@ pub struct Space {
     views: usize,
     /// What each view is multiplied by; 1 where there is one.
     scales: [f32; 2],
-    /// The lower triangle of `K`, row by row, and `K` packed; none where it is the identity.
+    /// The lower triangle of `K`, row by row, and `K` packed for products; `None` if `K` is the identity.
     factor: Option<(Vec<f16>, PackedF32)>,
 }
 
