@@ -293,8 +293,16 @@ fn the_program_writes_what_training_reads() {
     assert!(printed.contains("3 tasks `verb|noun`"), "{printed}");
     let mut names: Vec<String> = walk(&out);
     names.sort();
-    let expected =
-        ["dev/de.json", "dev/de.jsonl", "dev/en.json", "dev/en.jsonl", "material/documents.txt", "train/de.jsonl", "train/en.jsonl"];
+    let expected = [
+        "dev/de.json",
+        "dev/de.jsonl",
+        "dev/en.json",
+        "dev/en.jsonl",
+        "dev/gold.jsonl",
+        "material/documents.txt",
+        "train/de.jsonl",
+        "train/en.jsonl",
+    ];
     assert_eq!(names, [&expected[..], &["verb-noun-dev.jsonl", "verb-noun.jsonl"]].concat());
     let expected = expand(dir.path(), 4, 0);
     for (name, phrases) in [("train/en.jsonl", &expected.training), ("dev/en.jsonl", &expected.development)] {
@@ -307,6 +315,16 @@ fn the_program_writes_what_training_reads() {
         serde_json::from_str(fs::read_to_string(out.join("train/de.jsonl")).unwrap().lines().next().unwrap()).unwrap();
     assert_eq!((row["family"].as_str(), row["family_name"].as_str(), row["language"].as_str()), (Some("voice"), Some("voice"), Some("de")));
     assert!(row["pair"].as_str().unwrap().starts_with("sing-it."));
+    let gold = fs::read_to_string(out.join("dev/gold.jsonl")).unwrap();
+    let annotations: Vec<serde_json::Value> = gold.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(annotations.len(), expected.development.len());
+    for (phrase, annotation) in expected.development.iter().zip(&annotations) {
+        let set = if phrase.language == 0 { format!("en, {}", phrase.register.name()) } else { "de".to_owned() };
+        assert_eq!(annotation["set"], set);
+        assert_eq!(annotation["sha256"], pie_embed_wasm::sha256_hex(phrase.text.as_bytes()));
+        let kinds: Vec<&str> = [Some(phrase.kind), phrase.second].into_iter().flatten().map(|kind| ["sing-it", "fold-it"][kind]).collect();
+        assert_eq!(annotation["kinds"], serde_json::json!(kinds));
+    }
     let set = ParaphraseSet::parse(&fs::read_to_string(out.join("dev/en.json")).unwrap()).unwrap();
     assert_eq!(set.tasks, ["fold it", "sing it"]);
     assert_eq!(set.sentences.len(), expected.development.iter().filter(|phrase| phrase.language == 0).count());

@@ -12,6 +12,7 @@ use super::languages::LANGUAGES;
 use super::line::Register;
 use super::verb_noun::Instruction;
 use super::{Phrase, Phrasebook};
+use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
 
 /// The filled requests of a phrasebook.
@@ -50,9 +51,9 @@ impl Expansion {
         self.distinct.values().sum()
     }
 
-    /// Writes into a folder, which is made if it does not exist: `train/LANG.jsonl`, `dev/LANG.jsonl` and `dev/LANG.json` (the same as a
-    /// paraphrase set) for each language, whole prompts apart from them in `LANG-full.*`, `verb-noun.jsonl` and `verb-noun-dev.jsonl`, and `material/documents.txt`. Each file is
-    /// written atomically.
+    /// Writes into a folder, which is created if it does not exist: `train/LANG.jsonl`, `dev/LANG.jsonl` and `dev/LANG.json` (the same as a
+    /// paraphrase set) for each language, whole prompts apart from them in `LANG-full.*`, `dev/gold.jsonl` (the kinds of all development
+    /// rows, as `pie score` reads them), `verb-noun.jsonl` and `verb-noun-dev.jsonl`, and `material/documents.txt`. Each file is written atomically.
     ///
     /// # Errors
     /// [`ErrorCode::Io`](crate::ErrorCode::Io).
@@ -74,6 +75,7 @@ impl Expansion {
                 files.push((format!("dev/{name}.json"), self.paraphrases(&development)));
             }
         }
+        files.push(("dev/gold.jsonl".to_owned(), self.gold()));
         if !self.verb_noun.is_empty() {
             files.push(("verb-noun.jsonl".to_owned(), instructions(&self.verb_noun)));
             files.push(("verb-noun-dev.jsonl".to_owned(), instructions(&self.verb_noun_development)));
@@ -115,6 +117,20 @@ impl Expansion {
             format!("{}\n", Value::Object(row))
         };
         phrases.iter().map(line).collect()
+    }
+
+    /// The development rows as annotations: English ones in a set for each register, others in a set for each language.
+    fn gold(&self) -> String {
+        let line = |phrase: &Phrase| {
+            let set = match LANGUAGES[phrase.language] {
+                "en" => format!("en, {}", phrase.register.name()),
+                language => language.to_owned(),
+            };
+            let kinds: Vec<&str> =
+                [Some(phrase.kind), phrase.second].into_iter().flatten().map(|kind| self.kinds.kinds[kind].id.as_str()).collect();
+            format!("{}\n", serde_json::json!({"sha256": sha256_hex(phrase.text.as_bytes()), "set": set, "kinds": kinds}))
+        };
+        self.development.iter().map(line).collect()
     }
 
     fn paraphrases(&self, phrases: &[Phrase]) -> String {
