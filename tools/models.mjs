@@ -1,9 +1,10 @@
-// node tools/models.mjs FROM TO: the default model and its taxonomy, checked, into the package, with a manifest of what is there.
+// node tools/models.mjs FROM TO [NAME]: a model, the default one unless named, and its taxonomy, checked, into a package, with a manifest
+// of what is there.
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const [from, to] = process.argv.slice(2);
+const [from, to, named] = process.argv.slice(2);
 
 function fail(message) {
   console.error(`build.sh: ${message}`);
@@ -18,8 +19,9 @@ const sha256 = async (path) => {
 const manifest = JSON.parse(
   await readFile(join(from, 'manifest.json'), 'utf8').catch(() => fail(`${from}/manifest.json is missing: check it out of git again.`)),
 );
-const model = manifest.models.find(({ name }) => name === manifest.default);
-if (!model) fail(`${from}/manifest.json: its default "${manifest.default}" is not among its models: name one of them.`);
+const wantedName = named ?? manifest.default;
+const model = manifest.models.find(({ name }) => name === wantedName);
+if (!model) fail(`${from}/manifest.json: "${wantedName}" is not among its models: name one of them.`);
 
 const wanted = [{ file: 'LICENSE' }, model, model.taxonomy].filter(Boolean);
 for (const { file, sha256: expected } of wanted) {
@@ -40,7 +42,7 @@ for (const file of files) {
   await rename(`${target}.part`, target);
   console.error(`==> ${target}`);
 }
-await writeFile(join(to, 'manifest.json.part'), `${JSON.stringify({ ...manifest, models: [model] }, null, 2)}\n`);
+await writeFile(join(to, 'manifest.json.part'), `${JSON.stringify({ ...manifest, default: model.name, models: [model] }, null, 2)}\n`);
 await rename(join(to, 'manifest.json.part'), join(to, 'manifest.json'));
 files.push('manifest.json');
 for (const old of await readdir(to)) if (!files.includes(old)) await rm(join(to, old), { recursive: true });

@@ -15,7 +15,9 @@ package() {
   ensure_wasm_opt
   package_wasm
   node tools/models.mjs models pkg/dist/models
+  node tools/models.mjs models pkg/multi/dist pie-multi
   cp LICENSE pkg/LICENSE
+  cp LICENSE pkg/multi/LICENSE
   say 'compiling the TypeScript of pkg/'
   local start=$CARGO_TARGET_DIR/package.start
   touch "$start"

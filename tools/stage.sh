@@ -90,11 +90,12 @@ stage_npm() {
   npm --prefix tests test
 }
 
-# What would be published: the crate builds from nothing but its package, and npm takes the other.
+# What would be published: the crate builds from nothing but its package, and npm takes the other two.
 stage_publish() {
   package
   cargo package --allow-dirty
   (cd pkg && npm publish --dry-run --access public)
+  (cd pkg/multi && npm publish --dry-run --access public)
 }
 
 # The README's example, read from the README, must name the task it shows; then those of the guides.

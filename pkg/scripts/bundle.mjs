@@ -1,6 +1,6 @@
 // Makes of the compiled modules one file for each entry: a page waits for one request before it asks for its files, and a worker for one.
 // The addresses of assets and workers stay as they are written.
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -18,10 +18,18 @@ const { metafile } = await build({
   // compressed size.
   minifyWhitespace: true,
   minifySyntax: true,
-  external: ['node:*'],
+  external: ['node:*', 'pie-embed-wasm-multi'],
   metafile: true,
 });
 
 for (const name of await readdir(dist)) {
-  if (name.endsWith('.js') && !(name in metafile.outputs)) await rm(new URL(name, dist));
+  if (!name.endsWith('.js')) continue;
+  const file = new URL(name, dist);
+  if (name in metafile.outputs) await writeFile(file, keepIgnored(await readFile(file, 'utf8')));
+  else await rm(file);
+}
+
+/** esbuild removes comments with the white space, so the one that src/companion.ts explains is put back. */
+function keepIgnored(code) {
+  return code.replaceAll('import("pie-embed-wasm-multi")', 'import(/* webpackIgnore: true */ "pie-embed-wasm-multi")');
 }

@@ -1,5 +1,6 @@
 import { checkBytes, checkDevice, checkFunction, checkOptions, checkPool, checkSignal, describe, invalid, viewOf } from './argument.js';
-import { type Asset, defaultModel, gpuWasm, models, relaxedWasm, wasm as shippedWasm } from './assets.js';
+import { type Asset, defaultModel, gpuWasm, type ModelAssets, models, relaxedWasm, wasm as shippedWasm } from './assets.js';
+import { checkCompanion, companions, isModelPackage } from './companion.js';
 import { Content, type Files, own } from './content.js';
 import { checkHash, download, type RemoteFile, sha256 } from './download.js';
 import { aborted, NO_FILES, PieError, typed } from './error.js';
@@ -11,6 +12,11 @@ import type { Device, FileSource, LoadOptions, LoadProgress } from './types.js';
 import { checkSupport, compile, compileFile, engineOf, hasRelaxedSimd } from './wasm.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+interface ModelFiles {
+  model: Bytes | RemoteFile;
+  taxonomy: Bytes | RemoteFile | null;
+}
 
 /** What the caller wants of an engine besides its files. */
 export interface Wish {
@@ -42,13 +48,14 @@ export async function load(
     onFallback: checkFunction(options.onFallback, 'onFallback'),
     gpu: (signal) => compileFile(fromAsset(gpuWasm, platform), platform, signal, () => {}, 'gpu'),
   };
-  const { model, taxonomy } = chooseModel(options, platform);
+  const chosen = chooseModel(options, platform);
   checkSupport();
   const wasm =
     options.wasm === undefined ? fromAsset(hasRelaxedSimd() ? relaxedWasm : shippedWasm, platform)
     : options.wasm instanceof WebAssembly.Module ? options.wasm
     : toSource(options.wasm, 'wasm', platform);
   if (signal?.aborted) throw aborted(signal);
+  const { model, taxonomy } = await chosen;
 
   // One end for all parts: the caller's signal, a part that fails, or a progress callback that throws.
   const end = new AbortController();
@@ -107,21 +114,30 @@ async function read(
   return new Content(source, await sha256(source), own(source));
 }
 
-function chooseModel(options: LoadOptions, platform: Platform) {
+/** The model's files: those of the caller are copied before this returns. */
+function chooseModel(options: LoadOptions, platform: Platform): Promise<ModelFiles> {
   const { model = defaultModel } = options;
-  const shipped = typeof model === 'string' && Object.hasOwn(models, model) ? models[model] : undefined;
+  const assets =
+    typeof model === 'string' ? namedModel(model)
+    : isModelPackage(model) ? checkCompanion(model)
+    : undefined;
+  const ownModel = assets ? undefined : toSource(model as FileSource, 'model', platform, checkModelStart);
+  const ownTaxonomy = options.taxonomy == null ? options.taxonomy : toSource(options.taxonomy, 'taxonomy', platform);
+  const files = (assets?: ModelAssets): ModelFiles => ({
+    model: ownModel ?? fromAsset(assets!.model, platform),
+    taxonomy: ownTaxonomy === undefined ? (assets?.taxonomy ? fromAsset(assets.taxonomy, platform) : null) : ownTaxonomy,
+  });
+  return Promise.resolve(assets).then(files);
+}
+
+/** The files of a model that has a name; `undefined` for an address. */
+function namedModel(name: string): ModelAssets | Promise<ModelAssets> | undefined {
+  if (Object.hasOwn(models, name)) return models[name];
+  if (Object.hasOwn(companions, name)) return companions[name]!();
   // A file's address has one of these, if only in front: './small'.
-  if (!shipped && typeof model === 'string' && !/[./:\\]/.test(model)) {
-    const names = Object.keys(models).join(', ');
-    throw new PieError('not_found', `no model is named ${describe(model)}; this package has ${names}, others go by URL`);
-  }
-  return {
-    model: shipped ? fromAsset(shipped.model, platform) : toSource(model, 'model', platform, checkModelStart),
-    taxonomy:
-      options.taxonomy === undefined ? (shipped?.taxonomy ? fromAsset(shipped.taxonomy, platform) : null)
-      : options.taxonomy === null ? null
-      : toSource(options.taxonomy, 'taxonomy', platform),
-  };
+  if (/[./:\\]/.test(name)) return undefined;
+  const names = [...Object.keys(models), ...Object.keys(companions)].join(', ');
+  throw new PieError('not_found', `no model is named ${describe(name)}; the names are ${names}, other models are given by URL`);
 }
 
 function fromAsset({ path, bytes, sha256, url }: Asset, platform: Platform): RemoteFile {
@@ -137,7 +153,7 @@ function addressOf(path: string, url: () => URL, platform: Platform): URL {
   }
   const found = platform.locate ? platform.locate(path, own) : own;
   if (found) return found;
-  throw new PieError('not_found', `${path} of this package is missing: ${NO_FILES}`);
+  throw new PieError('not_found', `${path} is missing: ${NO_FILES}`);
 }
 
 /** An address, or a copy of the bytes. `check` sees the beginning before the rest is fetched or copied. */

@@ -28,7 +28,7 @@ const node: Platform = {
     if (address && existsSync(address)) return address;
     try {
       const here = typeof __filename === 'string' ? __filename : process.argv[1];
-      return here === undefined ? undefined : pathToFileURL(createRequire(here).resolve(`pie-embed-wasm/dist/${path}`));
+      return here === undefined ? undefined : pathToFileURL(createRequire(here).resolve(path));
     } catch {
       return undefined;
     }

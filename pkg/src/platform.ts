@@ -3,7 +3,7 @@ import { invalid } from './argument.js';
 /** What differs between a browser and Node: how a reference becomes an address, and how an address is opened. */
 export interface Platform {
   resolve(reference: string): URL;
-  /** Finds a file of `dist/`: at the given address, or elsewhere when a bundle was moved away from it. */
+  /** Finds a file by its path in its package: at the given address, or elsewhere when a bundle was moved away from it. */
   locate?(path: string, address: URL | undefined): URL | undefined;
   open(url: URL, init: RequestInit): Promise<Response>;
 }

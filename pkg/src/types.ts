@@ -1,4 +1,7 @@
+import type { ModelPackage } from './companion.js';
 import type { PieError } from './error.js';
+
+export type { ModelPackage };
 
 /** A file given by its address or by its bytes. A string is a URL, or in Node also a path. */
 export type FileSource = string | URL | ArrayBuffer | Uint8Array;
@@ -18,8 +21,11 @@ export interface LoadProgress {
 export type Device = 'auto' | 'wasm' | 'webgpu';
 
 export interface LoadOptions {
-  /** `small`, the shipped model (default), or a GGUF file's address or bytes. A string without `.`, `/`, `:` and `\` is a name. */
-  model?: FileSource;
+  /**
+   * `small`, the shipped model (default); `multi` or the imported package `pie-embed-wasm-multi`, which reads sixteen languages; or a GGUF
+   * file's address or bytes. A string without `.`, `/`, `:` and `\` is a name.
+   */
+  model?: FileSource | ModelPackage;
   /** The taxonomy made for that model; `null` for none. Default: the shipped model's own, none for a model of yours. */
   taxonomy?: FileSource | null;
   /** The engine's wasm, where it does not lie beside this module. It is set up once a thread: there the first load decides. */

@@ -16,26 +16,32 @@ import { shipped } from '../e2e/files.mjs';
 const run = promisify(execFile);
 const pkg = fileURLToPath(new URL('../../pkg/', import.meta.url));
 const INSTRUCTION = 'Write a haiku about snow';
-const budget = JSON.parse(await readFile(new URL('../../tools/size-budget.json', import.meta.url), 'utf8')).package;
+const budget = JSON.parse(await readFile(new URL('../../tools/size-budget.json', import.meta.url), 'utf8'));
 
 describe('the package', () => {
-  let folder, packed;
+  let folder, packed, multi;
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'pie-packaging-'));
-    const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: pkg, maxBuffer: 1 << 24 });
-    const said = JSON.parse(stdout);
-    packed = Array.isArray(said) ? said[0] : Object.values(said)[0];
+    packed = await pack(pkg);
+    multi = await pack(join(pkg, 'multi'));
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  /** A fresh project with the tarball installed. */
-  async function project(name, files) {
+  async function pack(cwd) {
+    const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd, maxBuffer: 1 << 24 });
+    const said = JSON.parse(stdout);
+    return Array.isArray(said) ? said[0] : Object.values(said)[0];
+  }
+
+  /** A fresh project with the tarballs installed. */
+  async function project(name, files, tarballs = [packed]) {
     const root = join(folder, name);
     await mkdir(root);
     await writeFile(join(root, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }));
     for (const [path, text] of Object.entries(files)) await writeFile(join(root, path), text);
-    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, packed.filename)], { cwd: root });
+    const paths = tarballs.map(({ filename }) => join(folder, filename));
+    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...paths], { cwd: root });
     return root;
   }
 
@@ -57,7 +63,7 @@ describe('the package', () => {
     assert.deepEqual(paths.filter((path) => /(^|\/)\.|\.ts$/.test(path) && !path.endsWith('.d.ts')), []);
     assert.equal(packed.files.find(({ path }) => path === `dist/models/${shipped.file}`).size, shipped.bytes);
     const had = { packed: packed.size, unpacked: packed.unpackedSize, files: packed.files.length };
-    for (const [what, most] of Object.entries(budget)) assert.ok(had[what] <= most, `${what}: ${had[what]}, over its budget of ${most}`);
+    for (const [what, most] of Object.entries(budget.package)) assert.ok(had[what] <= most, `${what}: ${had[what]}, over its budget of ${most}`);
   });
 
   test('it names the licence of the code and that of the model, and has the notices of what is compiled in', async () => {
@@ -75,9 +81,42 @@ describe('the package', () => {
     assert.match(notices, /The standard library of Rust/);
   });
 
-  test('it depends on nothing', async () => {
-    const { dependencies, peerDependencies, optionalDependencies } = JSON.parse(await readFile(join(pkg, 'package.json'), 'utf8'));
-    assert.deepEqual([dependencies, peerDependencies, optionalDependencies], [undefined, undefined, undefined]);
+  test('it depends on nothing; the package of the multilingual model is optional', async () => {
+    const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(await readFile(join(pkg, 'package.json'), 'utf8'));
+    assert.deepEqual([dependencies, optionalDependencies], [undefined, undefined]);
+    assert.deepEqual(Object.keys(peerDependencies), ['pie-embed-wasm-multi']);
+    assert.deepEqual(peerDependenciesMeta, { 'pie-embed-wasm-multi': { optional: true } });
+  });
+
+  test('the package of the multilingual model holds its files, and no code but their addresses', async () => {
+    const paths = multi.files.map(({ path }) => path).sort();
+    assert.deepEqual(paths, [
+      'LICENSE', 'README.md', 'dist/LICENSE', 'dist/index.d.ts', 'dist/index.js', 'dist/manifest.json', 'dist/pie-multi.gguf', 'dist/pie-multi.taxonomy',
+      'package.json',
+    ]);
+    const { models: [model] } = JSON.parse(await readFile(join(pkg, 'multi/dist/manifest.json'), 'utf8'));
+    assert.equal(multi.files.find(({ path }) => path === 'dist/pie-multi.gguf').size, model.bytes);
+    assert.equal(JSON.parse(await readFile(join(pkg, 'multi/package.json'), 'utf8')).license, model.license);
+    assert.ok(multi.size <= budget.multi.packed, `${multi.size} bytes packed, over the budget of ${budget.multi.packed}`);
+  });
+
+  test('Node loads it by its name, and says what to do where it is missing or of another version', async () => {
+    const tag = `import { PieEmbedder } from 'pie-embed-wasm';
+try {
+  const pie = await PieEmbedder.load({ model: 'multi' });
+  console.log((await pie.classify('Schreib mir ein Gedicht über den Schnee'))[0].label);
+  pie.dispose();
+} catch (error) {
+  console.log(error.code, error.message);
+}
+`;
+    const printed = async (root) => (await run(process.execPath, ['tag.js'], { cwd: root })).stdout;
+    assert.match(await printed(await project('without-multi', { 'tag.js': tag })), /^not_found .*npm install pie-embed-wasm-multi/);
+    const root = await project('with-multi', { 'tag.js': tag }, [packed, multi]);
+    assert.equal(await printed(root), 'write-poem\n');
+    const index = join(root, 'node_modules/pie-embed-wasm-multi/dist/index.js');
+    await writeFile(index, (await readFile(index, 'utf8')).replace(/version = '[^']*'/, "version = '7.1.0'"));
+    assert.match(await printed(root), /^model_unsupported .*"7\.1\.0", pie-embed-wasm has \d.*: install pie-embed-wasm-multi@\d/);
   });
 
   test('a Node script tags an instruction, from any folder', async () => {
@@ -148,6 +187,8 @@ main().catch((error) => console.log(error instanceof PieError, error.code, error
 import { PieEmbedder as NodeEmbedder } from 'pie-embed-wasm/node';
 import { PieEmbedder as WorkerEmbedder } from 'pie-embed-wasm/worker';
 import { PieEmbedder, PieError, type Classification, type Clusters, type Embedder, type Embeddings, type ErrorCode, type Index, type IndexHit } from 'pie-embed-wasm';
+import * as multi from 'pie-embed-wasm-multi';
+const reads: Embedder = await PieEmbedder.load({ model: multi });
 const pie: Embedder = await PieEmbedder.load({ onProgress: ({ loaded, total }) => console.log(loaded / total), taxonomy: null });
 const one: Float32Array = await pie.embed('a', { dimensions: 64 });
 const many: Embeddings = await pie.embed(['a', 'b'] as const, { prompt: 'none' });
@@ -178,9 +219,9 @@ await pie.cluster(['a']);
 await pie.select(['a'], { count: 1, method: 'best' });
 // @ts-expect-error a number is no text
 await pie.embed(7);
-export { one, many, tags, lists, reason, family, shares, again, hits, removed, labels, clusters, rows, repeats, places, own, code, twins };
+export { reads, one, many, tags, lists, reason, family, shares, again, hits, removed, labels, clusters, rows, repeats, places, own, code, twins };
 `,
-    });
+    }, [packed, multi]);
     const tsc = join(pkg, 'node_modules/.bin/tsc');
     for (const [module, resolution] of [['ESNext', 'bundler'], ['NodeNext', 'nodenext']]) {
       await run(tsc, ['--noEmit', '--strict', '--target', 'ES2022', '--lib', 'ES2022,DOM', '--types', '', '--module', module, '--moduleResolution', resolution, 'main.ts'], { cwd: root })
@@ -216,6 +257,14 @@ document.querySelector('output').value = best.label;
     before(async () => (browser = await launch()));
     after(() => browser?.close());
 
+    const multilingual = (model) => ({
+      'index.html': files['index.html'],
+      'main.js': files['main.js']
+        .replace('\n', `\n${model === "'multi'" ? '' : "import * as multi from 'pie-embed-wasm-multi';\n"}`)
+        .replace('load()', `load({ model: ${model} })`)
+        .replace(JSON.stringify(INSTRUCTION), JSON.stringify('请写一首关于雪的诗')),
+    });
+
     async function tags(server) {
       const page = await browser.newPage();
       const complaints = [];
@@ -248,6 +297,12 @@ document.querySelector('output').value = best.label;
       await tags(await server.listen());
     });
 
+    test('Vite finds the multilingual model by its name', async () => {
+      const root = await project('multi-in-vite', multilingual("'multi'"), [packed, multi]);
+      await vite.build({ root, configFile: false, logLevel: 'error' });
+      await tags(await preview(root));
+    });
+
     for (const headers of [{}, { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }]) {
       test(`an import map is enough${headers['cross-origin-embedder-policy'] ? ', isolated too' : ''}`, async () => {
         const map = { imports: { 'pie-embed-wasm': '/node_modules/pie-embed-wasm/dist/index.js' } };
@@ -259,14 +314,19 @@ document.querySelector('output').value = best.label;
       });
     }
 
-    test('webpack builds it without a warning', async () => {
-      const root = await project('in-webpack', files);
+    async function webpackTags(root) {
       const stats = await promisify(webpack)({
         mode: 'production', context: root, entry: './main.js', performance: { hints: false }, output: { path: join(root, 'dist') },
       });
       assert.equal(stats.toString({ all: false, errors: true, warnings: true }), '');
       await writeFile(join(root, 'dist/index.html'), files['index.html']);
       await tags(await preview(root));
+    }
+
+    test('webpack builds it without a warning', async () => webpackTags(await project('in-webpack', files)));
+
+    test('webpack builds a page that imports the multilingual model', async () => {
+      await webpackTags(await project('multi-in-webpack', multilingual('multi'), [packed, multi]));
     });
   });
 });
