@@ -65,7 +65,7 @@ describe('the package', () => {
     const paths = packed.files.map(({ path }) => path);
     for (const path of [
       'package.json', 'README.md', 'RECIPES.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
-      'dist/local.js', 'dist/local.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/gpu-worker.js', 'dist/models/manifest.json',
+      'dist/local.js', 'dist/local.d.ts', 'dist/edge.js', 'dist/edge.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/gpu-worker.js', 'dist/models/manifest.json',
       'dist/langchain.js', 'dist/langchain.d.ts', 'dist/ai-sdk.js', 'dist/ai-sdk.d.ts', 'dist/openai.js', 'dist/openai.d.ts',
       'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/wasm-relaxed/pie_embed_wasm_bg.wasm', 'dist/wasm-gpu/pie_embed_wasm_gpu_bg.wasm',
       'dist/NOTICES.txt', 'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
@@ -166,6 +166,7 @@ main().catch((error) => console.log(error instanceof PieError, error.code, error
     const root = await project('in-typescript', {
       'main.ts': `import { PieEmbeddingModel } from 'pie-embed-wasm/ai-sdk';
 import { PieEmbeddings } from 'pie-embed-wasm/langchain';
+import { PieEmbedder as EdgeEmbedder } from 'pie-embed-wasm/edge';
 import { PieEmbedder as LocalEmbedder } from 'pie-embed-wasm/local';
 import { PieEmbedder as NodeEmbedder } from 'pie-embed-wasm/node';
 import { PieOpenAI } from 'pie-embed-wasm/openai';
@@ -192,7 +193,7 @@ const tagger = await pie.tagger({ a: ['b'] });
 const own: Classification[] = await tagger.classify('a');
 const code: ErrorCode = new PieError('disposed', '').code;
 const adapters = [PieEmbeddings, PieEmbeddingModel, PieOpenAI].map((Adapter) => new Adapter(pie, { view: 'both', mix: 0.5 }));
-const twins: Embedder[] = [await LocalEmbedder.load(), await NodeEmbedder.load(), await WorkerEmbedder.load({ pool: 2 })];
+const twins: Embedder[] = [await LocalEmbedder.load(), await NodeEmbedder.load(), await EdgeEmbedder.load(), await WorkerEmbedder.load({ pool: 2 })];
 await tagger.classify(['a'], { onProgress: ({ done, total }) => console.log(done / total), signal: AbortSignal.timeout(1000) });
 // @ts-expect-error a level that does not exist
 await pie.classify('a', { level: 'verb' });
