@@ -13,6 +13,9 @@ const report = join(root, 'target/bench/sizes.json');
 const json = async (path) => JSON.parse(await readFile(path, 'utf8'));
 
 const kinds = { '.wasm': 'wasm', '.js': 'js', '.gguf': 'model', '.taxonomy': 'taxonomy' };
+// What adapts the package to a framework is far smaller than the engine's scripts, and has a budget of its own.
+const isAdapter = (file) => /^(langchain|ai-sdk|openai)\.js$/.test(file);
+const kindOf = (file) => (isAdapter(file) ? 'adapter' : kinds[file.slice(file.lastIndexOf('.'))]);
 const known = (await json(report).catch(() => ({ files: [] }))).files;
 
 async function measure(file) {
@@ -20,7 +23,7 @@ async function measure(file) {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const before = known.find((entry) => entry.sha256 === sha256);
   if (before) return { ...before, file };
-  const kind = kinds[file.slice(file.lastIndexOf('.'))];
+  const kind = kindOf(file);
   if (bytes.length > 5e6) console.error(`==> compressing ${file} to know its sizes (about a minute, once)`);
   const [zipped, brotli] = await Promise.all([
     promisify(gzip)(bytes, { level: 9 }),
@@ -36,7 +39,7 @@ async function measure(file) {
 }
 
 // The wasm's glue is part of the modules.
-const isPublished = (name) => kinds[name.slice(name.lastIndexOf('.'))] && !/^wasm[^/]*\/.*\.js$/.test(name);
+const isPublished = (name) => kindOf(name) && !/^wasm[^/]*\/.*\.js$/.test(name);
 const names = (await readdir(dist, { recursive: true })).filter(isPublished).sort();
 const files = [];
 for (const name of names) files.push(await measure(name));

@@ -8,7 +8,7 @@ const dist = new URL('../dist/', import.meta.url);
 
 const { metafile } = await build({
   absWorkingDir: fileURLToPath(dist),
-  entryPoints: ['index', 'local', 'node', 'remote', 'worker', 'gpu-worker'].map((name) => `${name}.js`),
+  entryPoints: ['index', 'local', 'edge', 'node', 'remote', 'worker', 'gpu-worker', 'langchain', 'ai-sdk', 'openai'].map((name) => `${name}.js`),
   outdir: '.',
   allowOverwrite: true,
   bundle: true,

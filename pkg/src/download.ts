@@ -34,7 +34,7 @@ const held = new Map<string, WeakRef<Content>>();
 // What came wrong once is asked for past the HTTP cache the next time.
 const distrusted = new Set<string>();
 
-/** The file's bytes, verified: held, kept from an earlier visit, or fetched. Loads of one file at the same time share the work. */
+/** The file's bytes, verified: held, kept from an earlier visit, or fetched. Loads of one file at the same time share the work where the platform lets them. */
 export async function download(
   file: RemoteFile,
   platform: Platform,
@@ -53,7 +53,7 @@ export async function download(
     held.set(key, new WeakRef(content));
     return content;
   };
-  return running.join(key, work, signal, report);
+  return platform.sharesWork ? running.join(key, work, signal, report) : work(signal, report);
 }
 
 // A file beside an extension's page or a Node program is no faster to read from elsewhere.

@@ -19,6 +19,7 @@ declare const __filename: string | undefined;
 const PIECE = 1 << 20;
 
 const node: Platform = {
+  sharesWork: true,
   resolve(reference) {
     // An absolute Windows path would pass for a URL whose scheme is the drive.
     return isAbsolute(reference) || !URL.canParse(reference) ? pathToFileURL(reference) : new URL(reference);

@@ -54,6 +54,8 @@ export function loadHere(options: LoadOptions | undefined, platform: Platform): 
 // A message, not a timer: timers are slowed down to one a second in a tab that is not seen.
 function nextTask(): Promise<void> {
   return new Promise((resolve) => {
+    // Vercel's edge runtime has timers alone, and so has workerd with a compatibility date before August 2025.
+    if (typeof MessageChannel !== 'function') return setTimeout(resolve);
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
       port1.close();

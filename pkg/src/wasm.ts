@@ -74,7 +74,7 @@ export async function compileFile(
     compiled.set(key, module);
     return module;
   };
-  return running.join(key, work, signal, report);
+  return platform.sharesWork ? running.join(key, work, signal, report) : work(signal, report);
 }
 
 export async function compile(
@@ -91,6 +91,14 @@ export async function compile(
       throw new PieError(
         'wasm_unsupported',
         "the page's Content-Security-Policy forbids WebAssembly: add 'wasm-unsafe-eval' to script-src",
+        { cause: error },
+      );
+    }
+    if (/disallowed by embedder/i.test(why)) {
+      throw new PieError(
+        'wasm_unsupported',
+        'this runtime compiles WebAssembly only when a program is deployed: import pie-embed-wasm/dist/wasm/pie_embed_wasm_bg.wasm as a module, ' +
+          'and give it to load({ wasm })',
         { cause: error },
       );
     }

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -15,6 +15,8 @@ import { shipped } from '../e2e/files.mjs';
 
 const run = promisify(execFile);
 const pkg = fileURLToPath(new URL('../../pkg/', import.meta.url));
+// What the adapters are for, as installed for these tests.
+const FRAMEWORKS = ['@langchain/classic', '@langchain/core', 'ai', 'openai'];
 const INSTRUCTION = 'Write a haiku about snow';
 const budget = JSON.parse(await readFile(new URL('../../tools/size-budget.json', import.meta.url), 'utf8'));
 
@@ -45,6 +47,23 @@ describe('the package', () => {
     return root;
   }
 
+  /** Checks main.ts as a bundler and as Node resolve it. */
+  async function checkTypes(root, ...flags) {
+    const tsc = join(pkg, 'node_modules/.bin/tsc');
+    for (const [module, resolution] of [['ESNext', 'bundler'], ['NodeNext', 'nodenext']]) {
+      const how = ['--noEmit', '--strict', '--target', 'ES2022', '--lib', 'ES2022,DOM', '--types', '', '--module', module, '--moduleResolution', resolution];
+      await run(tsc, [...how, ...flags, 'main.ts'], { cwd: root }).catch(({ stdout }) => assert.fail(`${resolution}: ${stdout}`));
+    }
+  }
+
+  async function addFrameworks(root) {
+    for (const name of FRAMEWORKS) {
+      const place = join(root, 'node_modules', name);
+      await mkdir(dirname(place), { recursive: true });
+      await symlink(fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url)), place);
+    }
+  }
+
   test('it holds the built files, the model and the licences, and nothing else', (t) => {
     const sizes = packed.files.map(({ path, size }) => `${String(size).padStart(10)}  ${path}`);
     t.diagnostic(`${packed.filename}: ${packed.size} bytes packed, ${packed.unpackedSize} unpacked`);
@@ -52,7 +71,8 @@ describe('the package', () => {
     const paths = packed.files.map(({ path }) => path);
     for (const path of [
       'package.json', 'README.md', 'RECIPES.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/node.d.ts',
-      'dist/local.js', 'dist/local.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/gpu-worker.js', 'dist/models/manifest.json',
+      'dist/local.js', 'dist/local.d.ts', 'dist/edge.js', 'dist/edge.d.ts', 'dist/remote.js', 'dist/remote.d.ts', 'dist/worker.js', 'dist/gpu-worker.js', 'dist/models/manifest.json',
+      'dist/langchain.js', 'dist/langchain.d.ts', 'dist/ai-sdk.js', 'dist/ai-sdk.d.ts', 'dist/openai.js', 'dist/openai.d.ts',
       'dist/wasm/pie_embed_wasm_bg.wasm', 'dist/wasm-relaxed/pie_embed_wasm_bg.wasm', 'dist/wasm-gpu/pie_embed_wasm_gpu_bg.wasm',
       'dist/NOTICES.txt', 'dist/models/LICENSE', `dist/models/${shipped.file}`, `dist/models/${shipped.taxonomy.file}`,
     ]) {
@@ -183,8 +203,12 @@ main().catch((error) => console.log(error instanceof PieError, error.code, error
 
   test('its types hold in a strict TypeScript project, as a bundler and as Node resolve it', async () => {
     const root = await project('in-typescript', {
-      'main.ts': `import { PieEmbedder as LocalEmbedder } from 'pie-embed-wasm/local';
+      'main.ts': `import { PieEmbeddingModel } from 'pie-embed-wasm/ai-sdk';
+import { PieEmbeddings } from 'pie-embed-wasm/langchain';
+import { PieEmbedder as EdgeEmbedder } from 'pie-embed-wasm/edge';
+import { PieEmbedder as LocalEmbedder } from 'pie-embed-wasm/local';
 import { PieEmbedder as NodeEmbedder } from 'pie-embed-wasm/node';
+import { PieOpenAI } from 'pie-embed-wasm/openai';
 import { PieEmbedder as WorkerEmbedder } from 'pie-embed-wasm/worker';
 import { PieEmbedder, PieError, type Classification, type Clusters, type Embedder, type Embeddings, type ErrorCode, type Index, type IndexHit } from 'pie-embed-wasm';
 import * as multi from 'pie-embed-wasm-multi';
@@ -209,7 +233,8 @@ const places: [number, number][] = await pie.map({ data: new Float32Array(8 * 38
 const tagger = await pie.tagger({ a: ['b'] });
 const own: Classification[] = await tagger.classify('a');
 const code: ErrorCode = new PieError('disposed', '').code;
-const twins: Embedder[] = [await LocalEmbedder.load(), await NodeEmbedder.load(), await WorkerEmbedder.load({ pool: 2 })];
+const adapters = [PieEmbeddings, PieEmbeddingModel, PieOpenAI].map((Adapter) => new Adapter(pie, { view: 'both', mix: 0.5 }));
+const twins: Embedder[] = [await LocalEmbedder.load(), await NodeEmbedder.load(), await EdgeEmbedder.load(), await WorkerEmbedder.load({ pool: 2 })];
 await tagger.classify(['a'], { onProgress: ({ done, total }) => console.log(done / total), signal: AbortSignal.timeout(1000) });
 // @ts-expect-error a level that does not exist
 await pie.classify('a', { level: 'verb' });
@@ -219,14 +244,46 @@ await pie.cluster(['a']);
 await pie.select(['a'], { count: 1, method: 'best' });
 // @ts-expect-error a number is no text
 await pie.embed(7);
-export { reads, one, many, tags, lists, reason, family, shares, again, hits, removed, labels, clusters, rows, repeats, places, own, code, twins };
+export { reads, one, many, tags, lists, reason, family, shares, again, hits, removed, labels, clusters, rows, repeats, places, own, code, adapters, twins };
 `,
     }, [packed, multi]);
-    const tsc = join(pkg, 'node_modules/.bin/tsc');
-    for (const [module, resolution] of [['ESNext', 'bundler'], ['NodeNext', 'nodenext']]) {
-      await run(tsc, ['--noEmit', '--strict', '--target', 'ES2022', '--lib', 'ES2022,DOM', '--types', '', '--module', module, '--moduleResolution', resolution, 'main.ts'], { cwd: root })
-        .catch(({ stdout }) => assert.fail(`${resolution}: ${stdout}`));
-    }
+    await checkTypes(root);
+  });
+
+  test("the adapters' types fit the packages that they are for", async () => {
+    const root = await project('in-frameworks', {
+      'main.ts': `import { MemoryVectorStore } from '@langchain/classic/vectorstores/memory';
+import type { EmbeddingsInterface } from '@langchain/core/embeddings';
+import { embedMany, type EmbeddingModel } from 'ai';
+import type OpenAI from 'openai';
+import { PieEmbedder, type Embedder } from 'pie-embed-wasm';
+import { PieEmbeddingModel, PieError } from 'pie-embed-wasm/ai-sdk';
+import { PieEmbeddings, type AdapterOptions } from 'pie-embed-wasm/langchain';
+import { PieOpenAI } from 'pie-embed-wasm/openai';
+const pie: Embedder = await PieEmbedder.load();
+const options: AdapterOptions = { view: 'both', mix: 0.5, dimensions: 64 };
+const langchain: EmbeddingsInterface = new PieEmbeddings(pie, options);
+const store: MemoryVectorStore = await MemoryVectorStore.fromTexts(['a'], [], new PieEmbeddings(pie));
+const model: Exclude<EmbeddingModel, string> = new PieEmbeddingModel(pie, options);
+const { embeddings } = await embedMany({ model: new PieEmbeddingModel(pie), values: ['a'], dimensions: 32 });
+interface Client { embeddings: { create: (body: OpenAI.EmbeddingCreateParams, options?: OpenAI.RequestOptions) => Promise<OpenAI.CreateEmbeddingResponse> } }
+const client: Client = new PieOpenAI(pie, options);
+const numbers: number[] | undefined = (await client.embeddings.create({ input: 'a', model: 'any' })).data[0]?.embedding;
+const { data } = await new PieOpenAI(pie).embeddings.create({ input: ['a', 'b'] as const, encoding_format: 'base64' });
+const base64: string | undefined = data[0]?.embedding;
+const code: string = new PieError('disposed', '').code;
+// @ts-expect-error the promise of an embedder
+new PieEmbeddings(PieEmbedder.load());
+// @ts-expect-error a view that does not exist
+new PieEmbeddingModel(pie, { view: 'none' });
+// @ts-expect-error a format that does not exist
+await new PieOpenAI(pie).embeddings.create({ input: 'a', encoding_format: 'hex' });
+export { langchain, store, model, embeddings, numbers, base64, code };
+`,
+    });
+    await addFrameworks(root);
+    // The frameworks' own declarations are theirs to check.
+    await checkTypes(root, '--skipLibCheck');
   });
 
   test('the recipes compile, and print what they say', async (t) => {
@@ -235,8 +292,9 @@ export { reads, one, many, tags, lists, reason, family, shares, again, hits, rem
     assert.equal(recipes.length, text.match(/```ts/g).length, 'every recipe says what it prints');
     const root = await project('recipes', Object.fromEntries(recipes.map(([, code], n) => [`recipe-${n}.ts`, code])));
     const names = recipes.map((_, n) => `recipe-${n}`);
+    await addFrameworks(root);
     await run(join(pkg, 'node_modules/.bin/tsc'), [
-      '--strict', '--noUncheckedIndexedAccess', '--target', 'ES2022', '--module', 'NodeNext', '--moduleResolution', 'nodenext',
+      '--strict', '--skipLibCheck', '--noUncheckedIndexedAccess', '--target', 'ES2022', '--module', 'NodeNext', '--moduleResolution', 'nodenext',
       '--typeRoots', join(pkg, 'node_modules/@types'), '--types', 'node', ...names.map((name) => `${name}.ts`),
     ], { cwd: root }).catch(({ stdout }) => assert.fail(stdout));
     for (const [n, [, , said]] of recipes.entries()) {
