@@ -1,5 +1,6 @@
+import type { EngineLabel } from './engine.js';
 import { fromEngine } from './error.js';
-import type { Clusters, SelectOptions, Vectors } from './types.js';
+import type { Clusters, Evaluation, SelectOptions, Vectors } from './types.js';
 import * as wasm from './wasm/pie_embed_wasm.js';
 
 /** Work on vectors that needs no model, as plain data: it may take long, and travels to a worker of its own. */
@@ -8,7 +9,28 @@ export type Analysis = { vectors: Vectors } & (
   | { method: 'select'; options: { count: number; method: NonNullable<SelectOptions['method']>; seed: number } }
   | { method: 'duplicates'; options: { threshold: number } }
   | { method: 'map'; options: { seed: number } }
+  | { method: 'learn'; options: OfModel & Lesson }
+  | { method: 'evaluate'; options: OfModel & { tagger: Uint8Array; texts: string[]; labels: string[]; said: string[] } }
 );
+
+/** The model whose vectors they are. */
+export interface OfModel {
+  sha256: string;
+  views: number;
+}
+
+/** What a tagger learns, anew where one is known; the vectors are those of the texts that the engine has named. */
+export interface Lesson extends Learning {
+  labels: EngineLabel[];
+  known: Uint8Array | undefined;
+}
+
+/** How a tagger learns. */
+export interface Learning {
+  multi: boolean;
+  thresholds: boolean;
+  unknownShare: number | undefined;
+}
 
 /** What each kind of work comes to. */
 export interface Findings {
@@ -16,6 +38,8 @@ export interface Findings {
   select: number[];
   duplicates: (number | null)[];
   map: [x: number, y: number][];
+  learn: Uint8Array<ArrayBuffer>;
+  evaluate: Evaluation;
 }
 
 /** Hears of the steps of `cluster` and `map` that are done, and of how many there are at most. */

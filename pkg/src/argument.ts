@@ -1,6 +1,10 @@
-import type { EngineView } from './engine.js';
+import type { Learning } from './analysis.js';
+import type { EngineLabel, EngineView } from './engine.js';
 import { PieError } from './error.js';
-import type { ClassifyOptions, IndexId, ListOptions, ModelInfo, SelectOptions, StepOptions, Vectors, View, ViewOptions } from './types.js';
+import type {
+  Chat, ChatPart, ChatTurn, ClassifyOptions, IndexId, LabelledText, ListOptions, ModelInfo, SelectOptions, StepOptions, TaggerLabel, TaggerOptions,
+  TextOrChat, Vectors, View, ViewOptions,
+} from './types.js';
 
 const MAX_COUNT = 2 ** 31 - 1;
 // WebAssembly addresses 4 GiB, and the analyses need up to three times the size of their vectors (2.8 GiB measured at this limit).
@@ -14,8 +18,6 @@ const MAX_POOL = 64;
 // One character that is not white space, in the engine's sense (Unicode's White_Space property). A search for one needs no stack; a match of
 // the whole text against white space overflows it from some million characters on.
 const TEXT = /\P{White_Space}/u;
-// The engine's own answer for texts that are like no label.
-const UNKNOWN = 'unknown';
 
 export function describe(value: unknown): string {
   if (value === null) return 'null';
@@ -31,11 +33,14 @@ export function invalid(what: string, expected: string, value: unknown): PieErro
 
 export function checkText(value: unknown, what: string): string {
   if (typeof value !== 'string') throw invalid(what, 'a string', value);
-  if (value.length > MAX_CHARACTERS) {
-    throw tooLarge(`${what} has ${whole(value.length)} characters; the engine takes texts of up to ${whole(MAX_CHARACTERS)}: give a part of it`);
-  }
+  checkLength(value, what);
   if (!TEXT.test(value)) throw new PieError('blank_text', `${what} is blank`);
   return value;
+}
+
+function checkLength(value: string, what: string): string {
+  if (value.length <= MAX_CHARACTERS) return value;
+  throw tooLarge(`${what} has ${whole(value.length)} characters; the engine takes texts of up to ${whole(MAX_CHARACTERS)}: give a part of it`);
 }
 
 export function checkTexts(value: unknown, what: string, expected = 'an array of strings'): string[] {
@@ -234,8 +239,8 @@ export function checkSameView(options: object, own: EngineView): void {
   throw new PieError('invalid_argument', `the index was made with ${words(own.view, own.mix)}; ${words(view, mix)} needs an index of its own`);
 }
 
-/** The view by which near-duplicates are found, unless the caller says otherwise. */
-export const duplicatesView = ({ views }: ModelInfo): View => (views.length > 1 ? 'both' : 'task');
+/** All that a model says of a text: by this near-duplicates are found, unless the caller says otherwise, and taggers learn. */
+export const fullView = ({ views }: ModelInfo): View => (views.length > 1 ? 'both' : 'task');
 
 export const widthOf = ({ view }: EngineView, { viewSize }: ModelInfo): number => (view === 'both' ? 2 * viewSize : viewSize);
 
@@ -278,15 +283,92 @@ export function checkFunction<T extends (...given: never[]) => void>(value: T | 
   throw invalid(what, 'a function', value);
 }
 
-export function checkExamples(value: unknown): [labels: string[], examples: string[][]] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid('examples', 'an object of arrays, such as { label: [text, …] }', value);
-  }
+const LABELS = 'an object of labels, such as { label: [text, …] }';
+const LABEL = 'a description, an array of examples, or { description, examples, not }';
+
+/** Copies of labels. What they say as a whole, such as one example under two of them, the engine checks. */
+export function checkLabels(value: unknown): EngineLabel[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('labels', LABELS, value);
   const entries = Object.entries(value);
-  if (entries.length === 0) throw new PieError('no_texts', 'examples has no label');
-  for (const [label] of entries) {
-    if (!TEXT.test(label)) throw new PieError('invalid_argument', 'a label of examples is blank: give it a name');
-    if (label === UNKNOWN) throw new PieError('invalid_argument', `no label may be ${describe(UNKNOWN)}, the answer for texts that are like no label`);
+  if (entries.length === 0) throw new PieError('no_texts', 'there is no label');
+  return entries.map(([name, label]) => {
+    const what = `labels[${describe(name)}]`;
+    if (typeof label === 'string') return { name, description: checkText(label, what), examples: [], not: [] };
+    if (Array.isArray(label)) return { name, examples: checkTexts(label, what), not: [] };
+    if (typeof label !== 'object' || label === null) throw invalid(what, LABEL, label);
+    const { description, examples = [], not = [], ...others } = label as TaggerLabel;
+    const [other] = Object.keys(others);
+    if (other !== undefined) throw new PieError('invalid_argument', `${what} has ${describe(other)}; it must be ${LABEL}`);
+    const list = (texts: unknown, key: string) => (Array.isArray(texts) && texts.length === 0 ? [] : checkTexts(texts, `${what}.${key}`));
+    return {
+      name,
+      description: description === undefined ? undefined : checkText(description, `${what}.description`),
+      examples: list(examples, 'examples'),
+      not: list(not, 'not'),
+    };
+  });
+}
+
+export function checkLearning({ multi, thresholds, unknownShare }: Partial<TaggerOptions>): Learning {
+  const flag = (value: unknown, what: string) => {
+    if (value === undefined || typeof value === 'boolean') return value ?? false;
+    throw invalid(what, 'true or false', value);
+  };
+  if (unknownShare !== undefined && !(typeof unknownShare === 'number' && unknownShare >= 0 && unknownShare < 1)) {
+    throw invalid('unknownShare', 'a number from 0 to below 1', unknownShare);
   }
-  return [entries.map(([label]) => label), entries.map(([label, texts]) => checkTexts(texts, `examples[${describe(label)}]`))];
+  return { multi: flag(multi, 'multi'), thresholds: flag(thresholds, 'thresholds'), unknownShare };
+}
+
+/** Copies of labelled texts. */
+export function checkLabelled(value: unknown): { texts: string[]; labels: string[] } {
+  if (!Array.isArray(value)) throw invalid('rows', 'an array of { text, label }', value);
+  if (value.length === 0) throw new PieError('no_texts', 'rows is an empty array');
+  const rows = Array.from(value as unknown[], (row) => Object(row) as Partial<LabelledText>);
+  return {
+    texts: rows.map(({ text }, n) => checkText(text, `rows[${n}].text`)),
+    labels: rows.map(({ label }, n) => {
+      if (typeof label !== 'string') throw invalid(`rows[${n}].label`, 'a string', label);
+      return label;
+    }),
+  };
+}
+
+/** One text or chat, or a list of them; `one` tells which. */
+export function checkPrompts(value: unknown): { one: boolean; texts: TextOrChat[] } {
+  if (typeof value === 'string') return { one: true, texts: [checkText(value, 'the text')] };
+  if (!Array.isArray(value)) throw invalid('texts', 'a string, a chat or an array of them', value);
+  if (isTurn(value[0])) return { one: true, texts: [checkChat(value, 'the chat')] };
+  if (value.length === 0) throw new PieError('no_texts', 'texts is an empty array');
+  const texts = Array.from(value, (text, n) => (Array.isArray(text) ? checkChat(text, `texts[${n}]`) : checkText(text, `texts[${n}]`)));
+  return { one: false, texts };
+}
+
+/** The same, or vectors. */
+export function checkAsked(value: unknown, width: number): { one: boolean; input: TextOrChat[] | Vectors } {
+  if (typeof value !== 'string' && !Array.isArray(value)) return checkInput(value, width);
+  const { one, texts } = checkPrompts(value);
+  return { one, input: texts };
+}
+
+const isTurn = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A copy of a chat with all that the engine reads of it: the rest of it, images above all, stays here. */
+function checkChat(value: unknown[], what: string): Chat {
+  return Array.from(value, (turn, n) => {
+    if (!isTurn(turn)) throw invalid(`${what}[${n}]`, 'a turn, { role, content }', turn);
+    const { role, content } = turn as ChatTurn;
+    if (typeof role !== 'string') throw invalid(`${what}[${n}].role`, 'a string', role);
+    if (content === undefined || content === null) return { role, content: null };
+    if (typeof content === 'string') return { role, content: checkLength(content, `${what}[${n}].content`) };
+    if (!Array.isArray(content)) throw invalid(`${what}[${n}].content`, 'a string or an array of parts', content);
+    const parts = Array.from(content as unknown[], (part, at) => {
+      const { type, text } = Object(part) as Partial<ChatPart>;
+      const place = `${what}[${n}].content[${at}]`;
+      if (typeof text === 'string') return { type: 'text', text: checkLength(text, place) };
+      if (typeof type !== 'string') throw invalid(place, 'a part, { type, text }', part);
+      return { type };
+    });
+    return { role, content: parts };
+  });
 }

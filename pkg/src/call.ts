@@ -1,20 +1,18 @@
 import {
-  calibrate, type Engine, type EngineClassifyOptions, type EngineEmbedOptions, type EngineIndex, type EngineTagger, type EngineView, makeIndex,
-  makeTagger,
+  type Engine, type EngineClassifyOptions, type EngineEmbedOptions, type EngineIndex, type EngineLabel, type EngineTagger, type EngineView,
+  labelTexts, makeIndex, makeTagger,
 } from './engine.js';
 import { type ErrorCode, fromEngine } from './error.js';
-import type { Vectors } from './types.js';
+import type { TextOrChat, Vectors } from './types.js';
 
 // Rows of an index that are copied into the engine at once.
 const ROWS_AT_ONCE = 16_384;
+const NO_PARTS = new Uint32Array();
 
-/** How a tagger is made: any engine that has this can make it anew. */
-export interface TaggerMaking {
+/** A tagger's file, of which any engine can make the tagger anew. */
+export interface TaggerFile {
   id: number;
-  labels: string[];
-  /** How many examples each label has, and the vectors of those, label after label. */
-  counts: Uint32Array;
-  vectors: Vectors;
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** An index's rows, and what became of them since a revision. */
@@ -39,13 +37,20 @@ export interface IndexChange {
 }
 
 type CallOf<Index> =
-  | { method: 'embed'; input: string[]; options: EngineEmbedOptions }
-  | { method: 'classify'; input: string[] | Vectors; prompt: string | undefined; options: EngineClassifyOptions }
+  | { method: 'embed'; input: TextOrChat[]; options: EngineEmbedOptions }
+  | ({ method: 'classify'; input: TextOrChat[] | Vectors; prompt: string | undefined; options: EngineClassifyOptions } & Parts)
   | { method: 'similarity'; input: [a: string, b: string]; options: EngineView }
-  | { method: 'apart'; tagger: TaggerMaking; first: number; last: number; input: [] }
-  | { method: 'calibrate'; apart: Float32Array; input: [] }
-  | { method: 'tag'; tagger: TaggerMaking; calibration: Float32Array; input: string[] | Vectors; topK: number }
+  | { method: 'labelTexts'; labels: EngineLabel[]; input: [] }
+  | { method: 'describe'; tagger: TaggerFile; input: [] }
+  | { method: 'change'; tagger: TaggerFile; label: string; add: string[]; remove: string[]; input: [] }
+  | ({ method: 'tag'; tagger: TaggerFile; view: EngineView; input: TextOrChat[] | Vectors; topK: number } & Parts)
+  | ({ method: 'explain'; tagger: TaggerFile; view: EngineView; input: TextOrChat[] | Vectors } & Parts)
   | { method: 'search'; index: Index; input: string[] | Vectors; k: number };
+
+/** Behind the texts stand their requests; of each of these the row of its text. */
+interface Parts {
+  parts?: Uint32Array;
+}
 
 /** A piece of work for any engine. */
 export type Call = CallOf<IndexRows>;
@@ -62,7 +67,8 @@ export function optionsOf(call: SentCall): EngineEmbedOptions | undefined {
     case 'classify':
       return { prompt: call.prompt };
     case 'tag':
-      return {};
+    case 'explain':
+      return call.view;
     case 'search':
       return call.index.view;
     default:
@@ -81,8 +87,7 @@ export class Given {
   toSend(call: Call): SentCall {
     if (call.method === 'search') return { ...call, index: call.index.since(this.#revisions.get(call.index.id) ?? 0) };
     if (!('tagger' in call) || !this.#taggers.has(call.tagger.id)) return call;
-    const { id } = call.tagger;
-    return { ...call, tagger: { id, labels: [], counts: new Uint32Array(), vectors: { data: new Float32Array(), dims: [0, 0] } } };
+    return { ...call, tagger: { id: call.tagger.id, bytes: new Uint8Array() } };
   }
 
   answered(call: SentCall): void {
@@ -91,12 +96,11 @@ export class Given {
   }
 }
 
-type ClassifyCall = Extract<SentCall, { method: 'classify' }>;
-
-/** The same call with the requests of its texts behind them. */
-export function withRequests(engine: Engine, texts: string[], call: ClassifyCall): ClassifyCall {
-  const requests = engine.requests(texts);
-  return { ...call, input: [...texts, ...requests.texts], options: { ...call.options, parts: requests.rows } };
+/** The same call; where its texts may make several requests, with those behind them. */
+export function withRequests(engine: Engine, call: SentCall): SentCall {
+  if ((call.method !== 'classify' && call.method !== 'tag' && call.method !== 'explain') || !Array.isArray(call.input)) return call;
+  const { texts, rows } = engine.requests(call.input);
+  return { ...call, input: [...call.input, ...texts], parts: Uint32Array.from(rows) };
 }
 
 /** An engine with the taggers and indexes made on it, answering calls. */
@@ -109,21 +113,26 @@ export class Host {
     this.#engine = engine;
   }
 
-  answer(call: SentCall): unknown {
+  answer(given: SentCall): unknown {
     try {
+      const call = withRequests(this.#engine, given);
       switch (call.method) {
         case 'embed':
           return this.#engine.embed(call.input, call.options);
         case 'classify':
-          return this.#classify(Array.isArray(call.input) ? withRequests(this.#engine, call.input, call) : call);
+          return this.#engine.classify(...this.#read(call), call.options, call.parts ?? NO_PARTS);
         case 'similarity':
           return this.#engine.similarity(...call.input, call.options);
-        case 'apart':
-          return this.#tagger(call.tagger).apart(call.first, call.last);
-        case 'calibrate':
-          return calibrate(call.apart);
+        case 'labelTexts':
+          return labelTexts(call.labels);
+        case 'describe':
+          return this.#tagger(call.tagger).describe();
+        case 'change':
+          return this.#tagger(call.tagger).change(call.label, call.add, call.remove);
         case 'tag':
-          return this.#tagger(call.tagger).classify(...this.#read(call), call.topK, call.calibration);
+          return this.#tagger(call.tagger).tag(...this.#read(call), call.topK, call.parts ?? NO_PARTS);
+        case 'explain':
+          return this.#tagger(call.tagger).explain(...this.#read(call), call.parts ?? NO_PARTS);
         case 'search':
           return this.#index(call.index).search(this.#read(call)[0], call.k);
       }
@@ -148,18 +157,14 @@ export class Host {
     this.#engine.free();
   }
 
-  #classify(call: ClassifyCall): unknown {
-    return this.#engine.classify(...this.#read(call), call.options);
-  }
-
-  #read(call: SentCall & { input: string[] | Vectors }): [vectors: Float32Array, unread: Float32Array] {
+  #read(call: SentCall & { input: TextOrChat[] | Vectors }): [vectors: Float32Array, unread: Float32Array] {
     const { input } = call;
     const { data, unread = new Float32Array() }: Vectors = Array.isArray(input) ? this.#engine.embed(input, optionsOf(call) ?? {}) : input;
     return [data, unread];
   }
 
-  #tagger({ id, labels, counts, vectors }: TaggerMaking): EngineTagger {
-    const tagger = this.#taggers.get(id) ?? makeTagger(labels, counts, vectors);
+  #tagger({ id, bytes }: TaggerFile): EngineTagger {
+    const tagger = this.#taggers.get(id) ?? makeTagger(bytes, this.#engine.info());
     this.#taggers.set(id, tagger);
     return tagger;
   }

@@ -1,14 +1,14 @@
 import type { Analysis, Step } from './analysis.js';
 import { type Call, isOfTexts, lengthOf } from './call.js';
 import type { Files } from './content.js';
-import { TEXTS_AT_ONCE } from './embedder.js';
 import { PieError } from './error.js';
 import { load, type Wish } from './load.js';
+import { TEXTS_AT_ONCE } from './pieces.js';
 import type { Platform } from './platform.js';
 import { type Job, type Piece, Queue } from './queue.js';
 import type { Runner } from './runner.js';
 import { Thread } from './thread.js';
-import type { Embeddings, LoadOptions, ModelInfo } from './types.js';
+import type { Embeddings, LoadOptions, ModelInfo, TextOrChat } from './types.js';
 
 const crews = new Set<Crew>();
 
@@ -256,7 +256,7 @@ class Crew {
 function joined(pieces: Piece[]): Call {
   const calls = pieces.map(({ job, index }) => job.calls[index]!);
   if (calls.length === 1) return calls[0]!;
-  return { ...calls[0]!, input: calls.flatMap(({ input }) => (Array.isArray(input) ? (input as string[]) : [])) } as Call;
+  return { ...calls[0]!, input: calls.flatMap(({ input }) => (Array.isArray(input) ? (input as TextOrChat[]) : [])) } as Call;
 }
 
 /** The answer to such a call, as one a piece. */

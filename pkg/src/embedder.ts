@@ -1,23 +1,19 @@
 import type { Analysis, Findings, Step } from './analysis.js';
 import * as check from './argument.js';
 import type { Control } from './argument.js';
-import { type Call, lengthOf, type TaggerMaking } from './call.js';
+import { type Call, lengthOf } from './call.js';
 import type { EngineEmbedOptions, EngineHit, EngineView } from './engine.js';
 import { aborted, PieError, typed } from './error.js';
+import { join, pieces, textPieces } from './pieces.js';
 import { TextIndex } from './retrieval.js';
 import type { Runner } from './runner.js';
-import { OwnTagger } from './tagger.js';
+import { openTagger, type TaggerHost } from './tagger.js';
+import { ToolList } from './tools.js';
 import type {
-  Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
-  ListOptions, MapOptions, ModelInfo, SelectOptions, SimilarityOptions, Tagger, Vectors, View, ViewOptions,
+  CallOptions, Chat, Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
+  ListOptions, MapOptions, ModelInfo, SelectOptions, SimilarityOptions, Tagger, TaggerLabels, TaggerOptions, TextOrChat, Tool, Tools, ToolsList,
+  Vectors, View, ViewOptions,
 } from './types.js';
-
-// What an engine does in one go. A prompt that comes meanwhile waits for no more than this: some tens of milliseconds.
-export const TEXTS_AT_ONCE = 8;
-const CHARACTERS_AT_ONCE = 2_000;
-const VECTORS_AT_ONCE = 256;
-// Vectors times rows (of an index, or a tagger's examples) in one call: some tens of milliseconds.
-const PRODUCTS_AT_ONCE = 1 << 19;
 
 // Embedders of one model share their workers, and so the numbers of what is made there.
 let made = 0;
@@ -32,11 +28,10 @@ export class RunnerEmbedder implements Embedder {
     this.#runner = runner;
   }
 
-  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
-  embed(texts: readonly string[], options?: EmbedOptions): Promise<Embeddings>;
-  async embed(given: string | readonly string[], how?: EmbedOptions): Promise<Float32Array | Embeddings> {
-    const one = typeof given === 'string';
-    const texts = one ? [check.checkText(given, 'the text')] : check.checkTexts(given, 'texts', 'a string or an array of strings');
+  embed(text: string | Chat, options?: EmbedOptions): Promise<Float32Array>;
+  embed(texts: readonly TextOrChat[], options?: EmbedOptions): Promise<Embeddings>;
+  async embed(given: string | Chat | readonly TextOrChat[], how?: EmbedOptions): Promise<Float32Array | Embeddings> {
+    const { one, texts } = check.checkPrompts(given);
     const options = check.checkOptions(how);
     const engineOptions = {
       ...this.#view(options),
@@ -48,10 +43,10 @@ export class RunnerEmbedder implements Embedder {
     return one ? embeddings.data : embeddings;
   }
 
-  classify(text: string | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
-  classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
-  async classify(texts: string | Float32Array | readonly string[] | Vectors, given?: ClassifyOptions) {
-    const { one, input } = check.checkInput(texts, this.#dimensions);
+  classify(text: string | Chat | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
+  classify(texts: readonly TextOrChat[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
+  async classify(texts: string | Chat | Float32Array | readonly TextOrChat[] | Vectors, given?: ClassifyOptions) {
+    const { one, input } = check.checkAsked(texts, this.#dimensions);
     const options = check.checkOptions(given);
     const topK = check.checkCount(options.topK, 'topK') ?? 3;
     const level = check.checkLevel(options.level);
@@ -70,29 +65,20 @@ export class RunnerEmbedder implements Embedder {
     return cosine!;
   }
 
-  async tagger(given: Readonly<Record<string, readonly string[]>>, how?: ListOptions): Promise<Tagger> {
-    const [labels, examples] = check.checkExamples(given);
-    const control = check.checkControl(check.checkOptions(how));
-    // Both steps run in pieces, so that prompts go between: embedding the examples, then comparing them.
-    const vectors = await this.#embed(examples.flat(), control);
-    const counts = Uint32Array.from(examples, ({ length }) => length);
-    const making: TaggerMaking = { id: made++, labels, counts, vectors: { data: vectors.data, dims: vectors.dims } };
-    this.#made.add(making.id);
-    try {
-      const calibration = await this.#calibrate(making, { ...control, onProgress: undefined });
-      return new OwnTagger(labels, {
-        dimensions: this.#dimensions,
-        forget: () => this.#forget(making.id),
-        tag: async (input, topK, control) => {
-          const calls = pieces(input, making.vectors.dims[0]).map((input): Call => ({ method: 'tag', tagger: making, calibration, input, topK }));
-          return (await this.#run<Classification[][]>(calls, control)).flat();
-        },
-      });
-    } catch (error) {
-      // An aborted call may have come as far as the engine.
-      this.#forget(making.id);
-      throw error;
-    }
+  async tagger(given: TaggerLabels, how?: TaggerOptions): Promise<Tagger> {
+    const labels = check.checkLabels(given);
+    const options = check.checkOptions(how);
+    return openTagger({ labels, ...check.checkLearning(options) }, this.#taggerHost(), check.checkControl(options));
+  }
+
+  async loadTagger(file: ArrayBuffer | Uint8Array, how?: CallOptions): Promise<Tagger> {
+    if (!(file instanceof ArrayBuffer || file instanceof Uint8Array)) throw check.invalid('the tagger', 'an ArrayBuffer or a Uint8Array', file);
+    const bytes = check.checkBytes(file, 'tagger');
+    return openTagger(bytes, this.#taggerHost(), check.checkControl(check.checkOptions(how)));
+  }
+
+  tools(list: readonly Tool[] | ToolsList): Tools {
+    return new ToolList(list, (labels, options, control) => openTagger({ labels, ...options }, this.#taggerHost(), control));
   }
 
   index(given?: ViewOptions): Index {
@@ -139,7 +125,7 @@ export class RunnerEmbedder implements Embedder {
     const rows = check.checkRows(texts);
     const options = check.checkOptions(given);
     const how = { threshold: check.checkThreshold(options.threshold) };
-    const view = this.#view(options, check.duplicatesView(this.#held().info));
+    const view = this.#view(options, check.fullView(this.#held().info));
     const found = await this.#analyse(rows, view, check.checkControl(options), (vectors) => ({ method: 'duplicates', vectors, options: how }));
     if (!Array.isArray(rows)) return found;
     // Unread texts have no vectors that could tell, so that equal ones are found by their letters.
@@ -186,22 +172,27 @@ export class RunnerEmbedder implements Embedder {
     if (this.#made.delete(id)) this.#runner?.forget(id);
   }
 
-  async #embed(texts: string[], control: Control, how: EngineEmbedOptions = {}): Promise<Embeddings> {
+  async #embed(texts: TextOrChat[], control: Control, how: EngineEmbedOptions = {}): Promise<Embeddings> {
     return join(await this.#run<Embeddings>(textPieces(texts).map((input) => ({ method: 'embed', input, options: how })), control));
   }
 
-  /** Computes a tagger's calibration from how near each example is to its own label and to the others. */
-  async #calibrate(tagger: TaggerMaking, control: Control): Promise<Float32Array> {
-    const examples = tagger.vectors.dims[0];
-    const step = Math.max(1, Math.floor(PRODUCTS_AT_ONCE / examples));
-    const calls = Array.from({ length: Math.ceil(examples / step) }, (_, piece): Call => {
-      const [first, last] = [piece * step, Math.min((piece + 1) * step, examples)];
-      return { method: 'apart', tagger, first, last, input: [] };
-    });
-    const apart = new Float32Array(2 * examples);
-    for (const [piece, part] of (await this.#run<Float32Array>(calls, control)).entries()) apart.set(part, 2 * piece * step);
-    const [calibration] = await this.#run<Float32Array>([{ method: 'calibrate', apart, input: [] }], control);
-    return calibration!;
+  /** What a tagger needs: it reads all views that the model has. */
+  #taggerHost(): TaggerHost {
+    const { info } = this.#held();
+    const view = this.#view({}, check.fullView(info));
+    return {
+      view,
+      width: check.widthOf(view, info),
+      model: { sha256: info.sha256, views: info.views.length },
+      make: () => {
+        this.#made.add(made);
+        return made++;
+      },
+      embed: (texts, control) => this.#embed(texts, control, view),
+      run: (calls, control) => this.#run(calls, control),
+      analyse: (vectors, control, analysis) => this.#analyse(vectors, view, control, analysis),
+      forget: (id) => this.#forget(id),
+    };
   }
 
   #run<T>(calls: Call[], control: Control): Promise<T[]> {
@@ -261,46 +252,4 @@ function telling(say: ListOptions['onProgress'], end: AbortController): Step {
 
 function count(rows: string[] | Vectors): number {
   return Array.isArray(rows) ? rows.length : rows.dims[0];
-}
-
-/** Splits a list into pieces; vectors into smaller ones the more `rows` each is multiplied with. */
-function pieces(input: string[] | Vectors, rows = 0): (string[] | Vectors)[] {
-  if (Array.isArray(input)) return textPieces(input);
-  return vectorPieces(input, Math.max(1, Math.min(VECTORS_AT_ONCE, Math.floor(PRODUCTS_AT_ONCE / rows))));
-}
-
-function textPieces(texts: string[]): string[][] {
-  const pieces: string[][] = [];
-  let characters = Infinity;
-  for (const text of texts) {
-    characters += text.length;
-    if (characters > CHARACTERS_AT_ONCE || pieces.at(-1)!.length === TEXTS_AT_ONCE) {
-      pieces.push([]);
-      characters = text.length;
-    }
-    pieces.at(-1)!.push(text);
-  }
-  return pieces;
-}
-
-function vectorPieces({ data, dims: [rows, dimensions], unread = new Float32Array(rows) }: Vectors, most: number): Vectors[] {
-  return Array.from({ length: Math.ceil(rows / most) }, (_, piece) => {
-    const [first, last] = [piece * most, Math.min((piece + 1) * most, rows)];
-    const part = data.subarray(first * dimensions, last * dimensions);
-    return { data: part, dims: [last - first, dimensions], unread: unread.subarray(first, last) };
-  });
-}
-
-function join(parts: Embeddings[]): Embeddings {
-  const dimensions = parts[0]!.dims[1];
-  const texts = parts.reduce((sum, { dims }) => sum + dims[0], 0);
-  const length = texts * dimensions;
-  const data = check.allocate(`${check.whole(texts)} vectors`, length * Float32Array.BYTES_PER_ELEMENT, () => new Float32Array(length));
-  let row = 0;
-  for (const part of parts) {
-    data.set(part.data, row * dimensions);
-    row += part.dims[0];
-  }
-  const unread = Float32Array.from(parts.flatMap((part) => [...part.unread]));
-  return { data, dims: [texts, dimensions], truncated: parts.flatMap(({ truncated }) => truncated), unread };
 }

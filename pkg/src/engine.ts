@@ -1,25 +1,46 @@
 import { fromEngine, PieError } from './error.js';
-import type { Classification, ClassifyOptions, Embeddings, ModelInfo, Vectors, View } from './types.js';
+import type { Classification, ClassifyOptions, Embeddings, Explanation, ModelInfo, TextOrChat, View } from './types.js';
 import init, * as wasm from './wasm/pie_embed_wasm.js';
 
 /** The engine in wasm, with the types that its generated declarations leave open. */
 export interface Engine {
   loadTaxonomy(bytes: Uint8Array): void;
-  embed(texts: string[], options: EngineEmbedOptions): Embeddings;
-  classify(vectors: Float32Array, unread: Float32Array, options: EngineClassifyOptions): Classification[][];
-  requests(texts: string[]): EngineRequests;
+  embed(texts: TextOrChat[], options: EngineEmbedOptions): Embeddings;
+  classify(vectors: Float32Array, unread: Float32Array, options: EngineClassifyOptions, parts: Uint32Array): Classification[][];
+  requests(texts: TextOrChat[]): EngineRequests;
   similarity(a: string, b: string, options: EngineView): number;
-  tokenize(texts: string[], options: EngineEmbedOptions): EngineTokens;
+  tokenize(texts: TextOrChat[], options: EngineEmbedOptions): EngineTokens;
   finish(pooled: Float32Array, options: EngineEmbedOptions): Float32Array;
   info(): ModelInfo;
   free(): void;
 }
 
-/** Labels by the vectors of their examples, in wasm. */
+/** Labels of the caller's own, in wasm. */
 export interface EngineTagger {
-  apart(first: number, last: number): Float32Array;
-  classify(vectors: Float32Array, unread: Float32Array, topK: number, calibration: Float32Array): Classification[][];
+  describe(): TaggerDescription;
+  change(label: string, add: string[], remove: string[]): LabelChange;
+  tag(vectors: Float32Array, unread: Float32Array, topK: number, parts: Uint32Array): Classification[][];
+  explain(vectors: Float32Array, unread: Float32Array, parts: Uint32Array): Explanation[];
   free(): void;
+}
+
+export interface TaggerDescription {
+  labels: string[];
+  judged: { right: number; examples: number };
+}
+
+/** A label as the engine takes it. */
+export interface EngineLabel {
+  name: string;
+  description?: string | undefined;
+  examples: string[];
+  not: string[];
+}
+
+/** Labels, and the texts of them that have no vectors yet. */
+export interface LabelChange {
+  labels: EngineLabel[];
+  texts: string[];
 }
 
 /** Rows to search, in wasm. */
@@ -60,8 +81,6 @@ export interface EngineEmbedOptions extends Partial<EngineView> {
 export interface EngineClassifyOptions {
   topK: number;
   level: ClassifyOptions['level'];
-  /** Behind the texts' vectors stand those of their requests; of each of these the row of its text. */
-  parts?: number[];
 }
 
 /** The requests of texts that may make several, and of each the row of its text. */
@@ -102,13 +121,13 @@ export async function makeEngine({ module, model, taxonomy }: EngineFiles): Prom
   }
 }
 
-/** `[temperature, unknown]` of a tagger, from what `apart` gives for all its examples. */
-export function calibrate(apart: Float32Array): Float32Array {
-  return wasm.calibrate(apart);
+/** The texts that labels are learned from. */
+export function labelTexts(labels: EngineLabel[]): string[] {
+  return wasm.labelTexts(labels);
 }
 
-export function makeTagger(labels: string[], counts: Uint32Array, { data, dims }: Vectors): EngineTagger {
-  return new wasm.Tagger(labels, counts, data, dims[1]) as EngineTagger;
+export function makeTagger(bytes: Uint8Array, { sha256, views, viewSize }: ModelInfo): EngineTagger {
+  return new wasm.Tagger(bytes, sha256, views.length, views.length * viewSize) as EngineTagger;
 }
 
 export function makeIndex(dimensions: number): EngineIndex {

@@ -23,6 +23,8 @@ export type ErrorCode =
   | 'model_corrupt'
   | 'taxonomy_format'
   | 'taxonomy_mismatch'
+  | 'tagger_format'
+  | 'tagger_mismatch'
   // the instance
   | 'no_taxonomy'
   | 'level_unavailable'

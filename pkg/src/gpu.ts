@@ -2,7 +2,7 @@ import { find, keep } from './cache.js';
 import { Host, optionsOf, type SentCall, withRequests } from './call.js';
 import type { Engine, EngineEmbedOptions } from './engine.js';
 import { fromEngine, PieError } from './error.js';
-import type { Embeddings } from './types.js';
+import type { Embeddings, TextOrChat } from './types.js';
 import init, { GpuEngine } from './wasm-gpu/pie_embed_wasm_gpu.js';
 
 // Texts that are measured with: short instructions, as the most are.
@@ -59,15 +59,15 @@ export class GpuHost {
       const options = optionsOf(call);
       const { input } = call;
       if (!options || !Array.isArray(input) || input.length === 0) return this.#host.answer(call);
-      const whole = call.method === 'classify' ? withRequests(this.engine, input, call) : call;
-      const { data, dims, unread } = await this.embed(whole.input as string[], options);
+      const whole = withRequests(this.engine, call);
+      const { data, dims, unread } = await this.embed(whole.input as TextOrChat[], options);
       return this.#host.answer({ ...whole, input: { data, dims, unread } } as SentCall);
     } catch (error) {
       throw fromEngine(error);
     }
   }
 
-  async embed(texts: string[], options: EngineEmbedOptions): Promise<Embeddings> {
+  async embed(texts: TextOrChat[], options: EngineEmbedOptions): Promise<Embeddings> {
     const { ids, lengths, truncated, unread, dimensions, normalize, pooled } = this.engine.tokenize(texts, options);
     const given = await this.#gpu.encode(ids, lengths, dimensions, normalize);
     const data = pooled ? this.engine.finish(given, options) : given;

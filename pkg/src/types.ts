@@ -95,6 +95,30 @@ export interface Embeddings extends Vectors {
 
 export interface SimilarityOptions extends CallOptions, ViewOptions {}
 
+/**
+ * A turn of a conversation, in the shape of the common chat APIs. Roles are `user`, `assistant`, `system`, `developer`, `tool` and `function`;
+ * another is `invalid_argument`.
+ */
+export interface ChatTurn {
+  readonly role: string;
+  readonly content?: string | readonly ChatPart[] | null;
+}
+
+/** A part of a turn. Only texts are read. */
+export interface ChatPart {
+  readonly type?: string;
+  readonly text?: string;
+}
+
+/**
+ * A conversation, in place of a text. What counts is the last turn of the user: a follow-up of at most 8 words is read with the turn before it
+ * that it follows. System text, reminders, answers and tool results are told apart. Without a turn of the user it is `invalid_argument`; a last
+ * turn of images alone is `blank_text`.
+ */
+export type Chat = readonly ChatTurn[];
+
+export type TextOrChat = string | Chat;
+
 export interface ClassifyOptions extends ListOptions {
   /** How many labels to give, best first. Default 3; more than there are gives all. */
   topK?: number;
@@ -151,12 +175,122 @@ export interface ModelInfo {
   version: string;
 }
 
-/** A classifier of your own labels, from a few examples of each. */
+/**
+ * What a label is learned from. All of it may be absent: `{}` is learned from its name alone. A text that is repeated counts once; one under two
+ * labels is `invalid_argument`.
+ */
+export interface TaggerLabel {
+  /** A sentence that says what the label is for. */
+  readonly description?: string;
+  /** Texts that have the label. */
+  readonly examples?: readonly string[];
+  /** Texts that look like the label and do not have it. */
+  readonly not?: readonly string[];
+}
+
+/** Labels by name: a string describes the label, and a list has examples of it. `unknown` is no name for one. */
+export type TaggerLabels = Readonly<Record<string, string | readonly string[] | TaggerLabel>>;
+
+export interface TaggerOptions extends ListOptions {
+  /** Score labels independently of each other, for texts that have several. */
+  multi?: boolean;
+  /** Give each label its own level below which a text is unknown, by its own examples. */
+  thresholds?: boolean;
+  /** The share of texts with one of the labels that may be called unknown: a larger one finds more texts of other kinds. Default 0.05. */
+  unknownShare?: number;
+}
+
+/** Labels of your own, learned from names, descriptions and examples. */
 export interface Tagger {
   readonly labels: readonly string[];
-  classify(text: string | Float32Array, options?: TagOptions): Promise<Classification[]>;
-  classify(texts: readonly string[] | Vectors, options?: TagOptions): Promise<Classification[][]>;
+  /** The view of the vectors that `classify` and `explain` take: `both` where the model has two. */
+  readonly view: View;
+  /** How many examples were tagged right by a tagger that has not seen them, and how many were so judged. */
+  readonly judged: { readonly right: number; readonly examples: number };
+  classify(text: string | Chat | Float32Array, options?: TagOptions): Promise<Classification[]>;
+  classify(texts: readonly TextOrChat[] | Vectors, options?: TagOptions): Promise<Classification[][]>;
+  /** The answer with the nearest examples of the two best labels: why a text was tagged so, and what to add. */
+  explain(text: string | Chat | Float32Array, options?: CallOptions): Promise<Explanation>;
+  /** How well labels are found. Rows labelled `unknown` are right when they are called so; another label that is not the tagger's is refused. */
+  evaluate(rows: readonly LabelledText[], options?: ListOptions): Promise<Evaluation>;
+  /** Learns anew with more examples of a label, which may be a new one. Calls that were made before are answered by what was learned before. */
+  add(label: string, examples: string | readonly string[], options?: ListOptions): Promise<void>;
+  /** Learns anew without these examples; one that the label lacks is `invalid_argument`. */
+  remove(label: string, examples: string | readonly string[], options?: ListOptions): Promise<void>;
+  /** The tagger as a file, bound to its model by sha256: for `loadTagger`, the command line and Rust. */
+  save(): Uint8Array<ArrayBuffer>;
   dispose(): void;
+}
+
+export interface LabelledText {
+  readonly text: string;
+  readonly label: string;
+}
+
+export interface Explanation {
+  /** The answer and what comes after it, three in all. */
+  tags: Classification[];
+  /** Of the two best labels, best first. */
+  evidence: {
+    label: string;
+    score: number;
+    /** At most three, nearest first: examples, or the name and description of a label without any. The cosine is -1 to 1. */
+    nearest: { text: string; cosine: number }[];
+  }[];
+}
+
+export interface Evaluation {
+  rows: number;
+  /** The share of rows whose first label is theirs, 0 to 1. */
+  accuracy: number;
+  /** The share of rows with a known label that are called unknown; null where there are none. */
+  calledUnknown: number | null;
+  /** One entry a label of the tagger, then one for `unknown` if rows have it. Recall and precision are null where there is nothing to count. */
+  labels: { label: string; rows: number; said: number; right: number; recall: number | null; precision: number | null }[];
+  /** The most frequent first, at most 20, each with the first of its texts. */
+  confusions: { label: string; said: string; rows: number; text: string }[];
+  /** Rows that seem mislabelled: their nearest examples agree on another label. At most 20. */
+  suspects: { row: number; text: string; label: string; neighbours: string; cosine: number }[];
+}
+
+/**
+ * A tool as models are told of it: of the function-calling schema, `{ type: 'function', function: { name, … } }` or flat, or of MCP's
+ * `tools/list`, where the schema is `inputSchema`. Of the schema the names and descriptions of its own properties are read, and nothing below
+ * them.
+ */
+export interface Tool {
+  readonly name?: string;
+  readonly description?: string | undefined;
+  readonly parameters?: object | undefined;
+  readonly inputSchema?: object | undefined;
+  readonly function?: { readonly name?: string; readonly description?: string | undefined; readonly parameters?: object | undefined };
+  /** Requests that this tool is for: with some of them it is found better. */
+  readonly examples?: readonly string[];
+}
+
+/** The answer to MCP's `tools/list`. */
+export interface ToolsList {
+  readonly tools: readonly Tool[];
+}
+
+/** Tools to pick from. They are learned at the first `pick`, from names, descriptions and parameters; at most 2,000. */
+export interface Tools {
+  readonly names: readonly string[];
+  pick(prompt: string | Chat, options?: PickOptions): Promise<Picked>;
+  pick(prompts: readonly TextOrChat[], options?: PickOptions): Promise<Picked[]>;
+  dispose(): void;
+}
+
+export interface PickOptions extends ListOptions {
+  /** How many tools to give. Default 3; more than there are gives all. */
+  k?: number;
+}
+
+export interface Picked {
+  /** Whether no tool fits; the best ones are given all the same. */
+  none: boolean;
+  /** Best first; the score is a probability, 0 to 1. Empty where the prompt is unread. */
+  tools: { name: string; score: number }[];
 }
 
 export interface TagOptions extends ListOptions {
@@ -240,18 +374,22 @@ export interface MapOptions extends StepOptions {
 
 /** One loaded model. The interface says nothing of the thread that does the work. */
 export interface Embedder {
-  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
-  embed(texts: readonly string[], options?: EmbedOptions): Promise<Embeddings>;
+  embed(text: string | Chat, options?: EmbedOptions): Promise<Float32Array>;
+  embed(texts: readonly TextOrChat[], options?: EmbedOptions): Promise<Embeddings>;
   /**
    * What an instruction asks for, by its kinds as a default, best first; `unknown` comes first when nothing fits. Where a text makes several
    * requests, their kinds come first, in the order of the requests and each with its own score; and of an instruction in a template's frame
    * (Alpaca's, Llama's, ChatML) it is the instruction that counts. Of vectors none of this is known; they must be those of the task view.
    */
-  classify(text: string | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
-  classify(texts: readonly string[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
+  classify(text: string | Chat | Float32Array, options?: ClassifyOptions): Promise<Classification[]>;
+  classify(texts: readonly TextOrChat[] | Vectors, options?: ClassifyOptions): Promise<Classification[][]>;
   /** The cosine of two instructions' vectors, -1 to 1. */
   similarity(a: string, b: string, options?: SimilarityOptions): Promise<number>;
-  tagger(examples: Readonly<Record<string, readonly string[]>>, options?: ListOptions): Promise<Tagger>;
+  /** Learns labels of your own; the same labels give the same tagger. */
+  tagger(labels: TaggerLabels, options?: TaggerOptions): Promise<Tagger>;
+  /** A tagger of `save` or `pie tagger fit`; `tagger_mismatch` where it was made for another model. */
+  loadTagger(file: ArrayBuffer | Uint8Array, options?: CallOptions): Promise<Tagger>;
+  tools(list: readonly Tool[] | ToolsList): Tools;
   index(options?: ViewOptions): Index;
   cluster(texts: readonly string[] | Vectors, options: ClusterOptions): Promise<Clusters>;
   /** The numbers of texts that stand for all of them, in the order chosen; unread texts come last, where the others are too few. */

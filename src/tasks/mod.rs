@@ -5,6 +5,7 @@
 mod blocks;
 #[cfg(feature = "convert")]
 mod build;
+mod chat;
 mod cluster;
 mod compress;
 mod correlate;
@@ -30,6 +31,7 @@ mod vectors;
 
 #[cfg(feature = "convert")]
 pub use build::{Bin, BuildOptions, BuildReport, Fit, Source, build, largest_bytes};
+pub use chat::{Chat, Role, Turn};
 pub use cluster::{Grouping, cluster, cluster_within};
 pub use compress::{Anchor, Anchors, estimate, random_anchors};
 pub use correlate::{divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
@@ -47,8 +49,8 @@ pub use request::{WithRequests, requests};
 pub use search::{Hit, diverse, search};
 pub use select::{Method, Representative, representatives, select, select_read};
 pub use tagger::{
-    Apart, Confusion, Evaluation, Evidence, Examples, Explanation, Judged, LabelFigures, MAX_EXAMPLES, MAX_LABELS, MAX_LOGITS,
-    MAX_TEXT_BYTES, Near, Suspect, Tagger, TaggerLabel, TaggerOptions,
+    Confusion, Evaluation, Evidence, Explanation, Judged, LabelFigures, MAX_EXAMPLES, MAX_LABELS, MAX_LOGITS, MAX_TEXT_BYTES, Near,
+    Suspect, Tagger, TaggerLabel, TaggerOptions,
 };
 pub use taxonomy::{Level, Read, Taxonomy};
 pub use template::Template;

@@ -3,16 +3,16 @@
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array, Uint32Array};
 use wasm_bindgen::prelude::*;
 
-use super::convert::{from_options, strings, to_js};
+use super::convert::{from_options, read, strings, texts, to_js};
 use super::file::PageFile;
-use super::{js_error, whole};
+use super::{DEFAULT_TOP_K, js_error, whole};
 use crate::config::View;
 use crate::embedder::{EmbedOptions, Embedder};
 use crate::error::{Error, ErrorCode};
 use crate::gguf::Source;
 use crate::kernels::{dot, l2_normalize};
 use crate::prompt::Prompt;
-use crate::tasks::{Apart, Calibration, Examples, Level, Read, Taxonomy, requests};
+use crate::tasks::{Level, Taxonomy, requests};
 use crate::tokenizer::{Normalization, Segmentation, SpecialTokens, Tokenizer, Vocabulary};
 
 /// A loaded model, and the taxonomy when there is one.
@@ -38,14 +38,12 @@ struct JsEmbedOptions {
 struct JsClassifyOptions {
     top_k: Option<f64>,
     level: Option<String>,
-    /// Of the last vectors the text that each is a request of.
-    parts: Vec<usize>,
 }
 
 #[derive(serde::Serialize)]
 struct JsRequests<'a> {
     texts: Vec<&'a str>,
-    rows: Vec<usize>,
+    rows: Vec<u32>,
 }
 
 #[derive(serde::Serialize)]
@@ -81,8 +79,6 @@ struct JsTaxonomyInfo {
     families: usize,
 }
 
-const DEFAULT_TOP_K: usize = 3;
-
 #[wasm_bindgen]
 impl Engine {
     /// Reads a model file, whose sha256 is made here where the caller has not got it.
@@ -101,11 +97,11 @@ impl Engine {
         Ok(())
     }
 
-    /// `{data: Float32Array, dims: [n, d], truncated: boolean[], unread: Float32Array, tokens: number[]}`
-    pub fn embed(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
+    /// Texts are strings or chats: `{data: Float32Array, dims: [n, d], truncated: boolean[], unread: Float32Array, tokens: number[]}`
+    pub fn embed(&self, given: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
         let options: JsEmbedOptions = from_options(options)?;
         let options = embed_options(options).map_err(js_error)?;
-        let embeddings = self.embedder.embed(&strings(&texts)?, &options).map_err(js_error)?;
+        let embeddings = self.embedder.embed(&texts(&given)?, &options).map_err(js_error)?;
         let result = Object::new();
         let set = |key: &str, value: &JsValue| Reflect::set(&result, &key.into(), value).map(|_| ());
         set("data", &Float32Array::from(embeddings.data.as_slice()))?;
@@ -119,10 +115,10 @@ impl Engine {
     /// What the GPU takes, and what is known of the texts: `{ids: Uint32Array, lengths: Uint32Array, truncated: boolean[],
     /// unread: Float32Array, dimensions, normalize, pooled}`; where `pooled` is true, what the GPU gives is no vectors yet, and `finish` makes
     /// such of it.
-    pub fn tokenize(&self, texts: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
+    pub fn tokenize(&self, given: Vec<JsValue>, options: JsValue) -> Result<Object, JsValue> {
         let options = embed_options(from_options(options)?).map_err(js_error)?;
         let output = self.embedder.output(&options).map_err(js_error)?;
-        let tokens = strings(&texts)?.iter().map(|text| self.embedder.tokenize(text, &options)).collect::<Result<Vec<_>, _>>();
+        let tokens = texts(&given)?.iter().map(|text| self.embedder.tokenize(text, &options)).collect::<Result<Vec<_>, _>>();
         let tokens = tokens.map_err(js_error)?;
         let ids: Vec<u32> = tokens.iter().flat_map(|t| t.input_ids.iter().copied()).collect();
         let lengths: Vec<u32> = tokens.iter().map(|t| t.input_ids.len() as u32).collect();
@@ -145,9 +141,9 @@ impl Engine {
         Ok(Float32Array::from(vectors.as_slice()))
     }
 
-    /// A list of `[{label, name, family, score, reason}]`, one a vector; `unread` has the share of each text, or is empty. `family` and
-    /// `reason` are left out where there is none. Behind the texts' vectors may stand those of their `requests`, `options.parts` being their rows.
-    pub fn classify(&self, vectors: &[f32], unread: &[f32], options: JsValue) -> Result<JsValue, JsValue> {
+    /// A list of `[{label, name, family, score, reason}]`, one a text; `unread` has the share of each vector's text, or is empty. `family` and
+    /// `reason` are left out where there is none. The last vectors are those of `requests`, `parts` being the rows of their texts.
+    pub fn classify(&self, vectors: &[f32], unread: &[f32], options: JsValue, parts: &[u32]) -> Result<JsValue, JsValue> {
         let options: JsClassifyOptions = from_options(options)?;
         let level: Option<Level> = options.level.as_deref().map(str::parse).transpose().map_err(js_error)?;
         let top_k = whole("topK", options.top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
@@ -155,17 +151,15 @@ impl Engine {
             return Err(js_error(Error::new(ErrorCode::NoTaxonomy, "no taxonomy is loaded: classify needs one")));
         };
         let level = level.unwrap_or(taxonomy.default_level());
-        let read: Vec<Read<'_>> = read(vectors, self.embedder.view_size(), unread).collect();
-        let (texts, parts) = read.split_at(read.len().saturating_sub(options.parts.len()));
-        let of = |row: usize| options.parts.iter().zip(parts).filter(|(of, _)| **of == row).map(|(_, part)| *part).collect::<Vec<_>>();
-        let answers = texts.iter().enumerate().map(|(row, text)| taxonomy.classify_requests(*text, &of(row), level, top_k));
+        let read = read(vectors, self.embedder.view_size(), unread, parts);
+        let answers = read.iter().map(|(text, requests)| taxonomy.classify_requests(*text, requests, level, top_k));
         to_js(&answers.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
     }
 
     /// The requests of each text that may make several: `{texts: string[], rows: number[]}`, the rows being those of the texts given.
-    pub fn requests(&self, texts: Vec<JsValue>) -> Result<JsValue, JsValue> {
-        let texts = strings(&texts)?;
-        let parts = texts.iter().enumerate().flat_map(|(row, text)| requests(text).into_iter().map(move |part| (part, row)));
+    pub fn requests(&self, given: Vec<JsValue>) -> Result<JsValue, JsValue> {
+        let texts = texts(&given)?;
+        let parts = (0..).zip(&texts).flat_map(|(row, text)| requests(text).into_iter().map(move |part| (part, row)));
         let (texts, rows) = parts.unzip();
         to_js(&JsRequests { texts, rows })
     }
@@ -225,57 +219,6 @@ pub fn warm_up() {
     let tokenizer = Tokenizer::new(Vocabulary { tokens, special, segmentation: Segmentation::WordPiece(Normalization::default()) });
     // Nobody reads what comes of it.
     drop(tokenizer.map(|tokenizer| tokenizer.encode("Write a poem.", &Prompt::none(), usize::MAX)));
-}
-
-/// The caller's own labels, by the vectors of their examples.
-#[wasm_bindgen(js_name = Tagger)]
-pub struct WasmTagger {
-    examples: Examples,
-    dimensions: usize,
-}
-
-#[wasm_bindgen(js_class = Tagger)]
-impl WasmTagger {
-    /// Takes labels, how many examples each has, and the vectors of those, label after label.
-    #[wasm_bindgen(constructor)]
-    pub fn new(labels: Vec<JsValue>, counts: &[u32], vectors: Vec<f32>, dimensions: usize) -> Result<WasmTagger, JsValue> {
-        let labels: Vec<(String, usize)> = strings(&labels)?.into_iter().zip(counts.iter().map(|&count| count as usize)).collect();
-        Ok(Self { examples: Examples::new(&labels, vectors, dimensions).map_err(js_error)?, dimensions })
-    }
-
-    /// The cosines of examples `first..last` to their own label and to the others, in pairs, for `calibrate`; NaN where there is none.
-    pub fn apart(&self, first: usize, last: usize) -> Result<Vec<f32>, JsValue> {
-        let pair = |apart: Apart| [apart.within, apart.between].map(|cosine| cosine.unwrap_or(f32::NAN));
-        let pairs = (first..last).map(|n| self.examples.apart(n).map(pair)).collect::<Result<Vec<_>, _>>().map_err(js_error)?;
-        Ok(pairs.concat())
-    }
-
-    /// A list of `[{label, name, score, reason}]`, one a vector, as `Engine.classify` gives it; `calibration` is what `calibrate` gives.
-    pub fn classify(&self, vectors: &[f32], unread: &[f32], top_k: Option<f64>, calibration: &[f32]) -> Result<JsValue, JsValue> {
-        let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
-        let &[temperature, unknown] = calibration else {
-            return Err(js_error(Error::new(ErrorCode::InvalidArgument, format!("a calibration of {} numbers", calibration.len()))));
-        };
-        let calibration = Calibration { temperature, unknown };
-        let answers = read(vectors, self.dimensions, unread);
-        let answers = answers.map(|Read { vector, unread }| self.examples.classify(vector, unread, calibration, top_k));
-        to_js(&answers.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
-    }
-}
-
-/// Each row with its share; all of it is read where `unread` does not say.
-fn read<'a>(vectors: &'a [f32], dimensions: usize, unread: &'a [f32]) -> impl Iterator<Item = Read<'a>> {
-    let shares = unread.iter().copied().chain(std::iter::repeat(0.0));
-    vectors.chunks(dimensions).zip(shares).map(|(vector, unread)| Read { vector, unread })
-}
-
-/// `[temperature, unknown]`, from what `Tagger.apart` gives for all examples.
-#[wasm_bindgen]
-pub fn calibrate(apart: &[f32]) -> Vec<f32> {
-    let cosine = |number: f32| (!number.is_nan()).then_some(number);
-    let apart: Vec<Apart> = apart.chunks_exact(2).map(|pair| Apart { within: cosine(pair[0]), between: cosine(pair[1]) }).collect();
-    let Calibration { temperature, unknown } = Calibration::of_examples(&apart);
-    vec![temperature, unknown]
 }
 
 fn embed_options(options: JsEmbedOptions) -> Result<EmbedOptions, Error> {

@@ -9,6 +9,8 @@ mod file;
 #[cfg(feature = "webgpu")]
 mod gpu;
 #[cfg(feature = "engine")]
+mod tagger;
+#[cfg(feature = "engine")]
 mod vectors;
 
 use js_sys::Reflect;
@@ -17,6 +19,10 @@ use wasm_bindgen::prelude::*;
 use crate::error::Error;
 #[cfg(feature = "engine")]
 use crate::error::ErrorCode;
+
+/// Labels a text where the caller does not say.
+#[cfg(feature = "engine")]
+const DEFAULT_TOP_K: usize = 3;
 
 /// Puts panics on the console with their place, instead of a bare trap.
 #[wasm_bindgen(start)]

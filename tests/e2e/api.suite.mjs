@@ -250,12 +250,112 @@ export const suite = {
     tagger.dispose();
     equal(await code(tagger.classify('a')), 'disposed');
     for (const [examples, expected] of [
-      [{}, 'no_texts'], [{ a: [], b: ['x'] }, 'no_texts'], [{ a: [' '], b: ['x'] }, 'blank_text'],
-      [{ a: 'x' }, 'invalid_argument'], [{ a: [1] }, 'invalid_argument'], [null, 'invalid_argument'],
-      [[['x']], 'invalid_argument'],
+      [{}, 'no_texts'], [{ a: [], b: ['x'] }, 'no_texts'], [{ a: [' '], b: ['x'] }, 'blank_text'], [{ a: ' ' }, 'blank_text'],
+      [{ a: 1 }, 'invalid_argument'], [{ a: [1] }, 'invalid_argument'], [null, 'invalid_argument'],
+      [[['x']], 'invalid_argument'], [{ a: ['x'], b: ['x'] }, 'invalid_argument'], [{ '--': {} }, 'invalid_argument'],
+      [{ a: { example: ['x'] } }, 'invalid_argument'], [{ a: { examples: ['x'], not: ['x'] } }, 'invalid_argument'],
+      [{ a: ['x'.repeat(1e6)] }, 'invalid_argument'], [{ a: ['ᚠᚢᚦ ᚨᚱᚲ'] }, 'invalid_argument'],
+      [Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`label ${n}`, {}])), 'invalid_argument'],
     ]) {
       equal(await code(pie.tagger(examples)), expected, JSON.stringify(examples));
     }
+  },
+
+  async 'labels are learned from names, descriptions and examples, explained, measured and kept'({ pie, code }) {
+    const labels = {
+      refund: { description: 'the customer wants money back', examples: ['I want a refund'], not: ['When do you open?'] },
+      tracking: ['Where is my parcel?', 'When does my parcel arrive?'], greeting: 'the user says hello', cancel: {},
+    };
+    const tagger = await pie.tagger(labels, { thresholds: true, unknownShare: 0.1 });
+    const best = async (text, own = tagger) => (await own.classify(text, { topK: 1 }))[0].label;
+    for (const [text, label] of [['Give me my money back', 'refund'], ['hello there', 'greeting'], ['cancel', 'cancel']]) equal(await best(text), label);
+    equal(tagger.judged.examples, 3);
+    const { tags, evidence } = await tagger.explain('I want a refund');
+    equal(JSON.stringify(tags), JSON.stringify(await tagger.classify('I want a refund', { topK: 3 })));
+    equal([evidence[0].label, evidence[0].nearest[0].text].join(), 'refund,I want a refund');
+    ok(evidence[0].nearest[0].cosine > 0.999, `${evidence[0].nearest[0].cosine}`);
+
+    const rows = [{ text: 'I want a refund', label: 'refund' }, { text: 'Where is my parcel?', label: 'tracking' }, { text: 'ᚠᚢᚦ ᚨᚱᚲ', label: 'unknown' }];
+    const { accuracy, calledUnknown, labels: figures, confusions } = await tagger.evaluate(rows);
+    equal([accuracy, calledUnknown, figures.length, confusions.length].join(), '1,0,5,0');
+    equal(await code(tagger.evaluate([{ text: 'a', label: 'stranger' }])), 'invalid_argument');
+    equal(await code(tagger.evaluate([])), 'no_texts');
+
+    const bytes = tagger.save();
+    await Promise.all([tagger.add('cancel', 'Stop my membership'), tagger.add('praise', ['Well done', 'You are great'])]);
+    equal(tagger.labels.join(), 'refund,tracking,greeting,cancel,praise');
+    equal(await best('You are great'), 'praise');
+    equal(await code(tagger.remove('cancel', 'Start my membership')), 'invalid_argument');
+    const loaded = await pie.loadTagger(bytes);
+    equal(JSON.stringify(await loaded.classify(TEXTS)), JSON.stringify(await (await pie.tagger(labels, { thresholds: true, unknownShare: 0.1 })).classify(TEXTS)));
+    await loaded.add('cancel', 'Stop my membership');
+    await loaded.remove('cancel', ['Stop my membership']);
+    equal(loaded.save().join(), bytes.join());
+    const altered = bytes.slice();
+    altered[bytes.length >> 1] ^= 1;
+    for (const file of [bytes.slice(0, 500), altered, new Uint8Array(9)]) equal(await code(pie.loadTagger(file)), 'tagger_format');
+    equal(await code(pie.loadTagger('a.tagger')), 'invalid_argument');
+    const options = [{ multi: 1 }, { thresholds: 'yes' }, { unknownShare: 1 }, { unknownShare: NaN }];
+    for (const how of options) equal(await code(pie.tagger(labels, how)), 'invalid_argument', JSON.stringify(how));
+    const several = await pie.tagger(labels, { multi: true });
+    const scores = Object.fromEntries((await several.classify('I want a refund', { topK: 9 })).map(({ label, score }) => [label, score]));
+    ok(scores.refund > 0.5, JSON.stringify(scores));
+    for (const own of [tagger, loaded, several]) own.dispose();
+    equal(await code(tagger.add('cancel', 'x')), 'disposed');
+  },
+
+  async 'a chat is read by what its user asks last'({ pie, code }) {
+    const user = (content) => ({ role: 'user', content });
+    const [poem, long] = ['Write four lines about rain on a tin roof.', 'Compare trains and buses for people who commute an hour a day.'];
+    const chat = [{ role: 'system', content: 'Be kind.' }, user(poem), { role: 'assistant', content: null }, user([{ type: 'text', text: 'one for spring too' }])];
+    const [own] = await pie.classify(chat, { topK: 1 });
+    equal(own.label, 'write-poem');
+    equal(JSON.stringify(await pie.classify([chat, long, [user(poem), user(long)]])), JSON.stringify(await pie.classify([`one for spring too\n${poem}`, long, long])));
+    sameVector(await pie.embed(chat), await pie.embed(`one for spring too\n${poem}`));
+    equal((await pie.embed([chat, long])).dims[0], 2);
+    const tagger = await pie.tagger({ poem: ['Write a poem about rain'], sort: ['Sort these numbers: 3, 1, 2'] });
+    equal((await tagger.classify(chat, { topK: 1 }))[0].label, 'poem');
+    equal((await tagger.explain(chat)).evidence[0].label, 'poem');
+    tagger.dispose();
+    for (const [chat, expected] of [
+      [[], 'no_texts'], [[[]], 'invalid_argument'], [[{ role: 'assistant', content: 'hi' }], 'invalid_argument'], [[{ role: 'bot', content: 'hi' }], 'invalid_argument'],
+      [[{ role: 'user', content: 7 }], 'invalid_argument'], [[{ content: 'hi' }], 'invalid_argument'], [[user('hi'), 'hi'], 'invalid_argument'],
+      [[user(' ')], 'invalid_argument'], [[user([{ type: 'image_url' }])], 'blank_text'], [[user([7])], 'invalid_argument'],
+    ]) {
+      equal(await code(pie.classify(chat)), expected, JSON.stringify(chat));
+      equal(await code(pie.embed(chat)), expected, JSON.stringify(chat));
+    }
+  },
+
+  async 'tools are picked by what they are for, or none'({ pie, code }) {
+    const parameters = { type: 'object', properties: { city: { type: 'string', description: 'name of the city' } } };
+    parameters.properties.self = parameters;
+    const openai = [
+      { type: 'function', function: { name: 'get_weather', description: 'Current weather of a city', parameters } },
+      { type: 'function', name: 'send_email', description: 'Send an email', parameters: {} },
+      { name: 'searchFiles', description: 'Find files by their content', examples: ['Which file has the budget?'] },
+    ];
+    const mcp = { tools: [{ name: 'get_weather', description: 'Current weather of a city', inputSchema: parameters }, ...openai.slice(1)] };
+    for (const list of [openai, mcp]) {
+      const tools = pie.tools(list);
+      equal(tools.names.join(), 'get_weather,send_email,searchFiles');
+      const [{ none, tools: [first, second, ...more] }, mail] = await tools.pick(['Is it going to rain in Rome?', 'mail Bob that I am late'], { k: 2 });
+      equal([none, first.name, more.length, mail.tools[0].name].join(), 'false,get_weather,0,send_email');
+      ok(first.score >= second.score, 'not in order');
+      equal((await tools.pick('Prove that there are infinitely many primes')).none, true);
+      equal(JSON.stringify(await tools.pick('ᚠᚢᚦ ᚨᚱᚲ')), '{"none":true,"tools":[]}');
+      equal(await code(tools.pick('a', { k: 0 })), 'invalid_argument');
+      tools.dispose();
+      equal(await code(tools.pick('a')), 'disposed');
+    }
+    const many = Array.from({ length: 5_000 }, (_, n) => ({ name: `tool ${n}` }));
+    for (const [list, expected] of [
+      [[], 'no_texts'], [null, 'invalid_argument'], [{}, 'invalid_argument'], [[{ description: 'x' }], 'invalid_argument'], [[{ name: ' ' }], 'invalid_argument'],
+      [[{ name: 'a' }, { name: 'a' }], 'invalid_argument'], [[{ name: 'a', description: 7 }], 'invalid_argument'], [many, 'invalid_argument'],
+    ]) {
+      equal(await code((async () => pie.tools(list))()), expected);
+    }
+    equal(await code(pie.tools([{ name: 'unknown' }]).pick('a')), 'invalid_argument');
   },
 
   async 'a tagger of many labels is made in pieces: prompts go between, and an abort is heard'({ pie, code }) {
@@ -266,7 +366,7 @@ export const suite = {
     await pie.embed('Translate');
     ok(!made, 'the prompt waited');
     const tagger = await making;
-    equal(steps.at(-1), '300/300');
+    equal(steps.at(-1), '450/450', 'the examples and the names');
     ok(steps.length > 10, `${steps.length} steps`);
     equal((await tagger.classify('Do the work of 77', { topK: 1 }))[0].label, 'label 77');
     tagger.dispose();
@@ -301,11 +401,13 @@ export const suite = {
     for (const classify of [
       (input) => pie.classify(input, { topK: 2 }),
       (input) => pie.classify(input, { topK: 2, level: 'kind' }),
-      (input) => tagger.classify(input),
     ]) {
       equal(JSON.stringify(await classify(vectors)), JSON.stringify(await classify(texts)));
       equal(JSON.stringify(await classify(await pie.embed(TEXTS[0]))), JSON.stringify(await classify(TEXTS[0])));
     }
+    const { view } = tagger;
+    equal(JSON.stringify(await tagger.classify(await pie.embed(texts, { view }))), JSON.stringify(await tagger.classify(texts)));
+    equal(JSON.stringify(await tagger.classify(await pie.embed(TEXTS[0], { view }))), JSON.stringify(await tagger.classify(TEXTS[0])));
     const width = pie.info().viewSize;
     const many = { data: new Float32Array(600 * width).fill(0.1), dims: [600, width] };
     equal((await pie.classify(many)).length, 600);
@@ -324,7 +426,8 @@ export const suite = {
     const unknown = JSON.stringify([{ label: 'unknown', name: 'no known task', score: 1, reason: 'unread' }]);
     const tagger = await pie.tagger({ poem: ['Write a poem about rain'], sort: ['Sort these numbers: 3, 1, 2'] });
     for (const classify of [
-      (input) => pie.classify(input), (input) => pie.classify(input, { level: 'task' }), (input) => tagger.classify(input),
+      (input) => pie.classify(input), (input) => pie.classify(input, { level: 'task' }),
+      async (input) => tagger.classify(Array.isArray(input) ? input : await pie.embed(texts, { view: tagger.view })),
     ]) {
       const lists = await classify(vectors);
       equal(JSON.stringify(await classify(texts)), JSON.stringify(lists));
@@ -396,7 +499,7 @@ export const suite = {
     const tagger = await pie.tagger({ poem: ['Write a poem'], sort: ['Sort these numbers'] });
     for (const call of [
       (vectors) => pie.duplicates(vectors, { threshold: 0.99 }), (vectors) => pie.cluster(vectors, { k: 2 }), (vectors) => pie.select(vectors, { count: 2 }),
-      (vectors) => pie.classify(vectors, { topK: 1 }), (vectors) => tagger.classify(vectors), (vectors) => index.search(vectors, 2),
+      (vectors) => pie.classify(vectors, { topK: 1 }), (vectors) => index.search(vectors, 2),
     ]) {
       const given = { data: new Float32Array(300 * width), dims: [300, width] };
       for (let row = 0; row < 300; row++) given.data.set(row % 3 === 0 ? sort : poem, row * width);

@@ -232,6 +232,14 @@ const repeats: (number | null)[] = await pie.duplicates(many, { threshold: 0.99 
 const places: [number, number][] = await pie.map({ data: new Float32Array(8 * 384), dims: [8, 384] });
 const tagger = await pie.tagger({ a: ['b'] });
 const own: Classification[] = await tagger.classify('a');
+await pie.tagger({ a: 'described', b: { examples: ['c'], not: ['d'] }, e: {} }, { multi: true, thresholds: true, unknownShare: 0.1 });
+const saved: Uint8Array = (await pie.loadTagger(new Uint8Array())).save();
+const accuracy: number = (await tagger.evaluate([{ text: 'a', label: 'b' }])).accuracy;
+const log = [{ role: 'user', content: [{ type: 'text', text: 'a' }] }, { role: 'assistant', content: 'b' }];
+const asked: Float32Array = await pie.embed(log);
+const mixed: Classification[][] = await pie.classify([log, 'a']);
+const names: string[] = (await pie.tools({ tools: [{ name: 'a', inputSchema: { type: 'object' as const } }] }).pick(log, { k: 1 })).tools.map(({ name }) => name);
+console.log(saved, accuracy, asked, mixed, names);
 const code: ErrorCode = new PieError('disposed', '').code;
 const adapters = [PieEmbeddings, PieEmbeddingModel, PieOpenAI].map((Adapter) => new Adapter(pie, { view: 'both', mix: 0.5 }));
 const twins: Embedder[] = [await LocalEmbedder.load(), await NodeEmbedder.load(), await EdgeEmbedder.load(), await WorkerEmbedder.load({ pool: 2 })];

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use pie_embed_wasm::tasks::{Evaluation, Read, Tag, Tagger, TaggerLabel, TaggerOptions, WithRequests};
+use pie_embed_wasm::tasks::{Evaluation, Read, Tag, Tagger, TaggerLabel, TaggerOptions, UNKNOWN, WithRequests};
 use pie_embed_wasm::{Embeddings, Error, ErrorCode, Result};
 use serde::Deserialize;
 
@@ -122,9 +122,10 @@ fn eval(args: &EvalArgs) -> Result<()> {
     let embeddings = embed(&model, with_requests.all(), &args.cache)?;
     let read: Vec<Read<'_>> = embeddings.rows().zip(&embeddings.unread).map(|(vector, &unread)| Read { vector, unread }).collect();
     let pairs = with_requests.pairs(&read);
-    let tags = pairs.iter().map(|(whole, parts)| tagger.tag_requests(*whole, parts, 1)).collect::<Result<Vec<Vec<Tag>>>>()?;
+    let first = |tags: Vec<Tag>| tags.into_iter().next().map_or_else(|| UNKNOWN.to_owned(), |tag| tag.label);
+    let said = pairs.iter().map(|(whole, parts)| tagger.tag_requests(*whole, parts, 1).map(first)).collect::<Result<Vec<String>>>()?;
     let vectors: Vec<f32> = pairs.iter().flat_map(|(whole, _)| whole.vector).copied().collect();
-    let evaluation = tagger.compare(&rows, &tags, &vectors).map_err(|e| e.context(args.data.display()))?;
+    let evaluation = tagger.compare(&rows, &said, &vectors).map_err(|e| e.context(args.data.display()))?;
     if args.json {
         print(String::from_utf8_lossy(&json_line(&evaluation)?))?;
     } else {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::super::prototypes::{Tag, UNKNOWN};
+use super::super::prototypes::UNKNOWN;
 use super::super::vectors::Vectors;
 use super::Tagger;
 use super::label::{Part, shown};
@@ -81,28 +81,29 @@ impl Tagger {
         self.check_labels(rows)?;
         let texts: Vec<&str> = rows.iter().map(|(text, _)| text.as_ref()).collect();
         let tags = self.tag(embedder, &texts, 1)?;
+        let said: Vec<&str> = tags.iter().map(|tags| tags.first().map_or(UNKNOWN, |tag| tag.label.as_str())).collect();
         let vectors = embedder.embed(&texts, &Self::embed_options(embedder))?.data;
-        self.compare(rows, &tags, &vectors)
+        self.compare(rows, &said, &vectors)
     }
 
-    /// The same of texts that were tagged and embedded before: the [`tags`](Self::tag) of each row, and their vectors
+    /// The same of texts that were tagged and embedded before: the first label of each row's [`tags`](Self::tag), and the rows' vectors
     /// `[rows, dimensions]`, made with [`embed_options`](Self::embed_options).
     ///
     /// # Errors
-    /// As [`evaluate`](Self::evaluate); [`ErrorCode::InvalidDimensions`] when there are not as many tags or vectors as rows.
-    pub fn compare<T: AsRef<str>, L: AsRef<str>>(&self, rows: &[(T, L)], tags: &[Vec<Tag>], vectors: &[f32]) -> Result<Evaluation> {
+    /// As [`evaluate`](Self::evaluate); [`ErrorCode::InvalidDimensions`] when there are not as many labels or vectors as rows.
+    pub fn compare<T: AsRef<str>, L: AsRef<str>, S: AsRef<str>>(&self, rows: &[(T, L)], said: &[S], vectors: &[f32]) -> Result<Evaluation> {
         let labels = self.check_labels(rows)?;
-        if tags.len() != rows.len() || vectors.len() != rows.len() * self.dimensions {
+        if said.len() != rows.len() || vectors.len() != rows.len() * self.dimensions {
             let message = format!(
                 "{} rows, {} of them tagged, and {} numbers of {} dimensions",
                 rows.len(),
-                tags.len(),
+                said.len(),
                 vectors.len(),
                 self.dimensions
             );
             return Err(Error::new(ErrorCode::InvalidDimensions, message));
         }
-        let said: Vec<usize> = tags.iter().map(|tags| tags.first().map_or(self.labels.len(), |tag| self.place(&tag.label))).collect();
+        let said: Vec<usize> = said.iter().map(|label| self.place(label.as_ref())).collect();
         let mut figures = vec![(0, 0, 0); self.labels.len() + 1];
         let mut confused: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (row, (&label, &said)) in labels.iter().zip(&said).enumerate() {

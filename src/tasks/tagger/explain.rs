@@ -3,12 +3,15 @@
 use serde::Serialize;
 
 use super::super::prototypes::{Tag, UNKNOWN};
+use super::super::taxonomy::Read;
 use super::Tagger;
 use super::label::Part;
 use super::space::cosine;
 use crate::embedder::Embedder;
 use crate::error::Result;
 
+/// Tags that are given: the two best labels, and the unknown.
+const SHOWN_TAGS: usize = 3;
 /// Examples of a label that are shown.
 const NEAREST: usize = 3;
 
@@ -44,9 +47,18 @@ impl Tagger {
     /// # Errors
     /// As [`tag`](Self::tag).
     pub fn explain(&self, embedder: &Embedder, text: &str) -> Result<Explanation> {
-        let (embeddings, tags) = self.embed_and_tag(embedder, &[text], 3)?;
-        let tags = tags.concat();
-        let vector = self.learned.space.weighed(&embeddings.data[..self.dimensions]);
+        // One text has one answer.
+        Ok(self.read_each(embedder, &[text], |whole, parts| self.explain_requests(whole, parts))?.remove(0))
+    }
+
+    /// The same of a text's vector and those of its requests, as [`tag_requests`](Self::tag_requests) takes them.
+    ///
+    /// # Errors
+    /// As [`tag_requests`](Self::tag_requests).
+    pub fn explain_requests(&self, whole: Read<'_>, parts: &[Read<'_>]) -> Result<Explanation> {
+        let tags = self.tag_requests(whole, parts, SHOWN_TAGS)?;
+        let whole = if let [framed] = parts { *framed } else { whole };
+        let vector = self.learned.space.weighed(whole.vector);
         let vectors = self.learned.space.weighed(&self.stored.floats(self.dimensions));
         let evidence = tags.iter().filter(|tag| tag.label != UNKNOWN).take(2).map(|tag| {
             let Some(label) = self.labels.iter().position(|label| label.name == tag.label) else {

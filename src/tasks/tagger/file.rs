@@ -100,10 +100,14 @@ impl Tagger {
     /// finite; [`ErrorCode::TaggerMismatch`] for another model's. The message names what was found and what was expected.
     pub fn from_bytes(bytes: &[u8], model_sha256: &str, embedder: &Embedder) -> Result<Self> {
         let dimensions = embedder.dimensions(&Self::embed_options(embedder))?;
-        Self::read(bytes, model_sha256, embedder.views().len(), dimensions)
+        Self::from_bytes_of(bytes, model_sha256, embedder.views().len(), dimensions)
     }
 
-    fn read(bytes: &[u8], model_sha256: &str, views: usize, dimensions: usize) -> Result<Self> {
+    /// The same where the model is not at hand: one of `views` views, whose vectors have `dimensions` in all.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes).
+    pub fn from_bytes_of(bytes: &[u8], model_sha256: &str, views: usize, dimensions: usize) -> Result<Self> {
         let mut rest = Rest { bytes, at: 0 };
         let magic = rest.take(MAGIC.len(), "the first bytes")?;
         if magic != MAGIC {

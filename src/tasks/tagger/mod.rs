@@ -1,10 +1,8 @@
 //! A caller's own labels, learned from names, descriptions and examples.
 //!
-//! [`Tagger`] holds what was learned; [`learn`] has the arithmetic, which knows no files, no threads and no chance. [`Examples`] is the
-//! older classifier that the npm package uses.
+//! [`Tagger`] holds what was learned; [`learn`] has the arithmetic, which knows no files, no threads and no chance.
 
 mod evaluate;
-mod examples;
 mod explain;
 mod file;
 mod label;
@@ -31,7 +29,6 @@ use crate::embedder::{EmbedOptions, Embedder, Embeddings};
 use crate::error::{Error, ErrorCode, Result};
 
 pub use evaluate::{Confusion, Evaluation, LabelFigures, Suspect};
-pub use examples::{Apart, Examples};
 pub use explain::{Evidence, Explanation, Near};
 pub use label::{MAX_EXAMPLES, MAX_LABELS, MAX_LOGITS, MAX_TEXT_BYTES, TaggerLabel};
 
@@ -147,16 +144,7 @@ impl Tagger {
         check_options(&options)?;
         let sources = sources(&labels)?;
         let Embeddings { data, dimensions, unread, .. } = embeddings;
-        if *dimensions == 0 || data.len() != sources.len() * dimensions || unread.len() != sources.len() {
-            let message = format!(
-                "{} numbers of {dimensions} dimensions and {} unread shares for {} texts of {} labels",
-                data.len(),
-                unread.len(),
-                sources.len(),
-                labels.len()
-            );
-            return Err(Error::new(ErrorCode::InvalidDimensions, message));
-        }
+        check_embeddings(embeddings, sources.len(), *dimensions).map_err(|e| e.context(format!("{} labels", labels.len())))?;
         if let Some(at) = data.iter().position(|x| !x.is_finite()) {
             let message = format!("the vector of {:?} holds {} at dimension {}", sources[at / dimensions].text, data[at], at % dimensions);
             return Err(Error::new(ErrorCode::InvalidArgument, message));
@@ -196,14 +184,33 @@ impl Tagger {
     /// As [`fit`](Self::fit). `embedder` must be of this tagger's model.
     pub fn relearn(&self, embedder: &Embedder, labels: Vec<TaggerLabel>) -> Result<Self> {
         self.check_embedder(embedder)?;
-        let wanted = sources(&labels)?;
-        let known: HashMap<&str, usize> = self.sources.iter().zip(0..).map(|(source, row)| (source.text.as_str(), row)).collect();
-        let missing: Vec<&str> = wanted.iter().map(|source| source.text.as_str()).filter(|text| !known.contains_key(text)).collect();
+        let missing = self.missing(&labels)?;
         let embeddings = match missing.is_empty() {
             true => Embeddings::default(),
             false => embedder.embed(&missing, &Self::embed_options(embedder))?,
         };
-        let mut fresh = embeddings.rows().zip(&embeddings.unread);
+        self.relearn_from(labels, &embeddings)
+    }
+
+    /// The texts of labels that this tagger has no vectors of, in the order in which [`relearn_from`](Self::relearn_from) takes them.
+    ///
+    /// # Errors
+    /// As [`texts`](Self::texts).
+    pub fn missing(&self, labels: &[TaggerLabel]) -> Result<Vec<String>> {
+        let known = self.rows();
+        Ok(sources(labels)?.into_iter().map(|source| source.text).filter(|text| !known.contains_key(text.as_str())).collect())
+    }
+
+    /// The same tagger with other labels, from the vectors of the texts that are [`missing`](Self::missing).
+    ///
+    /// # Errors
+    /// As [`from_embeddings`](Self::from_embeddings).
+    pub fn relearn_from(&self, labels: Vec<TaggerLabel>, missing: &Embeddings) -> Result<Self> {
+        let wanted = sources(&labels)?;
+        let known = self.rows();
+        let count = wanted.iter().filter(|source| !known.contains_key(source.text.as_str())).count();
+        check_embeddings(missing, count, self.dimensions)?;
+        let mut fresh = missing.rows().zip(&missing.unread);
         let (mut rows, mut unread) = (Vec::with_capacity(wanted.len()), Vec::with_capacity(wanted.len()));
         for source in &wanted {
             let known = known.get(source.text.as_str()).copied();
@@ -225,37 +232,58 @@ impl Tagger {
         Self::learn(labels, sources, stored, shape, self.model_sha256.clone(), self.options.clone())
     }
 
+    /// The row of each text that has a vector.
+    fn rows(&self) -> HashMap<&str, usize> {
+        self.sources.iter().zip(0..).map(|(source, row)| (source.text.as_str(), row)).collect()
+    }
+
     /// The same tagger with more examples of a label, which is added where it has none of that name.
     ///
     /// # Errors
     /// As [`relearn`](Self::relearn).
     pub fn with_examples<T: AsRef<str>>(&self, embedder: &Embedder, label: &str, examples: &[T]) -> Result<Self> {
+        self.relearn(embedder, self.labels_with(label, examples))
+    }
+
+    /// The same tagger without these examples of a label.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] when the label lacks one of the examples; else as [`relearn`](Self::relearn).
+    pub fn without_examples<T: AsRef<str>>(&self, embedder: &Embedder, label: &str, examples: &[T]) -> Result<Self> {
+        self.relearn(embedder, self.labels_without(label, examples)?)
+    }
+
+    /// The labels with more examples of one, which stands last where it is new.
+    pub fn labels_with<T: AsRef<str>>(&self, label: &str, examples: &[T]) -> Vec<TaggerLabel> {
         let mut labels = self.labels.clone();
         let at = labels.iter().position(|own| own.name == label).unwrap_or_else(|| {
             labels.push(TaggerLabel::new(label));
             labels.len() - 1
         });
         labels[at].examples.extend(examples.iter().map(|example| example.as_ref().to_owned()));
-        self.relearn(embedder, labels)
+        labels
     }
 
-    /// The same tagger without one example of a label.
+    /// The labels without these examples of one.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidArgument`] when the label has no such example; else as [`relearn`](Self::relearn).
-    pub fn without_example(&self, embedder: &Embedder, label: &str, example: &str) -> Result<Self> {
+    /// [`ErrorCode::InvalidArgument`] naming the first example that the label lacks.
+    pub fn labels_without<T: AsRef<str>>(&self, label: &str, examples: &[T]) -> Result<Vec<TaggerLabel>> {
         let mut labels = self.labels.clone();
-        let own = labels.iter_mut().find(|own| own.name == label);
-        let before = own.as_ref().map_or(0, |own| own.examples.len());
-        let left = own.map_or(0, |own| {
-            own.examples.retain(|text| text != example);
-            own.examples.len()
-        });
-        if left == before {
-            let message = format!("label {label:?} has no example {:?}; it has {before} others", shown(example));
-            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        for example in examples {
+            let example = example.as_ref();
+            let own = labels.iter_mut().find(|own| own.name == label);
+            let before = own.as_ref().map_or(0, |own| own.examples.len());
+            let left = own.map_or(0, |own| {
+                own.examples.retain(|text| text != example);
+                own.examples.len()
+            });
+            if left == before {
+                let message = format!("label {:?} has no example {:?}; it has {before} others", shown(label), shown(example));
+                return Err(Error::new(ErrorCode::InvalidArgument, message));
+            }
         }
-        self.relearn(embedder, labels)
+        Ok(labels)
     }
 
     /// The labels that it was learned from.
@@ -289,18 +317,17 @@ impl Tagger {
     /// # Errors
     /// What [`Embedder::embed`] says; [`ErrorCode::InvalidArgument`] when `top_k` is 0 or `embedder` is of another model.
     pub fn tag<T: AsRef<str> + Sync>(&self, embedder: &Embedder, texts: &[T], top_k: usize) -> Result<Vec<Vec<Tag>>> {
-        Ok(self.embed_and_tag(embedder, texts, top_k)?.1)
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        self.read_each(embedder, &texts, |whole, parts| self.tag_requests(whole, parts, top_k))
     }
 
-    /// The vectors of the texts, followed by those of their requests, and what [`tag`](Self::tag) says of them.
-    fn embed_and_tag<T: AsRef<str> + Sync>(&self, embedder: &Embedder, texts: &[T], top_k: usize) -> Result<(Embeddings, Vec<Vec<Tag>>)> {
+    /// What `answer` says of each text's vector and those of its requests.
+    fn read_each<R>(&self, embedder: &Embedder, texts: &[&str], answer: impl Fn(Read<'_>, &[Read<'_>]) -> Result<R>) -> Result<Vec<R>> {
         self.check_embedder(embedder)?;
-        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let texts = WithRequests::new(&texts);
+        let texts = WithRequests::new(texts);
         let embeddings = embedder.embed(texts.all(), &Self::embed_options(embedder))?;
         let read: Vec<Read<'_>> = embeddings.rows().zip(&embeddings.unread).map(|(vector, &unread)| Read { vector, unread }).collect();
-        let tags = texts.pairs(&read).into_iter().map(|(whole, parts)| self.tag_requests(whole, parts, top_k)).collect::<Result<_>>()?;
-        Ok((embeddings, tags))
+        texts.pairs(&read).into_iter().map(|(whole, parts)| answer(whole, parts)).collect()
     }
 
     /// The same of one text's vector, made with [`embed_options`](Self::embed_options), and those of its [`requests`](super::requests). One
@@ -353,6 +380,21 @@ impl Tagger {
         }
         Ok(())
     }
+}
+
+/// Holds vectors to the texts and the dimensions that are wanted.
+fn check_embeddings(embeddings: &Embeddings, texts: usize, dimensions: usize) -> Result<()> {
+    let Embeddings { data, dimensions: own, unread, .. } = embeddings;
+    // No vectors have no dimensions.
+    if (texts > 0 && (*own == 0 || *own != dimensions)) || data.len() != texts * dimensions || unread.len() != texts {
+        let message = format!(
+            "{} numbers of {own} dimensions and {} unread shares for {texts} texts of {dimensions} dimensions",
+            data.len(),
+            unread.len()
+        );
+        return Err(Error::new(ErrorCode::InvalidDimensions, message));
+    }
+    Ok(())
 }
 
 fn check_options(options: &TaggerOptions) -> Result<()> {
