@@ -1,12 +1,16 @@
 //! Unigram: the ids are Hugging Face's, files are read back as they were written, and broken ones are refused.
 
 use std::fs;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use pie_embed_wasm::checkpoint::{Checkpoint, Weight, prune};
 use pie_embed_wasm::config::{Dtype, Pooling};
 use pie_embed_wasm::gguf::{Gguf, convert};
-use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Segmentation, SpecialTokens, Tokenizer, UnigramModel, Vocabulary};
+use pie_embed_wasm::tasks::{Level, Taxonomy};
+use pie_embed_wasm::{
+    EmbedOptions, Embedder, Error, ErrorCode, Prompt, Segmentation, SpecialTokens, Tokenizer, UnigramModel, Vocabulary, sha256_hex,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -295,5 +299,37 @@ proptest! {
             ids(&tokenizer, &text);
             ids(&tokenizer, "ＦＵＬＬ e\u{301} ½");
         }
+    }
+}
+
+#[test]
+fn the_shipped_multilingual_model_reads_its_languages() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let model = fs::read(models.join("pie-multi.gguf")).unwrap();
+    let embedder = Embedder::from_bytes(&model).unwrap();
+    let taxonomy = fs::read(models.join("pie-multi.taxonomy")).unwrap();
+    let taxonomy = Taxonomy::from_bytes(&taxonomy, &sha256_hex(&model), embedder.view_size()).unwrap();
+    let texts = [
+        "Write a poem about snow",
+        "Schreib ein Gedicht über den Schnee",
+        "Écris un poème sur la neige",
+        "Escribe un poema sobre la nieve",
+        "Scrivi una poesia sulla neve",
+        "Escreve um poema sobre a neve",
+        "Schrijf een gedicht over de sneeuw",
+        "Napisz wiersz o śniegu",
+        "Kar hakkında bir şiir yaz",
+        "Напиши стихотворение о снеге",
+        "اكتب قصيدة عن الثلج",
+        "बर्फ पर एक कविता लिखो",
+        "Tulis puisi tentang salju",
+        "写一首关于雪的诗",
+        "雪についての詩を書いて",
+        "눈에 대한 시를 써 줘",
+    ];
+    let vectors = embedder.embed(&texts, &EmbedOptions::default()).unwrap();
+    for ((text, vector), &unread) in texts.iter().zip(vectors.rows()).zip(&vectors.unread) {
+        assert_eq!(unread, 0.0, "{text}");
+        assert_eq!(taxonomy.classify(vector, unread, Level::Kind, 1).unwrap()[0].label, "write-poem", "{text}");
     }
 }
