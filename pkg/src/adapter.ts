@@ -18,7 +18,9 @@ export function checkPie(pie: Pie): Pie {
 
 /** One vector a text, and which texts were truncated. Of an empty list there are none, which the frameworks expect to be no error. */
 export async function embedList(pie: Pie, texts: readonly string[], options: Asked): Promise<{ vectors: Float32Array[]; truncated: boolean[] }> {
-  if (!Array.isArray(texts)) throw invalid('texts', 'an array of strings', texts);
+  if (!Array.isArray(texts as unknown)) throw invalid('texts', 'an array of strings', texts);
+  const wrong = texts.findIndex((text) => typeof text !== 'string');
+  if (wrong >= 0) throw invalid(`texts[${wrong}]`, 'a string', texts[wrong]);
   if (texts.length === 0) return { vectors: [], truncated: [] };
   const { data, dims: [rows, dimensions], truncated } = await pie.embed(texts, options as EmbedOptions);
   const vectors = Array.from({ length: rows }, (_, row) => data.subarray(row * dimensions, (row + 1) * dimensions));

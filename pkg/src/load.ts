@@ -48,14 +48,14 @@ export async function load(
     onFallback: checkFunction(options.onFallback, 'onFallback'),
     gpu: (signal) => compileFile(fromAsset(gpuWasm, platform), platform, signal, () => {}, 'gpu'),
   };
-  const chosen = chooseModel(options, platform);
   checkSupport();
   const wasm =
     options.wasm === undefined ? fromAsset(hasRelaxedSimd() ? relaxedWasm : shippedWasm, platform)
     : options.wasm instanceof WebAssembly.Module ? options.wasm
     : toSource(options.wasm, 'wasm', platform);
+  // Awaited at once: if anything threw between the call and the await, its rejection would have no handler.
+  const { model, taxonomy } = await chooseModel(options, platform);
   if (signal?.aborted) throw aborted(signal);
-  const { model, taxonomy } = await chosen;
 
   // One end for all parts: the caller's signal, a part that fails, or a progress callback that throws.
   const end = new AbortController();

@@ -956,7 +956,7 @@ export const suite = {
     for (const model of ['nosuchmodel', 'Small', '', 'pie-small']) {
       const error = await PieEmbedder.load({ model }).catch((error) => error);
       equal(error.code, 'not_found', model);
-      ok(error.message.includes('has small'), error.message);
+      ok(error.message.includes('small, multi'), error.message);
     }
     (await PieEmbedder.load({ model: 'small' })).dispose();
     equal(await code(PieEmbedder.load({ signal: AbortSignal.abort() })), 'aborted');

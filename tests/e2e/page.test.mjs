@@ -169,6 +169,8 @@ describe('the demo page', () => {
     await page.goto(here.address);
     await ready(page);
     await page.evaluate(() => navigator.serviceWorker.ready);
+    // Learning the page's own labels takes a worker.
+    await page.locator('#own-tags li').first().waitFor();
     const count = page.requests.length;
     await page.context().setOffline(true);
     await page.fill('#instruction', 'Translate this sentence into French');

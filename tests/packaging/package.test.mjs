@@ -124,7 +124,7 @@ describe('the package', () => {
     const tag = `import { PieEmbedder } from 'pie-embed-wasm';
 try {
   const pie = await PieEmbedder.load({ model: 'multi' });
-  console.log((await pie.classify('Schreib mir ein Gedicht über den Schnee'))[0].label);
+  console.log((await pie.classify('Escribe un poema sobre la nieve'))[0].label);
   pie.dispose();
 } catch (error) {
   console.log(error.code, error.message);
@@ -328,7 +328,7 @@ document.querySelector('output').value = best.label;
       'main.js': files['main.js']
         .replace('\n', `\n${model === "'multi'" ? '' : "import * as multi from 'pie-embed-wasm-multi';\n"}`)
         .replace('load()', `load({ model: ${model} })`)
-        .replace(JSON.stringify(INSTRUCTION), JSON.stringify('请写一首关于雪的诗')),
+        .replace(JSON.stringify(INSTRUCTION), JSON.stringify('写一首关于雪的诗')),
     });
 
     async function tags(server) {
