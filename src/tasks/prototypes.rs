@@ -79,39 +79,10 @@ impl Calibration {
 /// Labels, their prototypes, and the calibration.
 pub struct Prototypes {
     labels: Vec<Label>,
-    rows: Rows,
-    calibration: Calibration,
-}
-
-/// Rows that vectors are compared with.
-pub(super) struct Rows {
     weights: PackedF32,
     zeros: Vec<f32>,
     dimensions: usize,
-}
-
-impl Rows {
-    /// `vectors` is `[n, dimensions]`; rows are taken as they are.
-    pub fn new(vectors: &[f32], dimensions: usize) -> Self {
-        let rows = vectors.len() / dimensions;
-        Self { weights: PackedF32::pack(vectors, rows, dimensions), zeros: vec![0.0; rows], dimensions }
-    }
-
-    /// The product of each row and the vector, which is brought to length 1.
-    ///
-    /// # Errors
-    /// [`ErrorCode::InvalidArgument`] when the vector has other dimensions.
-    pub fn cosines(&self, vector: &[f32]) -> Result<Vec<f32>> {
-        if vector.len() != self.dimensions {
-            let message = format!("the vector has {} dimensions, the prototypes have {}", vector.len(), self.dimensions);
-            return Err(Error::new(ErrorCode::InvalidArgument, message));
-        }
-        let mut unit = vector.to_vec();
-        l2_normalize(&mut unit);
-        let mut cosines = vec![0.0; self.zeros.len()];
-        gemm_f32(&unit, &self.weights, &self.zeros, &mut cosines);
-        Ok(cosines)
-    }
+    calibration: Calibration,
 }
 
 impl Prototypes {
@@ -124,7 +95,8 @@ impl Prototypes {
             let message = format!("{} labels and {} numbers of {dimensions} dimensions, {calibration:?}", labels.len(), vectors.len());
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
-        Ok(Self { labels, rows: Rows::new(vectors, dimensions), calibration })
+        let weights = PackedF32::pack(vectors, labels.len(), dimensions);
+        Ok(Self { zeros: vec![0.0; labels.len()], labels, weights, dimensions, calibration })
     }
 
     /// The labels, in the order of the prototypes.
@@ -132,12 +104,20 @@ impl Prototypes {
         &self.labels
     }
 
-    /// The cosine of each label's prototype to a vector.
+    /// The product of each label's prototype and the vector, which is brought to length 1.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] when the vector has other dimensions.
     pub(super) fn cosines(&self, vector: &[f32]) -> Result<Vec<f32>> {
-        self.rows.cosines(vector)
+        if vector.len() != self.dimensions {
+            let message = format!("the vector has {} dimensions, the prototypes have {}", vector.len(), self.dimensions);
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        let mut unit = vector.to_vec();
+        l2_normalize(&mut unit);
+        let mut cosines = vec![0.0; self.zeros.len()];
+        gemm_f32(&unit, &self.weights, &self.zeros, &mut cosines);
+        Ok(cosines)
     }
 
     /// The most likely labels for a text's vector, best first, at most `top_k` of them. [`UNKNOWN`] stands first, and counts,
@@ -147,14 +127,9 @@ impl Prototypes {
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] when `top_k` is 0 or the vector has other dimensions.
     pub fn classify(&self, vector: &[f32], unread: f32, top_k: usize) -> Result<Vec<Tag>> {
-        tags(&self.labels, &self.cosines(vector)?, self.calibration, unread, top_k)
+        let (scores, unknown) = probabilities(&self.cosines(vector)?, self.calibration);
+        ranked(&self.labels, &scores, unknown, unread, top_k)
     }
-}
-
-/// What labels with these cosines to a text are worth to it; the answer of [`Prototypes::classify`].
-pub(super) fn tags(labels: &[Label], cosines: &[f32], calibration: Calibration, unread: f32, top_k: usize) -> Result<Vec<Tag>> {
-    let (scores, unknown) = probabilities(cosines, calibration);
-    ranked(labels, &scores, unknown, unread, top_k)
 }
 
 /// The labels by their scores, best first, with the unknown where it comes first.
