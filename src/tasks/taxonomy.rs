@@ -87,6 +87,13 @@ pub struct Read<'a> {
     pub unread: f32,
 }
 
+impl Read<'_> {
+    /// The text whose task counts: one request alone is the instruction in a template's frame, and stands for the whole.
+    pub(super) fn without_frame(self, requests: &[Self]) -> Self {
+        if let [framed] = requests { *framed } else { self }
+    }
+}
+
 /// The labels that a model can tag with.
 pub struct Taxonomy {
     tasks: Prototypes,
@@ -201,7 +208,7 @@ impl Taxonomy {
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn classify_requests(&self, whole: Read<'_>, parts: &[Read<'_>], level: Level, top_k: usize) -> Result<Vec<Tag>> {
-        let whole = if let [framed] = parts { *framed } else { whole };
+        let whole = whole.without_frame(parts);
         let of_whole = |top_k| self.classify(whole.vector, whole.unread, level, top_k);
         if level == Level::Task || parts.len() < 2 || top_k == 0 {
             return of_whole(top_k);

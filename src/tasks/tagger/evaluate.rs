@@ -80,10 +80,12 @@ impl Tagger {
     pub fn evaluate<T: AsRef<str> + Sync, L: AsRef<str>>(&self, embedder: &Embedder, rows: &[(T, L)]) -> Result<Evaluation> {
         self.check_labels(rows)?;
         let texts: Vec<&str> = rows.iter().map(|(text, _)| text.as_ref()).collect();
-        let tags = self.tag(embedder, &texts, 1)?;
-        let said: Vec<&str> = tags.iter().map(|tags| tags.first().map_or(UNKNOWN, |tag| tag.label.as_str())).collect();
-        let vectors = embedder.embed(&texts, &Self::embed_options(embedder))?.data;
-        self.compare(rows, &said, &vectors)
+        let read = self.read_each(embedder, &texts, |whole, parts| {
+            let first = self.tag_requests(whole, parts, 1)?.into_iter().next();
+            Ok((first.map_or_else(|| UNKNOWN.to_owned(), |tag| tag.label), whole.vector.to_vec()))
+        })?;
+        let (said, vectors): (Vec<String>, Vec<Vec<f32>>) = read.into_iter().unzip();
+        self.compare(rows, &said, &vectors.concat())
     }
 
     /// The same of texts that were tagged and embedded before: the first label of each row's [`tags`](Self::tag), and the rows' vectors

@@ -57,8 +57,7 @@ impl Tagger {
     /// As [`tag_requests`](Self::tag_requests).
     pub fn explain_requests(&self, whole: Read<'_>, parts: &[Read<'_>]) -> Result<Explanation> {
         let tags = self.tag_requests(whole, parts, SHOWN_TAGS)?;
-        let whole = if let [framed] = parts { *framed } else { whole };
-        let vector = self.learned.space.weighed(whole.vector);
+        let vector = self.learned.space.weighed(whole.without_frame(parts).vector);
         let vectors = self.learned.space.weighed(&self.stored.floats(self.dimensions));
         let evidence = tags.iter().filter(|tag| tag.label != UNKNOWN).take(2).map(|tag| {
             let Some(label) = self.labels.iter().position(|label| label.name == tag.label) else {

@@ -336,7 +336,7 @@ impl Tagger {
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] when `top_k` is 0, [`ErrorCode::InvalidDimensions`] when a vector has other dimensions.
     pub fn tag_requests(&self, whole: Read<'_>, parts: &[Read<'_>], top_k: usize) -> Result<Vec<Tag>> {
-        let whole = if let [framed] = parts { *framed } else { whole };
+        let whole = whole.without_frame(parts);
         let mut logits = self.logits(whole.vector)?;
         if self.options.multi {
             for part in parts.iter().filter(|part| !is_unread(part.unread)) {
