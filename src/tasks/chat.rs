@@ -1,21 +1,21 @@
 //! The request that a conversation ends with.
 //!
-//! A vector is of one text, and a conversation is many. What is asked is the last turn of the user. By itself a short one ("shorter", "and
-//! in French?") says how to change an answer, and seldom what is asked, so the turn that it follows up is read with it.
+//! A model reads one text, and a conversation has many. The request is the user's last turn. A short turn ("shorter", "and in French?") only
+//! says how to change an answer, so the turn that it follows up is read with it.
 
 use serde_json::Value;
 
 use crate::error::{Error, ErrorCode, Result};
 
 /// A user's turn of at most this many words is a follow-up. This number, the next and the order of both turns were chosen on half of 240
-/// conversations (`tests/fixtures/followups.jsonl`, the even rows) with the
-/// `pie-base` of 2026-11-30: with 8, 10 and 12 words 89, 88 and 87 of 120 are right.
+/// conversations (`tests/fixtures/followups.jsonl`, the even rows) with the `pie-base` of 2026-11-30: with 8, 10 and 12 words 89, 88 and
+/// 87 of 120 were right.
 const FOLLOW_UP_WORDS: usize = 8;
-/// Turns of at most this many words are passed over on the way to the one that is followed up. With 4 to 8 words 88 or 89 are right.
+/// Turns of at most this many words are skipped in the search for the turn that is followed up. With 4 to 8 words 88 or 89 were right.
 const PASSED_OVER_WORDS: usize = 6;
-/// Tags around what a program adds to a user's turn.
+/// Tags around text that a program adds to a user's turn.
 const REMINDERS: [&str; 4] = ["system-reminder", "system_reminder", "reminder", "environment_details"];
-/// Types of parts that hold a program's answer, and no words of the user.
+/// Part types that hold a program's output, not the user's words.
 const RESULTS: [&str; 3] = ["tool_result", "tool_use", "function_call_output"];
 
 /// Whose turn it is.
@@ -23,9 +23,9 @@ const RESULTS: [&str; 3] = ["tool_result", "tool_use", "function_call_output"];
 pub enum Role {
     User,
     Assistant,
-    /// `system` or `developer`: instructions of the program, which are no request.
+    /// `system` or `developer`: instructions of the program, which are not a request.
     System,
-    /// `tool` or `function`: what a program answered.
+    /// `tool` or `function`: the output of a program.
     Tool,
 }
 
@@ -35,7 +35,7 @@ pub struct Turn {
     pub role: Role,
     /// The turn's own words, without reminders.
     pub text: String,
-    /// Types of parts that are no text, such as `image_url`.
+    /// Types of the parts that are not text, such as `image_url`.
     pub other: Vec<String>,
 }
 
@@ -69,8 +69,8 @@ impl Chat {
         Self::new(turns.collect::<Result<_>>()?)
     }
 
-    /// The text of what is asked: the last turn of the user; where that is a follow-up of few words, it stands first, and behind it the turn
-    /// that it follows up. Whatever follows the last turn of the user does not count.
+    /// Returns the request as one text: the user's last turn. A short follow-up is joined with the turn that it follows up, the follow-up
+    /// first. Turns after the user's last one are ignored.
     ///
     /// ```
     /// use pie_embed_wasm::tasks::Chat;
@@ -86,10 +86,10 @@ impl Chat {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidArgument`] when no turn has words of the user; [`ErrorCode::BlankText`] when the last one has an image or the
-    /// like and no text.
+    /// [`ErrorCode::InvalidArgument`] when no turn has words of the user; [`ErrorCode::BlankText`] when the user's last turn has parts such as
+    /// images but no text.
     pub fn request(&self) -> Result<String> {
-        // A turn of reminders and tool results alone is the program's.
+        // A turn that has only reminders and tool results was written by a program.
         let is_own = |turn: &&Turn| turn.role == Role::User && !(turn.text.is_empty() && turn.other.is_empty());
         let mut own = self.turns.iter().filter(is_own).rev();
         let Some(last) = own.next() else {
@@ -165,7 +165,7 @@ const fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The text without what stands in the tags of reminders, and without white space around it. A tag that is not closed stays.
+/// Removes reminders with their tags, and the white space around the rest. A tag without an end stays.
 fn without_reminders(text: &str) -> String {
     let mut text = text.to_owned();
     for name in REMINDERS {
@@ -179,7 +179,7 @@ fn without_reminders(text: &str) -> String {
     text.trim().to_owned()
 }
 
-/// Words between white space; of scripts that write none, two characters count as a word.
+/// Counts words between white space. In scripts without spaces two characters count as a word.
 fn words(text: &str) -> usize {
     let dense = |c: &char| matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}');
     text.split_whitespace().map(|word| (word.chars().filter(dense).count() / 2).max(1)).sum()

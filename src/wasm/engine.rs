@@ -141,8 +141,9 @@ impl Engine {
         Ok(Float32Array::from(vectors.as_slice()))
     }
 
-    /// A list of `[{label, name, family, score, reason}]`, one a text; `unread` has the share of each vector's text, or is empty. `family` and
-    /// `reason` are left out where there is none. The last vectors are those of `requests`, `parts` being the rows of their texts.
+    /// Returns one list of `{label, name, family, score, reason}` for each text, without `family` and `reason` where there is none. `vectors` has
+    /// the rows of the texts first, then those of their `requests`; `parts` has, for each request, the number of its text. `unread` has the
+    /// unread share of each row, or is empty.
     pub fn classify(&self, vectors: &[f32], unread: &[f32], options: JsValue, parts: &[u32]) -> Result<JsValue, JsValue> {
         let options: JsClassifyOptions = from_options(options)?;
         let level: Option<Level> = options.level.as_deref().map(str::parse).transpose().map_err(js_error)?;

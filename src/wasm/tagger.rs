@@ -7,8 +7,8 @@ use wasm_bindgen::prelude::*;
 use super::convert::{from_options, read, strings, to_js};
 use super::{DEFAULT_TOP_K, js_error, whole};
 use crate::embedder::Embeddings;
-use crate::error::{Error, ErrorCode, Result};
-use crate::tasks::{Confusion, LabelFigures, Suspect, Tagger, TaggerLabel, TaggerOptions};
+use crate::error::{Error, ErrorCode};
+use crate::tasks::{Confusion, Judged, LabelFigures, Suspect, Tagger, TaggerLabel, TaggerOptions};
 
 /// A tagger, without its model.
 #[wasm_bindgen(js_name = Tagger)]
@@ -17,7 +17,7 @@ pub struct WasmTagger(Tagger);
 #[derive(serde::Serialize)]
 struct JsDescription<'a> {
     labels: Vec<&'a str>,
-    judged: crate::tasks::Judged,
+    judged: Judged,
 }
 
 /// Labels, and their texts that have no vectors yet.
@@ -31,18 +31,18 @@ struct JsChange {
 impl WasmTagger {
     /// Reads a tagger's file for the model of this sha256, whose vectors have these views and dimensions.
     #[wasm_bindgen(constructor)]
-    pub fn new(bytes: &[u8], sha256: &str, views: usize, dimensions: usize) -> std::result::Result<WasmTagger, JsValue> {
+    pub fn new(bytes: &[u8], sha256: &str, views: usize, dimensions: usize) -> Result<WasmTagger, JsValue> {
         Ok(Self(Tagger::from_bytes_of(bytes, sha256, views, dimensions).map_err(js_error)?))
     }
 
     /// `{labels: string[], judged: {right, examples}}`
-    pub fn describe(&self) -> std::result::Result<JsValue, JsValue> {
+    pub fn describe(&self) -> Result<JsValue, JsValue> {
         let labels = self.0.labels().iter().map(|label| label.name.as_str()).collect();
         to_js(&JsDescription { labels, judged: self.0.judged() })
     }
 
     /// The labels with other examples of one: `{labels, texts}`, of which the texts must be embedded for `learn`.
-    pub fn change(&self, label: &str, add: Vec<JsValue>, remove: Vec<JsValue>) -> std::result::Result<JsValue, JsValue> {
+    pub fn change(&self, label: &str, add: Vec<JsValue>, remove: Vec<JsValue>) -> Result<JsValue, JsValue> {
         let (add, remove) = (strings(&add)?, strings(&remove)?);
         let change = || {
             let labels = if remove.is_empty() { self.0.labels_with(label, &add) } else { self.0.labels_without(label, &remove)? };
@@ -51,26 +51,26 @@ impl WasmTagger {
         to_js(&change().map_err(js_error)?)
     }
 
-    /// A list of `[{label, name, score, reason}]`, one a text, as `Engine.classify` gives it. The last vectors are those of requests, `parts`
-    /// being the rows of their texts.
-    pub fn tag(&self, vectors: &[f32], unread: &[f32], top_k: Option<f64>, parts: &[u32]) -> std::result::Result<JsValue, JsValue> {
+    /// Returns one list of `{label, name, score, reason}` for each text, like `Engine.classify`. `vectors` has the rows of the texts first, then
+    /// those of their requests; `parts` has, for each request, the number of its text.
+    pub fn tag(&self, vectors: &[f32], unread: &[f32], top_k: Option<f64>, parts: &[u32]) -> Result<JsValue, JsValue> {
         let top_k = whole("topK", top_k).map_err(js_error)?.unwrap_or(DEFAULT_TOP_K);
         let read = read(vectors, self.0.dimensions(), unread, parts);
         let tags = read.iter().map(|(text, requests)| self.0.tag_requests(*text, requests, top_k));
-        to_js(&tags.collect::<Result<Vec<_>>>().map_err(js_error)?)
+        to_js(&tags.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
     }
 
-    /// A list of `{tags, evidence: [{label, score, nearest: [{text, cosine}]}]}`, one a text.
-    pub fn explain(&self, vectors: &[f32], unread: &[f32], parts: &[u32]) -> std::result::Result<JsValue, JsValue> {
+    /// Returns `{tags, evidence: [{label, score, nearest: [{text, cosine}]}]}` for each text.
+    pub fn explain(&self, vectors: &[f32], unread: &[f32], parts: &[u32]) -> Result<JsValue, JsValue> {
         let read = read(vectors, self.0.dimensions(), unread, parts);
         let explanations = read.iter().map(|(text, requests)| self.0.explain_requests(*text, requests));
-        to_js(&explanations.collect::<Result<Vec<_>>>().map_err(js_error)?)
+        to_js(&explanations.collect::<Result<Vec<_>, _>>().map_err(js_error)?)
     }
 }
 
 /// The texts of labels, whose vectors `learn` takes.
 #[wasm_bindgen(js_name = labelTexts)]
-pub fn label_texts(labels: JsValue) -> std::result::Result<JsValue, JsValue> {
+pub fn label_texts(labels: JsValue) -> Result<JsValue, JsValue> {
     to_js(&Tagger::texts(&from_options::<Vec<TaggerLabel>>(labels)?).map_err(js_error)?)
 }
 
@@ -91,9 +91,9 @@ struct JsLesson {
     multi: bool,
 }
 
-/// The file of a tagger that learned from the vectors of texts: those that `labelTexts` or `Tagger.change` gave.
+/// Learns from the vectors of the texts that `labelTexts` or `Tagger.change` named. Returns the tagger's file.
 #[wasm_bindgen]
-pub fn learn(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::result::Result<Uint8Array, JsValue> {
+pub fn learn(data: Vec<f32>, dimensions: usize, options: JsValue) -> Result<Uint8Array, JsValue> {
     let JsLesson { labels, unread, sha256, views, known, unknown_share, thresholds, multi } = from_options(options)?;
     let embeddings = Embeddings { data, dimensions, unread, ..Embeddings::default() };
     let learn = || match known.dyn_ref::<Uint8Array>() {
@@ -133,7 +133,7 @@ struct JsEvaluation {
 
 /// How well a tagger did on texts whose labels and vectors are known.
 #[wasm_bindgen]
-pub fn evaluate(data: Vec<f32>, dimensions: usize, options: JsValue) -> std::result::Result<JsValue, JsValue> {
+pub fn evaluate(data: Vec<f32>, dimensions: usize, options: JsValue) -> Result<JsValue, JsValue> {
     let JsRows { texts, labels, said, sha256, views, tagger } = from_options(options)?;
     let evaluate = || {
         let Some(bytes) = tagger.dyn_ref::<Uint8Array>() else {

@@ -53,7 +53,8 @@ impl Expansion {
 
     /// Writes into a folder, which is created if it does not exist: `train/LANG.jsonl`, `dev/LANG.jsonl` and `dev/LANG.json` (the same as a
     /// paraphrase set) for each language, whole prompts apart from them in `LANG-full.*`, `dev/gold.jsonl` (the kinds of all development
-    /// rows, as `pie score` reads them), `verb-noun.jsonl` and `verb-noun-dev.jsonl`, and `material/documents.txt`. Each file is written atomically.
+    /// rows, as `pie score` reads them), `verb-noun.jsonl` and `verb-noun-dev.jsonl`, and `material/documents.txt`. Each file is written
+    /// atomically.
     ///
     /// # Errors
     /// [`ErrorCode::Io`](crate::ErrorCode::Io).
