@@ -53,7 +53,6 @@ export async function load(
     options.wasm === undefined ? fromAsset(hasRelaxedSimd() ? relaxedWasm : shippedWasm, platform)
     : options.wasm instanceof WebAssembly.Module ? options.wasm
     : toSource(options.wasm, 'wasm', platform);
-  // Awaited at once: if anything threw between the call and the await, its rejection would have no handler.
   const { model, taxonomy } = await chooseModel(options, platform);
   if (signal?.aborted) throw aborted(signal);
 
@@ -114,20 +113,18 @@ async function read(
   return new Content(source, await sha256(source), own(source));
 }
 
-/** The model's files: those of the caller are copied before this returns. */
-function chooseModel(options: LoadOptions, platform: Platform): Promise<ModelFiles> {
-  const { model = defaultModel } = options;
+/** The model's files. The caller's own are copied before the first await. */
+async function chooseModel({ model = defaultModel, taxonomy }: LoadOptions, platform: Platform): Promise<ModelFiles> {
+  const ownTaxonomy = taxonomy == null ? taxonomy : toSource(taxonomy, 'taxonomy', platform);
+  // Nothing may throw between a companion's import and its await: the import's rejection would have no handler.
   const assets =
     typeof model === 'string' ? namedModel(model)
     : isModelPackage(model) ? checkCompanion(model)
     : undefined;
-  const ownModel = assets ? undefined : toSource(model as FileSource, 'model', platform, checkModelStart);
-  const ownTaxonomy = options.taxonomy == null ? options.taxonomy : toSource(options.taxonomy, 'taxonomy', platform);
-  const files = (assets?: ModelAssets): ModelFiles => ({
-    model: ownModel ?? fromAsset(assets!.model, platform),
-    taxonomy: ownTaxonomy === undefined ? (assets?.taxonomy ? fromAsset(assets.taxonomy, platform) : null) : ownTaxonomy,
-  });
-  return Promise.resolve(assets).then(files);
+  if (!assets) return { model: toSource(model as FileSource, 'model', platform, checkModelStart), taxonomy: ownTaxonomy ?? null };
+  const found = await assets;
+  const itsTaxonomy = found.taxonomy && fromAsset(found.taxonomy, platform);
+  return { model: fromAsset(found.model, platform), taxonomy: ownTaxonomy === undefined ? itsTaxonomy : ownTaxonomy };
 }
 
 /** The files of a model that has a name; `undefined` for an address. */

@@ -131,7 +131,13 @@ try {
 }
 `;
     const printed = async (root) => (await run(process.execPath, ['tag.js'], { cwd: root })).stdout;
-    assert.match(await printed(await project('without-multi', { 'tag.js': tag })), /^not_found .*npm install pie-embed-wasm-multi/);
+    const without = await project('without-multi', {
+      'tag.js': tag,
+      // A second rejection without a handler would end the process.
+      'wrong.js': tag.replace("'multi' }", "'multi', taxonomy: 5 }"),
+    });
+    assert.match(await printed(without), /^not_found .*npm install pie-embed-wasm-multi/);
+    assert.match((await run(process.execPath, ['wrong.js'], { cwd: without })).stdout, /^invalid_argument /);
     const root = await project('with-multi', { 'tag.js': tag }, [packed, multi]);
     assert.equal(await printed(root), 'write-poem\n');
     const index = join(root, 'node_modules/pie-embed-wasm-multi/dist/index.js');
