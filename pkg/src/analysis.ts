@@ -19,17 +19,18 @@ export interface OfModel {
   views: number;
 }
 
-/** What a tagger learns, anew where one is known; the vectors are those of the texts that the engine has named. */
+/** What a tagger learns from the vectors of the texts that the engine has named. */
 export interface Lesson extends Learning {
   labels: EngineLabel[];
-  known: Uint8Array | undefined;
+  /** The file of a tagger that learns anew: it keeps its options. */
+  known?: Uint8Array;
 }
 
-/** How a tagger learns. */
+/** How a tagger learns; what is absent is the engine's default. */
 export interface Learning {
-  multi: boolean;
-  thresholds: boolean;
-  unknownShare: number | undefined;
+  multi?: boolean;
+  thresholds?: boolean;
+  unknownShare?: number | undefined;
 }
 
 /** What each kind of work comes to. */

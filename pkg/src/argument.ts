@@ -288,14 +288,14 @@ const LABEL = 'a description, an array of examples, or { description, examples, 
 
 /** Copies of labels. What they say as a whole, such as one example under two of them, the engine checks. */
 export function checkLabels(value: unknown): EngineLabel[] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('labels', LABELS, value);
+  if (!isObject(value)) throw invalid('labels', LABELS, value);
   const entries = Object.entries(value);
   if (entries.length === 0) throw new PieError('no_texts', 'there is no label');
   return entries.map(([name, label]) => {
     const what = `labels[${describe(name)}]`;
     if (typeof label === 'string') return { name, description: checkText(label, what), examples: [], not: [] };
     if (Array.isArray(label)) return { name, examples: checkTexts(label, what), not: [] };
-    if (typeof label !== 'object' || label === null) throw invalid(what, LABEL, label);
+    if (!isObject(label)) throw invalid(what, LABEL, label);
     const { description, examples = [], not = [], ...others } = label as TaggerLabel;
     const [other] = Object.keys(others);
     if (other !== undefined) throw new PieError('invalid_argument', `${what} has ${describe(other)}; it must be ${LABEL}`);
@@ -310,14 +310,13 @@ export function checkLabels(value: unknown): EngineLabel[] {
 }
 
 export function checkLearning({ multi, thresholds, unknownShare }: Partial<TaggerOptions>): Learning {
-  const flag = (value: unknown, what: string) => {
-    if (value === undefined || typeof value === 'boolean') return value ?? false;
-    throw invalid(what, 'true or false', value);
-  };
+  for (const [what, value] of Object.entries({ multi, thresholds })) {
+    if (value !== undefined && typeof value !== 'boolean') throw invalid(what, 'true or false', value);
+  }
   if (unknownShare !== undefined && !(typeof unknownShare === 'number' && unknownShare >= 0 && unknownShare < 1)) {
     throw invalid('unknownShare', 'a number from 0 to below 1', unknownShare);
   }
-  return { multi: flag(multi, 'multi'), thresholds: flag(thresholds, 'thresholds'), unknownShare };
+  return { multi: multi ?? false, thresholds: thresholds ?? false, unknownShare };
 }
 
 /** Copies of labelled texts. */
@@ -338,7 +337,8 @@ export function checkLabelled(value: unknown): { texts: string[]; labels: string
 export function checkPrompts(value: unknown): { one: boolean; texts: TextOrChat[] } {
   if (typeof value === 'string') return { one: true, texts: [checkText(value, 'the text')] };
   if (!Array.isArray(value)) throw invalid('texts', 'a string, a chat or an array of them', value);
-  if (isTurn(value[0])) return { one: true, texts: [checkChat(value, 'the chat')] };
+  // A chat is an array of turns, and a list has strings and arrays.
+  if (isObject(value[0])) return { one: true, texts: [checkChat(value, 'the chat')] };
   if (value.length === 0) throw new PieError('no_texts', 'texts is an empty array');
   const texts = Array.from(value, (text, n) => (Array.isArray(text) ? checkChat(text, `texts[${n}]`) : checkText(text, `texts[${n}]`)));
   return { one: false, texts };
@@ -351,12 +351,12 @@ export function checkAsked(value: unknown, width: number): { one: boolean; input
   return { one, input: texts };
 }
 
-const isTurn = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A copy of a chat with all that the engine reads of it: the rest of it, images above all, stays here. */
+/** A copy of what the engine reads of a chat. The rest, such as images, is not sent to it. */
 function checkChat(value: unknown[], what: string): Chat {
   return Array.from(value, (turn, n) => {
-    if (!isTurn(turn)) throw invalid(`${what}[${n}]`, 'a turn, { role, content }', turn);
+    if (!isObject(turn)) throw invalid(`${what}[${n}]`, 'a turn, { role, content }', turn);
     const { role, content } = turn as ChatTurn;
     if (typeof role !== 'string') throw invalid(`${what}[${n}].role`, 'a string', role);
     if (content === undefined || content === null) return { role, content: null };

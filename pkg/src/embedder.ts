@@ -7,7 +7,7 @@ import { aborted, PieError, typed } from './error.js';
 import { join, pieces, textPieces } from './pieces.js';
 import { TextIndex } from './retrieval.js';
 import type { Runner } from './runner.js';
-import { openTagger, type TaggerHost } from './tagger.js';
+import { learnTagger, loadTagger, type TaggerHost } from './tagger.js';
 import { ToolList } from './tools.js';
 import type {
   CallOptions, Chat, Classification, ClassifyOptions, Clusters, ClusterOptions, DuplicatesOptions, Embedder, Embeddings, EmbedOptions, Index,
@@ -68,17 +68,17 @@ export class RunnerEmbedder implements Embedder {
   async tagger(given: TaggerLabels, how?: TaggerOptions): Promise<Tagger> {
     const labels = check.checkLabels(given);
     const options = check.checkOptions(how);
-    return openTagger({ labels, ...check.checkLearning(options) }, this.#taggerHost(), check.checkControl(options));
+    return learnTagger(labels, check.checkLearning(options), this.#taggerHost(), check.checkControl(options));
   }
 
   async loadTagger(file: ArrayBuffer | Uint8Array, how?: CallOptions): Promise<Tagger> {
     if (!(file instanceof ArrayBuffer || file instanceof Uint8Array)) throw check.invalid('the tagger', 'an ArrayBuffer or a Uint8Array', file);
     const bytes = check.checkBytes(file, 'tagger');
-    return openTagger(bytes, this.#taggerHost(), check.checkControl(check.checkOptions(how)));
+    return loadTagger(bytes, this.#taggerHost(), check.checkControl(check.checkOptions(how)));
   }
 
   tools(list: readonly Tool[] | ToolsList): Tools {
-    return new ToolList(list, (labels, options, control) => openTagger({ labels, ...options }, this.#taggerHost(), control));
+    return new ToolList(list, (labels, control) => learnTagger(labels, {}, this.#taggerHost(), control));
   }
 
   index(given?: ViewOptions): Index {

@@ -53,7 +53,7 @@ class OwnEmbeddings {
     if (encoding_format !== 'float' && encoding_format !== 'base64') {
       throw invalid('encoding_format', "'float' or 'base64'", encoding_format);
     }
-    // The embedder refuses tokens by their type.
+    // embedList refuses tokens, which are not strings.
     const texts = (typeof input === 'string' ? [input] : input) as readonly string[];
     const signal = checkOptions(options).signal ?? undefined;
     const { vectors } = await embedList(this.#pie, texts, { ...this.#options, dimensions, signal });

@@ -18,7 +18,7 @@ export function textPieces<T extends TextOrChat>(texts: T[]): T[][] {
   const pieces: T[][] = [];
   let characters = Infinity;
   for (const text of texts) {
-    // Of a chat only a turn or two are read.
+    // The engine reads one or two turns of a chat, so its length tells nothing.
     const own = typeof text === 'string' ? text.length : 0;
     characters += own;
     if (characters > CHARACTERS_AT_ONCE || pieces.at(-1)!.length === TEXTS_AT_ONCE) {

@@ -1,4 +1,4 @@
-import type { Analysis, Findings, Learning, OfModel } from './analysis.js';
+import type { Analysis, Findings, Learning, Lesson, OfModel } from './analysis.js';
 import * as check from './argument.js';
 import type { Control } from './argument.js';
 import type { Call, TaggerFile } from './call.js';
@@ -28,18 +28,21 @@ export interface TaggerHost {
 /** What one state of a tagger is: its file, and what the file says. */
 type State = TaggerFile & TaggerDescription;
 
-/** A tagger of its file, or one that learns. */
-export async function openTagger(from: Uint8Array<ArrayBuffer> | ({ labels: EngineLabel[] } & Learning), host: TaggerHost, control: Control): Promise<OwnTagger> {
-  if (from instanceof Uint8Array) return new OwnTagger(await open(from, host, control), host);
-  const { labels, ...how } = from;
-  const [texts] = await host.run<string[]>([{ method: 'labelTexts', labels, input: [] }], silent(control));
-  return new OwnTagger(await learn({ labels, texts: texts! }, how, undefined, host, control), host);
+/** A tagger that `save` or the command line wrote. */
+export async function loadTagger(file: Uint8Array<ArrayBuffer>, host: TaggerHost, control: Control): Promise<OwnTagger> {
+  return new OwnTagger(await open(file, host, control), host);
 }
 
-/** Embeds texts in pieces, so that prompts go between, and learns apart from the engines: that takes some tenths of a second, or seconds. */
-async function learn({ labels, texts }: LabelChange, how: Learning, known: Uint8Array | undefined, host: TaggerHost, control: Control): Promise<State> {
+/** A tagger that learns labels. */
+export async function learnTagger(labels: EngineLabel[], how: Learning, host: TaggerHost, control: Control): Promise<OwnTagger> {
+  const [texts] = await host.run<string[]>([{ method: 'labelTexts', labels, input: [] }], silent(control));
+  return new OwnTagger(await learn({ labels, texts: texts! }, how, host, control), host);
+}
+
+/** Embeds the texts in pieces, so that prompts can go between, and learns outside the engines: it takes tenths of a second, or seconds. */
+async function learn({ labels, texts }: LabelChange, how: Omit<Lesson, 'labels'>, host: TaggerHost, control: Control): Promise<State> {
   const vectors: Vectors = texts.length > 0 ? await host.embed(texts, control) : { data: new Float32Array(), dims: [0, host.width] };
-  const bytes = await host.analyse<'learn'>(vectors, control, (vectors) => ({ method: 'learn', vectors, options: { ...host.model, ...how, labels, known } }));
+  const bytes = await host.analyse<'learn'>(vectors, control, (vectors) => ({ method: 'learn', vectors, options: { ...host.model, ...how, labels } }));
   return open(bytes, host, control);
 }
 
@@ -164,9 +167,7 @@ export class OwnTagger implements Tagger {
       const before = this.#held();
       const call: Call = { method: 'change', tagger: before, label, ...change(texts), input: [] };
       const [changed] = await this.#run<LabelChange>([call], silent(control));
-      // A tagger that learns anew keeps its options.
-      const how = { multi: false, thresholds: false, unknownShare: undefined };
-      const state = frozen(await learn(changed!, how, before.bytes, this.#host, control));
+      const state = frozen(await learn(changed!, { known: before.bytes }, this.#host, control));
       if (!this.#state) {
         this.#forget(state);
         throw new PieError('disposed', 'the tagger was disposed');

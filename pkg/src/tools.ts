@@ -1,4 +1,3 @@
-import type { Learning } from './analysis.js';
 import * as check from './argument.js';
 import type { Control } from './argument.js';
 import type { EngineLabel } from './engine.js';
@@ -7,9 +6,8 @@ import type { Chat, Classification, Picked, PickOptions, Tagger, TextOrChat, Too
 
 const MAX_TOOLS = 2_000;
 const UNKNOWN = 'unknown';
-const LEARNING: Learning = { multi: false, thresholds: false, unknownShare: undefined };
 
-type Learn = (labels: EngineLabel[], how: Learning, control: Control) => Promise<Tagger>;
+type Learn = (labels: EngineLabel[], control: Control) => Promise<Tagger>;
 
 /** Tools as the labels of a tagger, which is made when the first prompt comes. */
 export class ToolList implements Tools {
@@ -44,9 +42,9 @@ export class ToolList implements Tools {
     void this.#tagger?.then((tagger) => tagger.dispose(), () => {});
   }
 
-  /** Learned once, for all who pick: the signal of one of them does not end it. One that failed is tried again. */
+  /** Learned once for all calls: the signal of one call does not end it. After a failure the next call retries. */
   #made(): Promise<Tagger> {
-    this.#tagger ??= this.#learn(this.#labels, LEARNING, { signal: undefined, onProgress: undefined, onStep: undefined }).catch((error) => {
+    this.#tagger ??= this.#learn(this.#labels, { signal: undefined, onProgress: undefined, onStep: undefined }).catch((error) => {
       this.#tagger = undefined;
       throw error;
     });

@@ -111,9 +111,9 @@ export interface ChatPart {
 }
 
 /**
- * A conversation, in place of a text. What counts is the last turn of the user: a follow-up of at most 8 words is read with the turn before it
- * that it follows. System text, reminders, answers and tool results are told apart. Without a turn of the user it is `invalid_argument`; a last
- * turn of images alone is `blank_text`.
+ * A conversation, in place of a text. The request is the user's last turn; one of at most 8 words is read together with the turn that it
+ * follows up. System text, reminders, answers and tool results are ignored. A chat without words of the user is `invalid_argument`, a last turn
+ * with images alone is `blank_text`.
  */
 export type Chat = readonly ChatTurn[];
 
@@ -205,7 +205,7 @@ export interface Tagger {
   readonly labels: readonly string[];
   /** The view of the vectors that `classify` and `explain` take: `both` where the model has two. */
   readonly view: View;
-  /** How many examples were tagged right by a tagger that has not seen them, and how many were so judged. */
+  /** Leave-one-out accuracy as counts: the examples that were judged, and those that were tagged right. */
   readonly judged: { readonly right: number; readonly examples: number };
   classify(text: string | Chat | Float32Array, options?: TagOptions): Promise<Classification[]>;
   classify(texts: readonly TextOrChat[] | Vectors, options?: TagOptions): Promise<Classification[][]>;
@@ -213,9 +213,9 @@ export interface Tagger {
   explain(text: string | Chat | Float32Array, options?: CallOptions): Promise<Explanation>;
   /** How well labels are found. Rows labelled `unknown` are right when they are called so; another label that is not the tagger's is refused. */
   evaluate(rows: readonly LabelledText[], options?: ListOptions): Promise<Evaluation>;
-  /** Learns anew with more examples of a label, which may be a new one. Calls that were made before are answered by what was learned before. */
+  /** Learns again with more examples of a label, which may be new. Calls made earlier are answered by the earlier state. */
   add(label: string, examples: string | readonly string[], options?: ListOptions): Promise<void>;
-  /** Learns anew without these examples; one that the label lacks is `invalid_argument`. */
+  /** Learns again without these examples; one that the label does not have is `invalid_argument`. */
   remove(label: string, examples: string | readonly string[], options?: ListOptions): Promise<void>;
   /** The tagger as a file, bound to its model by sha256: for `loadTagger`, the command line and Rust. */
   save(): Uint8Array<ArrayBuffer>;
@@ -254,9 +254,8 @@ export interface Evaluation {
 }
 
 /**
- * A tool as models are told of it: of the function-calling schema, `{ type: 'function', function: { name, … } }` or flat, or of MCP's
- * `tools/list`, where the schema is `inputSchema`. Of the schema the names and descriptions of its own properties are read, and nothing below
- * them.
+ * A tool in the function-calling shape, `{ type: 'function', function: { name, … } }` or flat, or in that of MCP's `tools/list`, where the
+ * schema is `inputSchema`. Only the names and descriptions at the top level of the schema are read.
  */
 export interface Tool {
   readonly name?: string;
