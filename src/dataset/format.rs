@@ -113,7 +113,7 @@ fn of_objects(start: &[u8], named: Option<Format>) -> Format {
         Ok(()) if is_benchmark(&first) => Format::Json,
         Ok(()) => Format::Jsonl,
         // The next line tells a line that was cut off from an object that goes on.
-        Err(Fault::Incomplete) if lines.next().is_none_or(|line| json::members(&line).is_err()) => Format::Json,
+        Err(Fault::Incomplete) if lines.next().map_or(named == Some(Format::Json), |line| json::members(&line).is_err()) => Format::Json,
         Err(_) if named == Some(Format::Json) && lines.next().is_none() => Format::Json,
         Err(_) => Format::Jsonl,
     }
@@ -146,6 +146,7 @@ mod tests {
             ("{\"a|b\":{\"samples\":[]}}", json, Format::Json),
             ("{\"text\":\n{\"text\":\"b\"}\n", Some(Format::Jsonl), Format::Jsonl),
             ("{\"text\": \"cut\n{\"text\":\"b\"}\n", Some(Format::Jsonl), Format::Jsonl),
+            ("{\"text\":\n", Some(Format::Jsonl), Format::Jsonl),
             ("{broken\n", Some(Format::Jsonl), Format::Jsonl),
             ("", None, Format::Text),
             ("a,b\n", Some(Format::Csv), Format::Csv),

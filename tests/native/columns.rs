@@ -139,7 +139,11 @@ fn other_columns_are_refused() {
         (&select("numbers.parquet"), 1, "numbers.parquet: column \"text\" is Int32, not a text [data]"),
         (&select("binary.parquet"), 1, "column \"text\" is Binary, not a text"),
         (&select("list.parquet"), 1, "column \"text\" is List"),
-        (&format!("{} --column goal", select("other-names.parquet")), 1, "there is no column \"goal\"; there are \"prompt\", \"id\" [data]"),
+        (
+            &format!("{} --column goal", select("other-names.parquet")),
+            1,
+            "there is no column \"goal\"; there are \"prompt\", \"id\" [data]",
+        ),
         (&select("twice.parquet"), 1, "two columns are called \"text\""),
         (&select("empty.parquet"), 1, "empty.parquet: no row has a text"),
         (&select("rows-brotli.parquet"), 1, "brotli"),
