@@ -188,10 +188,14 @@ impl Prompts {
         if turns.is_empty() && which != Turns::All {
             return self.queue.push_back(fault(format!("{}: no turn of the user has a text", shape.name())));
         }
-        for (turn, text) in turns {
-            let place = Place { turn: (which == Turns::All).then_some(turn.number), ..place.clone() };
-            let record = if which == Turns::All { of_turn(&turn, &text) } else { record.clone() };
-            self.queue.push_back(Prompt { place, found: Found::Text { text, record, turn: Some(turn) } });
+        if which == Turns::All {
+            for (turn, text) in turns {
+                let place = Place { turn: Some(turn.number), ..place.clone() };
+                let record = of_turn(&turn, &text);
+                self.queue.push_back(Prompt { place, found: Found::Text { text, record, turn: Some(turn) } });
+            }
+        } else if let Some((turn, text)) = turns.into_iter().next() {
+            self.queue.push_back(Prompt { place: place.clone(), found: Found::Text { text, record, turn: Some(turn) } });
         }
     }
 

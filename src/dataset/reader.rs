@@ -20,6 +20,8 @@ use super::{MAX_LINE_BYTES, data, json, reading};
 /// The column of text lines.
 pub const TEXT: &str = "instruction";
 const BUFFER: usize = 1 << 20;
+/// Bytes of a usual line.
+const LINE: usize = 1 << 10;
 
 /// How the input is read where it does not say so itself.
 #[derive(Clone, Debug)]
@@ -252,7 +254,7 @@ impl Source {
             return Self::arrow(start, raw).map(|source| (source, Format::Arrow, Vec::new()));
         }
         if binary == Some(Format::Parquet) {
-            return Err(data("no Parquet: it is read from a file, which begins with \"PAR1\" and whose end says what it holds"));
+            return Err(data("Parquet is read from a file: its end says what it holds"));
         }
         // JSON is UTF-8.
         let latin = !matches!(binary, Some(Format::Json | Format::Jsonl)) && !start.trim_ascii_start().starts_with(b"{");
@@ -355,7 +357,7 @@ impl Source {
 }
 
 fn line_content(lines: &mut Lines, json: bool) -> Result<Option<Content>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(LINE);
     match lines.read(&mut bytes)? {
         None => return Ok(None),
         Some(Line::TooLong(bytes)) => {

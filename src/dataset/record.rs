@@ -25,6 +25,8 @@ pub struct Header {
 pub struct Object {
     raw: String,
     members: Vec<(Range<usize>, Range<usize>)>,
+    /// Whether a name is written with escapes.
+    escaped: bool,
 }
 
 /// A row that keeps what stood in the file: large integers, the order of keys, `1.10`.
@@ -78,19 +80,25 @@ impl Object {
     /// Where the text is no JSON object, and why.
     pub fn new(raw: String) -> Result<Self, (String, json::Fault)> {
         match json::members(&raw) {
-            Ok(members) => Ok(Self { raw, members }),
+            Ok(members) => {
+                let escaped = members.iter().any(|(name, _)| raw.as_bytes()[name.clone()].contains(&b'\\'));
+                Ok(Self { raw, members, escaped })
+            }
             Err(e) => Err((raw, e)),
         }
     }
 
     /// The member's value as JSON; the last one where the name comes twice.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).last()
+        self.all(name).next_back()
     }
 
-    fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        let is = move |key: &str| key == name || (key.contains('\\') && json::unescape(key) == name);
-        self.members.iter().filter(move |(key, _)| is(&self.raw[key.clone()])).map(|(_, value)| &self.raw[value.clone()])
+    fn all<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
+        let is = move |key: &Range<usize>| {
+            let same = key.len() == name.len() && self.raw.as_bytes()[key.clone()] == *name.as_bytes();
+            same || (self.escaped && json::unescape(&self.raw[key.clone()]) == name)
+        };
+        self.members.iter().filter(move |(key, _)| is(key)).map(|(_, value)| &self.raw[value.clone()])
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -135,12 +143,12 @@ impl Record {
         }
     }
 
-    /// The row as one line of JSON: an object as it came, or the cells of a table by their names. A cell without a name of its own is
+    /// The row as one line of JSON: an object as it came but for `NaN` and the like, which are no JSON, or the cells of a table by their names. A cell without a name of its own is
     /// called by its column's number, and left out where it is empty.
     pub fn json(&self) -> Cow<'_, str> {
         match self {
-            Self::Json(object) if !object.raw.contains(['\n', '\r']) => object.raw.as_str().into(),
-            Self::Json(object) => one_line(&object.raw).into(),
+            Self::Json(object) if !object.raw.contains(['\n', '\r']) => json::strict(&object.raw),
+            Self::Json(object) => one_line(&json::strict(&object.raw)).into(),
             Self::Text(text) => format!("{{{}}}", member(TEXT, text)).into(),
             Self::Cells { header, cells, .. } => {
                 let mut seen = HashSet::new();
@@ -160,7 +168,7 @@ impl Record {
     /// # Errors
     /// Where a value is of no such kind, or nested too deep.
     pub fn fields(&self) -> Result<Fields, String> {
-        match json::parse(&self.json()) {
+        match serde_json::from_str(&self.json()) {
             Ok(serde_json::Value::Object(fields)) => Ok(fields),
             Ok(_) => Err("no JSON object".to_owned()),
             Err(e) => Err(e.to_string()),
@@ -207,8 +215,6 @@ fn one_line(raw: &str) -> String {
     let (mut string, mut escaped) = (false, false);
     for c in raw.chars() {
         match c {
-            '\n' if string => out.push_str("\\n"),
-            '\r' if string => out.push_str("\\r"),
             ' ' | '\t' | '\n' | '\r' if !string => {}
             c => out.push(c),
         }
@@ -229,11 +235,11 @@ mod tests {
 
     #[test]
     fn rows_leave_as_they_came() {
-        let raw = r#"{"id":12345678901234567890123, "b":1.10,"a":"\u00e9", "x": NaN}"#;
+        let raw = r#"{"id":12345678901234567890123, "b":1.10,"a":"\u00e9", "x": 1e400}"#;
         let row = object(raw);
         assert_eq!(row.json(), raw);
         assert_eq!(row.get("a").unwrap(), Some(Value::Text("é".into())));
-        assert_eq!(row.with("w", &json!(0.5)).json(), r#"{"id":12345678901234567890123,"b":1.10,"a":"\u00e9","x":NaN,"w":0.5}"#);
+        assert_eq!(row.with("w", &json!(0.5)).json(), r#"{"id":12345678901234567890123,"b":1.10,"a":"\u00e9","x":1e400,"w":0.5}"#);
         assert_eq!(row.without("x").without("no").json(), r#"{"id":12345678901234567890123,"b":1.10,"a":"\u00e9"}"#);
         assert_eq!(object("{\n  \"a\": \"b \\\" c\",\n \"d\": [1, 2]\n}").json(), r#"{"a":"b \" c","d":[1,2]}"#);
     }

@@ -1,7 +1,9 @@
 //! The shapes in which conversations and instructions come.
 
+use std::borrow::Cow;
+
 use crate::dataset::column::member;
-use crate::dataset::json::{elements, members, string, unescape};
+use crate::dataset::json::{objects, string};
 use crate::dataset::record::Object;
 
 use super::{Message, chatgpt};
@@ -130,27 +132,39 @@ const fn user(content: &str) -> Message<'_> {
 
 /// The messages of a list; a text by itself is one of the user.
 fn of_list(raw: &str) -> Vec<Message<'_>> {
-    match elements(raw) {
-        Some(entries) => entries.into_iter().filter_map(message).collect(),
+    match objects(raw, Draft::take) {
+        Some(drafts) => drafts.into_iter().filter_map(Draft::finish).collect(),
         None => vec![user(raw)],
     }
 }
 
-/// A message of the usual names: who wrote it, and what.
-fn message(raw: &str) -> Option<Message<'_>> {
-    let (mut role, mut content, mut text, mut time, mut model) = (None, None, None, None, None);
-    for (name, value) in members(raw).ok()? {
-        let value = &raw[value];
-        match &*unescape(&raw[name]) {
-            "role" | "from" | "sender" => role = string(value),
-            "content" | "value" => content = Some(value),
-            "text" => text = Some(value).filter(|raw| *raw != "\"\"" && *raw != "null"),
-            "timestamp" | "created_at" | "create_time" => time = Some(value).filter(|raw| *raw != "null"),
-            "model" => model = Some(value).filter(|raw| *raw != "null"),
+/// A message of the usual names, member by member: who wrote it, and what.
+#[derive(Default)]
+struct Draft<'a> {
+    role: Option<Cow<'a, str>>,
+    content: Option<&'a str>,
+    text: Option<&'a str>,
+    time: Option<&'a str>,
+    model: Option<&'a str>,
+}
+
+impl<'a> Draft<'a> {
+    fn take(&mut self, name: &'a str, value: &'a str) {
+        let present = Some(value).filter(|raw| *raw != "null");
+        match name {
+            "role" | "from" | "sender" => self.role = string(value),
+            "content" | "value" => self.content = Some(value),
+            "text" => self.text = present.filter(|raw| *raw != "\"\""),
+            "timestamp" | "created_at" | "create_time" => self.time = present,
+            "model" => self.model = present,
             _ => {}
         }
     }
-    let user = matches!(role.as_deref()?.to_ascii_lowercase().as_str(), "user" | "human" | "prompter");
-    // Claude's export has the whole text beside its parts.
-    Some(Message { user, content: text.or(content)?, time, model })
+
+    fn finish(self) -> Option<Message<'a>> {
+        let role = self.role?;
+        let user = ["user", "human", "prompter"].iter().any(|name| role.eq_ignore_ascii_case(name));
+        // Claude's export has the whole text beside its parts.
+        Some(Message { user, content: self.text.or(self.content)?, time: self.time, model: self.model })
+    }
 }
