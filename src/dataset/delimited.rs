@@ -277,7 +277,9 @@ mod tests {
     use super::*;
     use std::io::Cursor;
 
-    fn read(text: &str, usual: u8, backslash: bool) -> Result<(Vec<String>, Vec<(u64, Vec<String>)>, bool)> {
+    type Cells = (u64, Vec<String>);
+
+    fn read(text: &str, usual: u8, backslash: bool) -> Result<(Vec<String>, Vec<Cells>, bool)> {
         let lines = Lines::new(Box::new(Cursor::new(text.to_owned())), text.as_bytes());
         let (mut delimited, note) = Delimited::new(lines, text.as_bytes(), usual, backslash, false)?;
         let mut rows = Vec::new();
@@ -291,11 +293,11 @@ mod tests {
         Ok((delimited.header().names.clone(), rows, note.is_some()))
     }
 
-    fn rows(text: &str) -> Vec<(u64, Vec<String>)> {
+    fn rows(text: &str) -> Vec<Cells> {
         read(text, b',', false).unwrap().1
     }
 
-    fn row(line: u64, cells: &[&str]) -> (u64, Vec<String>) {
+    fn row(line: u64, cells: &[&str]) -> Cells {
         (line, cells.iter().map(|cell| (*cell).to_owned()).collect())
     }
 

@@ -211,7 +211,9 @@ impl Scanner<'_> {
     fn value(&mut self, depth: usize) -> Scanned<Range<usize>> {
         let start = self.at;
         match self.peek() {
-            Some(b'"') => drop(self.string()?),
+            Some(b'"') => {
+                self.string()?;
+            }
             Some(b'{') => self.object(depth, |_, _| ())?,
             Some(b'[') => self.list(depth, |_| ())?,
             Some(b'-' | b'0'..=b'9') => self.number()?,

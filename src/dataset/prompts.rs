@@ -132,7 +132,7 @@ impl Prompts {
     ///
     /// # Errors
     /// Where reading cannot go on.
-    pub fn next(&mut self) -> Result<Option<Prompt>> {
+    pub fn read(&mut self) -> Result<Option<Prompt>> {
         loop {
             if let Some(prompt) = self.queue.pop_front() {
                 return Ok(Some(prompt));
@@ -168,7 +168,7 @@ impl Prompts {
             self.seen.entry(shape).or_default().conversations += 1;
             return None;
         }
-        (shape == Shape::ChatGpt || !self.usual.iter().any(|name| has_text(name))).then_some(shape)
+        (shape == Shape::ChatGpt || !self.usual.iter().any(has_text)).then_some(shape)
     }
 
     fn queue_turns(&mut self, shape: Shape, record: Record, place: &Place) {
@@ -241,7 +241,7 @@ fn counted(n: u64, what: &str) -> String {
     let digits = n.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

@@ -15,6 +15,9 @@ use zip::write::SimpleFileOptions;
 use crate::common::fixtures;
 use crate::uses_cli::Bench;
 
+/// Conversation, turn, time and model.
+type InConversation = (Option<String>, u32, Option<String>, Option<String>);
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -32,9 +35,9 @@ struct Case {
     recognised: Vec<String>,
     #[serde(default)]
     notes: Vec<String>,
-    /// Conversation, turn, time and model of each text.
+    /// Where each text stands.
     #[serde(default)]
-    turns: Vec<(Option<String>, u32, Option<String>, Option<String>)>,
+    turns: Vec<InConversation>,
     /// The rows as JSON.
     rows: Option<Vec<String>>,
     /// How the error begins or what it holds that ends the reading.
@@ -47,7 +50,7 @@ struct Read {
     faults: Vec<String>,
     recognised: Vec<String>,
     notes: Vec<String>,
-    turns: Vec<(Option<String>, u32, Option<String>, Option<String>)>,
+    turns: Vec<InConversation>,
     rows: Vec<String>,
 }
 
@@ -55,7 +58,7 @@ fn read(path: &Path, column: Option<&str>, turns: Option<Turns>) -> Result<Read>
     let reader = Reader::open(Parts::of(path)?, Options::default(), &(Arc::new(|_| ()) as _))?;
     let mut prompts = Prompts::new(reader, column, turns)?;
     let mut read = Read { notes: prompts.reader().take_notes(), ..Read::default() };
-    while let Some(prompt) = prompts.next()? {
+    while let Some(prompt) = prompts.read()? {
         match prompt.found {
             Found::Text { text, record, turn } => {
                 read.texts.push(text);

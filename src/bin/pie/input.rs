@@ -168,7 +168,7 @@ impl Input {
 
     /// The next text with its row; none at the end.
     pub fn prompt(&mut self) -> Result<Option<pie_embed_wasm::dataset::Prompt>> {
-        self.prompts.next()
+        self.prompts.read()
     }
 
     pub const fn progress(&self) -> &Progress {
