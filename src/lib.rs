@@ -9,6 +9,8 @@
 //! |---|---|
 //! | (none) | loading, embedding, tagging: what the browser has |
 //! | `parallel` | batches on all cores |
+//! | `dataset` | readers of text lines, JSON, CSV and chat exports |
+//! | `columns` | readers of Parquet, Arrow, gzip, zstd and zip beside them |
 //! | `convert` | Hugging Face checkpoints to GGUF, quantisation, making taxonomies |
 //! | `eval` | 2-D maps of vectors, drawn as SVG |
 //! | `label` | labels of raw instructions, `verb\|noun`, by a part-of-speech tagger and a fitted picker |
@@ -38,6 +40,8 @@ pub mod backend;
 #[cfg(feature = "convert")]
 pub mod checkpoint;
 pub mod config;
+#[cfg(feature = "dataset")]
+pub mod dataset;
 mod digest;
 mod embedder;
 pub mod encoder;

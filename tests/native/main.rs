@@ -5,6 +5,7 @@ mod allocation;
 mod cli;
 mod columns;
 mod common;
+mod dataset;
 mod disk;
 mod ends;
 mod eval_cli;

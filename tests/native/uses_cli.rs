@@ -120,8 +120,8 @@ fn select_leaves_out_duplicates_and_weighs_quality() {
     let table = bench.ok(&format!("{line} -n 3 -o out.csv"));
     assert!(table.contains("2 exact duplicates, 2 near-duplicates left out"), "{table}");
     let text = fs::read_to_string(bench.path("out.csv")).unwrap();
-    assert!(text.starts_with("good,prompt\n3,Write a poem\n") && text.contains("2,\"Sum the list, please\"\n"), "{text}");
-    assert!(text.contains("0.5,\"Translate\nthis\"\n"), "{text}");
+    assert!(text.starts_with("prompt,good\nWrite a poem,3\n") && text.contains("\"Sum the list, please\",2\n"), "{text}");
+    assert!(text.contains("\"Translate\nthis\",0.5\n"), "{text}");
     bench.refuses(&[(&format!("{line} -n 4 -o x.csv"), 1, "without the 2 near-duplicates of 5 rows: 4 rows of a pool of 3")]);
 }
 
@@ -141,7 +141,7 @@ fn faulty_rows_are_left_out() {
         "line 4: \"text\" is missing",
         "line 5: \"text\" is a number",
         "line 6: the text is blank",
-        "line 7: there is no column \"instruction\" or \"text\"; there are \"other\"",
+        "line 7: there is no column \"instruction\" or \"text\" or \"prompt\"; there are \"other\"",
         "line 8: no JSON object",
         "6 of 8 lines",
     ] {
@@ -167,7 +167,7 @@ fn select_says_what_is_wrong() {
         ("select --input pool.jsonl -n 1 -o there.jsonl", 1, "there.jsonl exists: --force"),
         ("select --input pool.jsonl -n 1 -o x.txt --label text", 1, "name a .jsonl, .csv or .parquet file"),
         ("select --input pool.jsonl -n 1 -o x.jsonl --column y", 1, "no row has a text [data]"),
-        ("select --input pool.jsonl -n 1 -o x.jsonl --label y", 1, "no column \"y\"; there are \"label\", \"q\", \"text\""),
+        ("select --input pool.jsonl -n 1 -o x.jsonl --label y", 1, "no column \"y\"; there are \"text\", \"q\", \"label\""),
         ("select --input pool.jsonl -n 1 -o x.jsonl", 1, "line 2: \"label\" is missing, not a text"),
         (&format!("select --input pool.jsonl -n 1 -o x.jsonl {method}"), 1, "line 2: \"q\" is \"much\", not a number"),
         ("select --input pool.jsonl -n 1 -o x.jsonl --label text --dedupe 2", 1, "--dedupe: the threshold is 2"),

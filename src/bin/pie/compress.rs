@@ -1,8 +1,10 @@
 //! `pie compress`: a small test set that stands for a large one.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use pie_embed_wasm::dataset::Record;
 use pie_embed_wasm::ieb::spearman;
 use pie_embed_wasm::tasks::{Anchor, Anchors, Random, estimate, random_anchors};
 use pie_embed_wasm::{Error, ErrorCode, Result};
@@ -10,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::chart::{self, Panel, Series};
 use crate::encode::EncodeArgs;
+use crate::input::TextArgs;
 use crate::manifest::to_json;
 use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
-use crate::reader::Fields;
 use crate::table::{CsvArgs, Table, render};
 
 /// Models that the table on stdout names.
@@ -34,9 +36,8 @@ pub struct Args {
     /// of these
     #[arg(long, value_name = "FILE|DIR")]
     input: PathBuf,
-    /// The column with the text [default: instruction or text]
-    #[arg(long, value_name = "NAME")]
-    column: Option<String>,
+    #[command(flatten)]
+    texts_of: TextArgs,
     /// Anchors to pick
     #[arg(long, short = 'n', value_name = "N")]
     anchors: usize,
@@ -87,7 +88,7 @@ struct Point {
 
 pub fn run(args: &Args) -> Result<()> {
     refuse_existing([&args.output].into_iter().chain(&args.report).chain(&args.curve), args.force)?;
-    let table = args.encode.read(&args.input, args.column.as_deref())?;
+    let table = args.encode.read(&args.input, &args.texts_of)?;
     let rows = table.records.len();
     if args.anchors == 0 || args.anchors > rows {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("--anchors is {}; the test set has {rows} rows", args.anchors)));
@@ -105,14 +106,8 @@ pub fn run(args: &Args) -> Result<()> {
     waiting.finish();
     let picked = anchors.weighted(args.anchors);
 
-    let weighted: Vec<Fields> = picked
-        .iter()
-        .map(|anchor| {
-            let mut fields = table.records[anchor.row].fields.clone();
-            fields.insert("weight".to_owned(), anchor.weight.into());
-            fields
-        })
-        .collect();
+    let weighted: Vec<Record> =
+        picked.iter().map(|anchor| table.records[anchor.row].record.with("weight", &anchor.weight.into())).collect();
     let mut files = vec![(args.output.clone(), render(&args.output, weighted.iter(), &args.csv)?)];
     let mut text = format!("{} anchors for {rows} rows\n", picked.len());
     if let Some(results) = &results {
@@ -147,11 +142,11 @@ pub fn run(args: &Args) -> Result<()> {
 fn read_results(path: &Path, table: &Table, id: &str) -> Result<Vec<Results>> {
     let results = Table::read_columns(path)?;
     let wrong = |what: String| Error::new(ErrorCode::Data, format!("{}: {what}", path.display()));
-    let models: Vec<String> = results.columns().into_iter().filter(|column| *column != id).map(str::to_owned).collect();
+    let models: Vec<String> = results.columns().into_iter().filter(|column| column != id).map(Cow::into_owned).collect();
     if models.is_empty() {
         return Err(wrong("there is no column with a model's results".to_owned()));
     }
-    let order: Vec<usize> = if results.columns().contains(&id) {
+    let order: Vec<usize> = if results.columns().iter().any(|column| column == id) {
         let mut places: HashMap<String, usize> = HashMap::new();
         for (at, name) in results.strings(id)?.into_iter().enumerate() {
             if places.contains_key(&name) {

@@ -3,17 +3,18 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use pie_embed_wasm::dataset::{Fields, Record};
 use pie_embed_wasm::tasks::{Random, Vectors, divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
 use crate::encode::EncodeArgs;
 use crate::heatmap::{self, Matrix};
+use crate::input::TextArgs;
 use crate::manifest::to_json;
 use crate::model::Model;
 use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
-use crate::reader::Fields;
 use crate::table::{CsvArgs, Table, render};
 use crate::view::{Readings, Uses};
 
@@ -29,9 +30,8 @@ pub struct Args {
     /// of these
     #[arg(value_name = "[NAME=]FILE|DIR", num_args = 2.., required = true)]
     data: Vec<String>,
-    /// The column with the text [default: instruction or text]
-    #[arg(long, value_name = "NAME")]
-    column: Option<String>,
+    #[command(flatten)]
+    texts_of: TextArgs,
     /// The column with the task; where not all have one, the model's taxonomy says [default: category, label or task]
     #[arg(long, value_name = "NAME")]
     label: Option<String>,
@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some((name, _)) = named.iter().find(|(name, _)| !seen.insert(name)) {
         return Err(Error::new(ErrorCode::InvalidArgument, format!("two data sets are called {name:?}: say NAME=FILE")));
     }
-    let tables = named.iter().map(|(_, path)| args.encode.read(path, args.column.as_deref())).collect::<Result<Vec<_>>>()?;
+    let tables = named.iter().map(|(_, path)| args.encode.read(path, &args.texts_of)).collect::<Result<Vec<_>>>()?;
     let model = args.encode.load(tables.len())?;
     let sets: Vec<DataSet> = named.into_iter().zip(tables).map(|((name, _), table)| DataSet { name, table }).collect();
     let columns = sets.iter().map(|set| set.table.label_column(args.label.as_deref())).collect::<Result<Option<Vec<String>>>>()?;
@@ -180,15 +180,15 @@ fn written(path: &Path, args: &Args, model: &Model, sets: &[DataSet], figures: &
         }));
     }
     let pair = |at: usize| {
-        Fields::from_iter([
+        Record::new(&Fields::from_iter([
             ("first".to_owned(), sets[at / n].name.clone().into()),
             ("second".to_owned(), sets[at % n].name.clone().into()),
             ("wasserstein".to_owned(), figures.wasserstein[at].into()),
             ("cosine".to_owned(), figures.cosine[at].into()),
             ("overlap".to_owned(), figures.overlap.as_ref().map_or(Value::Null, |overlap| overlap[at].into())),
-        ])
+        ]))
     };
-    let rows: Vec<Fields> = (0..n * n).map(pair).collect();
+    let rows: Vec<Record> = (0..n * n).map(pair).collect();
     render(path, rows.iter(), &args.csv)
 }
 

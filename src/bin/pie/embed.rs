@@ -104,7 +104,7 @@ pub fn run(args: Args) -> Result<()> {
         done += rows.len() as u64;
         input.progress().message(format!("{done} texts"));
     }
-    input.progress().finish();
+    input.finish();
     sink.finish()?;
     encoder.say_found();
     args.input.finish(faults)

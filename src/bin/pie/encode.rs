@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use pie_embed_wasm::dataset::{Content, Options, memory, missing, parts};
 use pie_embed_wasm::encoder::Reading;
 use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Prompt, Result};
@@ -10,14 +11,11 @@ use serde_json::Value;
 
 use crate::cache::{Cache, CacheArgs, text_hash};
 use crate::columnar::{MODEL_SHA256, PROMPT};
-use crate::input::{CHUNK, missing};
-use crate::memory;
+use crate::input::{CHUNK, TextArgs, open};
 use crate::model::{Model, ModelArgs};
 use crate::npy;
 use crate::output::say;
-use crate::parts::parts;
 use crate::progress::Progress;
-use crate::reader::{Content, Format, Reader};
 use crate::table::Table;
 use crate::view::{Made, Readings, Uses, VIEW, ViewArgs};
 
@@ -55,8 +53,8 @@ impl EncodeArgs {
     }
 
     /// Reads a data set; where vectors are given, those that its rows may have are not kept.
-    pub fn read(&self, path: &Path, column: Option<&str>) -> Result<Table> {
-        Table::read(path, column, (!self.vectors.is_empty()).then_some(EMBEDDING))
+    pub fn read(&self, path: &Path, texts: &TextArgs) -> Result<Table> {
+        Table::read(path, texts, (!self.vectors.is_empty()).then_some(EMBEDDING))
     }
 
     /// What the options read of a vector, of which files that are made with it tell.
@@ -99,7 +97,7 @@ impl EncodeArgs {
                 npy::read(&part, dimensions, &mut data)?;
                 continue;
             }
-            let mut reader = Reader::open(Some(&part), Format::Auto)?;
+            let (mut reader, progress) = open(Some(&part), Options::default())?;
             let wrong = |what: String| Error::new(ErrorCode::Data, format!("{}: {what}", part.display()));
             let prompt = model.prompt(self.prompt.as_ref()).to_string();
             for (key, expected) in [(MODEL_SHA256, &model.sha256), (PROMPT, &prompt), (VIEW, &made)] {
@@ -109,10 +107,13 @@ impl EncodeArgs {
             }
             while let Some(row) = reader.row()? {
                 let fields = match row.content {
-                    Content::Fields(fields) if fields.get(ERROR).is_none_or(Value::is_null) => fields,
-                    Content::Fields(_) | Content::Blank => continue,
+                    Content::Record(record) => record.fields().map_err(|e| wrong(format!("{}: {e}", row.place)))?,
+                    Content::Blank => continue,
                     Content::Faulty { error, .. } => return Err(wrong(format!("{}: {error}", row.place))),
                 };
+                if fields.get(ERROR).is_some_and(|error| !error.is_null()) {
+                    continue;
+                }
                 let vector = fields.get(EMBEDDING).and_then(Value::as_array).ok_or_else(|| {
                     let columns: Vec<&str> = fields.keys().map(String::as_str).collect();
                     wrong(format!("{}: {}", row.place, missing(&[EMBEDDING], &columns)))
@@ -124,7 +125,7 @@ impl EncodeArgs {
                 // What is no number is refused with those that are not finite.
                 data.extend(vector.iter().map(|number| number.as_f64().map_or(f32::NAN, |number| number as f32)));
             }
-            reader.progress.finish();
+            progress.finish();
         }
         Vectors::new(data, dimensions).map_err(|e| e.context(path.display()))
     }

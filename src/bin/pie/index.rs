@@ -13,19 +13,19 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
+use pie_embed_wasm::dataset::{ArrowStream, Fields};
 use pie_embed_wasm::tasks::Vectors;
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Result};
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::columnar::{ArrowStream, ColumnWriter, MODEL_SHA256, vector_type};
+use crate::columnar::{ColumnWriter, MODEL_SHA256, vector_type};
 use crate::encode::EncodeArgs;
 use crate::graph::{self, Graph};
-use crate::input::CHUNK;
+use crate::input::{CHUNK, TextArgs};
 use crate::model::Model;
 use crate::output::{AtomicFile, print, refuse_existing};
 use crate::progress::Progress;
-use crate::reader::Fields;
 use crate::view::{Made, VIEW};
 
 const PROMPT: &str = "pie.index.prompt";
@@ -40,9 +40,8 @@ pub struct Args {
     /// one of these; - is stdin
     #[arg(long, value_name = "FILE|DIR|-")]
     input: PathBuf,
-    /// The column with the text [default: instruction or text]
-    #[arg(long, value_name = "NAME")]
-    column: Option<String>,
+    #[command(flatten)]
+    texts_of: TextArgs,
     /// The index
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -67,7 +66,7 @@ struct Entry<'a> {
 pub fn run(args: &Args) -> Result<()> {
     let graph = graph::path_of(&args.output);
     refuse_existing([&args.output].into_iter().chain(args.hnsw.then_some(&graph)), args.force)?;
-    let table = args.encode.read(&args.input, args.column.as_deref())?;
+    let table = args.encode.read(&args.input, &args.texts_of)?;
     let model = args.encode.load(1)?;
     let vectors = Arc::new(args.encode.encode(&model, 0, &table)?);
     let prompt = model.prompt(args.encode.prompt.as_ref());
@@ -88,7 +87,8 @@ pub fn run(args: &Args) -> Result<()> {
     let mut rows = table.records.iter().zip(vectors.rows());
     loop {
         let entries = rows.by_ref().take(CHUNK).map(|(record, vector)| {
-            let row = serde_json::to_string(&record.fields).map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
+            let fields = record.record.fields().map_err(|e| Error::new(ErrorCode::Data, format!("{}: {e}", record.place)))?;
+            let row = serde_json::Value::Object(fields).to_string();
             Ok(Entry { check: check(&record.text, &row, vector), text: &record.text, row, vector })
         });
         let entries = entries.collect::<Result<Vec<_>>>()?;

@@ -1,13 +1,13 @@
 //! A text a row, from a file, a folder of parts or stdin, read in chunks so that memory does not grow with the input.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use pie_embed_wasm::dataset::{Format, Found, Options, Parts, Place, Prompts, Reader, Turn, Turns};
 use pie_embed_wasm::{Error, ErrorCode, Result};
-use serde_json::Value;
 
 use crate::output::say;
 use crate::progress::Progress;
-use crate::reader::{Content, Fields, Format, Place, Reader, TEXT_COLUMNS};
 
 /// Rows that are read, encoded, kept and written at a time.
 pub const CHUNK: usize = 1024;
@@ -18,86 +18,81 @@ const SHOWN_ERRORS: u64 = 20;
 
 #[derive(clap::Args)]
 pub struct InputArgs {
-    /// Text lines, or JSON lines, CSV, TSV, JSON, Parquet or an Arrow stream with an `instruction` or `text`, or a folder with parts of
-    /// one of these; - is stdin
+    /// Text lines, or JSON lines, CSV, TSV, JSON, Parquet or Arrow with an `instruction`, `text` or `prompt`, or a chat export
+    /// (OpenAI messages, ShareGPT, ChatGPT's or Claude's, also zipped), plain, gzip or zstd, or a folder with parts of one of these; - is
+    /// stdin
     #[arg(long, value_name = "FILE|DIR|-")]
     pub input: Option<PathBuf>,
-    /// How the input is read
-    #[arg(long, value_enum, default_value_t = Format::Auto)]
-    pub format: Format,
-    /// The column with the text [default: instruction or text]
-    #[arg(long, value_name = "NAME")]
-    pub column: Option<String>,
+    #[command(flatten)]
+    pub text: TextArgs,
     /// Exit status 0 also where lines could not be read: each has its `error` in its place, and they are counted on stderr
     #[arg(long)]
     pub allow_faulty: bool,
 }
 
-/// Where a row's text stands: in the column that is named, or in the first of the usual ones that the row has.
-pub struct TextColumn(Vec<String>);
+/// Where the texts of a data set stand, and how it is read where it does not say so itself.
+#[derive(clap::Args, Clone)]
+pub struct TextArgs {
+    /// The column with the text, or a path into it: messages[0].content [default: instruction, text, the user's turns or prompt]
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// Which turns of a conversation are read: first, last or all [default: all of an export, the last of a line or row]
+    #[arg(long, value_name = "WHICH")]
+    turns: Option<Turns>,
+    /// auto, text, jsonl, csv, tsv, json, parquet or arrow; auto goes by what the input begins with and its name
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    format: Format,
+    /// CSV begins with a row, not with a header: columns are called 1, 2, …, and the text stands in the first
+    #[arg(long)]
+    no_header: bool,
+    /// In CSV, \" is a quote inside quotes
+    #[arg(long)]
+    backslash_escapes: bool,
+}
 
-impl TextColumn {
-    pub fn new(named: Option<&str>) -> Self {
-        Self(named.map_or_else(|| TEXT_COLUMNS.map(str::to_owned).to_vec(), |column| vec![column.to_owned()]))
-    }
-
-    /// An error where the columns are known before the rows, and the text stands in none of them or in one that holds something else.
-    pub fn check(&self, reader: &Reader) -> Result<()> {
-        let Some(columns) = reader.columns() else { return Ok(()) };
-        let Some(column) = self.0.iter().find(|column| columns.contains(&column.as_str())) else {
-            return Err(Error::new(ErrorCode::Data, missing(&self.0, &columns)));
-        };
-        match reader.other_type(column) {
-            Some(kind) => Err(Error::new(ErrorCode::Data, format!("column {column:?} is {kind}, not a text"))),
-            None => Ok(()),
-        }
-    }
-
-    /// The text of a row.
-    pub fn text<'a>(&self, fields: &'a Fields) -> std::result::Result<&'a str, String> {
-        let found = || self.0.iter().filter_map(|column| Some((column, fields.get(column)?)));
-        match found().find(|(_, value)| !value.is_null()).or_else(|| found().next()) {
-            Some((_, Value::String(text))) if text.trim().is_empty() => Err("the text is blank".to_owned()),
-            Some((_, Value::String(text))) => Ok(text),
-            Some((column, other)) => Err(format!("{column:?} is {}, not a text", kind(other))),
-            None => Err(missing(&self.0, &fields.keys().map(String::as_str).collect::<Vec<_>>())),
-        }
+impl TextArgs {
+    /// Opens a data set; stdin is none, or `-`.
+    pub fn open(&self, path: Option<&Path>) -> Result<Input> {
+        let (reader, progress) = open(path, Options { format: self.format, backslash: self.backslash_escapes, headless: self.no_header })?;
+        let mut prompts = Prompts::new(reader, self.column.as_deref(), self.turns)?;
+        say_notes(prompts.reader(), &progress);
+        Ok(Input { prompts, progress })
     }
 }
 
-/// That none of these columns is among those present.
-pub fn missing(wanted: &[impl AsRef<str>], present: &[&str]) -> String {
-    let quoted = |names: &mut dyn Iterator<Item = &str>| names.map(|name| format!("{name:?}")).collect::<Vec<_>>();
-    let present = match present.len() {
-        0 => "is none".to_owned(),
-        _ => format!("are {}", quoted(&mut present.iter().copied()).join(", ")),
+impl Default for TextArgs {
+    fn default() -> Self {
+        Self { column: None, turns: None, format: Format::Auto, no_header: false, backslash_escapes: false }
+    }
+}
+
+/// Reads a data set with progress on stderr.
+pub fn open(path: Option<&Path>, options: Options) -> Result<(Reader, Progress)> {
+    let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+        return Ok((Reader::stream(Box::new(std::io::stdin()), "stdin", options)?, Progress::rows()));
     };
-    format!("there is no column {}; there {present}", quoted(&mut wanted.iter().map(AsRef::as_ref)).join(" or "))
+    let parts = Parts::of(path)?;
+    let progress = parts.bytes.map_or_else(Progress::rows, Progress::of);
+    let heard = progress.clone();
+    Ok((Reader::open(parts, options, &(Arc::new(move |bytes| heard.add(bytes)) as _))?, progress))
 }
 
-/// What a value is that is not what was expected.
-pub const fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "missing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "blank",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
+fn say_notes(reader: &mut Reader, progress: &Progress) {
+    reader.take_notes().into_iter().for_each(|note| progress.print(&format!("note: {note}")));
 }
 
 /// One row of the input: its text, or what is wrong with it. A faulty row keeps its place in the output.
 pub struct Row {
     pub place: Place,
     pub text: String,
+    pub turn: Option<Turn>,
     pub error: Option<String>,
 }
 
-/// Reads rows.
+/// Reads texts, and says what is recognised and noted.
 pub struct Input {
-    reader: Reader,
-    column: TextColumn,
+    prompts: Prompts,
+    progress: Progress,
 }
 
 impl InputArgs {
@@ -108,17 +103,15 @@ impl InputArgs {
 
     /// Opens the input; stdin when none is named.
     pub fn open(&self) -> Result<Input> {
-        let reader = Reader::open(self.input.as_deref(), self.format)?;
-        let column = TextColumn::new(self.column.as_deref());
-        column.check(&reader)?;
-        Ok(Input { reader, column })
+        self.text.open(self.input.as_deref())
     }
 
     /// Calls `each` with the texts of the command's arguments, or else with the rows of the input, chunk by chunk.
     pub fn each_chunk(&self, texts: Vec<String>, faults: &mut Faults, mut each: impl FnMut(&[Row], &Progress) -> Result<()>) -> Result<()> {
         if !texts.is_empty() {
             let blank = |text: &str| text.trim().is_empty().then(|| "the text is blank".to_owned());
-            let row = |(text, line): (String, u64)| Row { place: Place { part: None, line }, error: blank(&text), text };
+            let row =
+                |(text, line): (String, u64)| Row { place: Place { line, ..Place::default() }, error: blank(&text), text, turn: None };
             let rows: Vec<Row> = texts.into_iter().zip(1..).map(row).collect();
             let progress = Progress::rows();
             faults.note(&rows, &progress);
@@ -135,7 +128,7 @@ impl InputArgs {
             done += rows.len() as u64;
             input.progress().message(format!("{done} texts"));
         }
-        input.progress().finish();
+        input.finish();
         Ok(())
     }
 
@@ -164,20 +157,29 @@ impl Input {
     }
 
     fn row(&mut self) -> Result<Option<Row>> {
-        let Some(row) = self.reader.row()? else { return Ok(None) };
-        let (text, error) = match row.content {
-            Content::Fields(fields) => match self.column.text(&fields) {
-                Ok(text) => (text.to_owned(), None),
-                Err(error) => (String::new(), Some(error)),
-            },
-            Content::Blank => (String::new(), Some("the text is blank".to_owned())),
-            Content::Faulty { text, error } => (text, Some(error)),
+        let Some(prompt) = self.prompt()? else { return Ok(None) };
+        let (text, turn, error) = match prompt.found {
+            Found::Text { text, turn, .. } => (text, turn, None),
+            Found::Blank => (String::new(), None, Some("the text is blank".to_owned())),
+            Found::Faulty { text, error } => (text, None, Some(error)),
         };
-        Ok(Some(Row { place: row.place, text, error }))
+        Ok(Some(Row { place: prompt.place, text, turn, error }))
+    }
+
+    /// The next text with its row; none at the end.
+    pub fn prompt(&mut self) -> Result<Option<pie_embed_wasm::dataset::Prompt>> {
+        self.prompts.read()
     }
 
     pub const fn progress(&self) -> &Progress {
-        &self.reader.progress
+        &self.progress
+    }
+
+    /// At the end: says what was recognised.
+    pub fn finish(&mut self) {
+        self.progress.finish();
+        say_notes(self.prompts.reader(), &self.progress);
+        self.prompts.recognised().iter().for_each(|line| say(line));
     }
 }
 

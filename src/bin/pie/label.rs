@@ -107,7 +107,7 @@ fn label(args: &Args) -> Result<()> {
         }
         input.progress().message(format!("{done} instructions"));
     }
-    input.progress().finish();
+    input.finish();
     if let Some(wordnet) = wordnet {
         let names = merge_synonyms(&counts(&kept), &wordnet);
         say(&format!("{} of {} labels merged with synonyms", names.len(), counts(&kept).len()));

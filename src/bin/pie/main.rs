@@ -27,22 +27,15 @@ mod ieb;
 mod index;
 mod info;
 mod input;
-mod isolate;
-mod json;
 mod label;
 mod manifest;
-mod memory;
 mod model;
 mod npy;
 mod output;
 mod own;
-mod parquet;
-mod parts;
 mod phrasebook;
 mod progress;
 mod prune;
-mod ration;
-mod reader;
 mod reliability;
 mod report;
 mod retrieve;
@@ -58,7 +51,6 @@ mod taxonomy;
 mod train;
 mod unfinished;
 mod view;
-mod weight;
 
 /// Instruction embeddings and task tagging: results on stdout, progress on stderr.
 ///

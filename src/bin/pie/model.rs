@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use pie_embed_wasm::dataset::memory;
 use pie_embed_wasm::gguf::Source;
 use pie_embed_wasm::tasks::{Level, Tagger, Taxonomy};
 use pie_embed_wasm::{EmbedOptions, Embedder, Error, ErrorCode, Prompt, Result, sha256_hex};
@@ -12,7 +13,6 @@ use rayon::prelude::*;
 
 use crate::device::Device;
 use crate::manifest::Manifest;
-use crate::memory;
 use crate::output::say;
 use crate::view::Readings;
 

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
+use pie_embed_wasm::dataset::memory;
 use pie_embed_wasm::{Error, ErrorCode, Result};
-
-use crate::memory;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// NumPy itself pads a plain array's header to 64 or 128 bytes.

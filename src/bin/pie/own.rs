@@ -13,7 +13,7 @@ use crate::encode::Encoder;
 use crate::input::{Faults, Row};
 use crate::progress::Progress;
 use crate::sink::SinkRow;
-use crate::tag::Args;
+use crate::tag::{Args, TurnColumns};
 
 #[derive(Serialize)]
 struct Scored {
@@ -27,6 +27,8 @@ struct Scored {
 #[derive(Serialize)]
 struct Tagged<'a> {
     text: &'a str,
+    #[serde(flatten)]
+    turn: Option<TurnColumns<'a>>,
     labels: Vec<Scored>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
@@ -55,7 +57,13 @@ pub fn run(args: Args, file: &Path) -> Result<()> {
         let read: Vec<Read<'_>> = encoded.rows().zip(&unread).map(|(vector, &unread)| Read { vector, unread }).collect();
         let mut vectors = texts.pairs(&read).into_iter().zip(&encoded.truncated);
         let tagged = rows.iter().map(|row| {
-            let mut tagged = Tagged { text: &row.text, labels: Vec::new(), truncated: false, error: row.error.as_deref() };
+            let mut tagged = Tagged {
+                text: &row.text,
+                turn: row.turn.as_ref().map(TurnColumns::from),
+                labels: Vec::new(),
+                truncated: false,
+                error: row.error.as_deref(),
+            };
             if row.error.is_none()
                 && let Some(((whole, of_row), &truncated)) = vectors.next()
             {
@@ -83,7 +91,8 @@ fn schema() -> Schema {
     let score = Field::new("score", DataType::Float32, false);
     let label = DataType::Struct(vec![text("label", false), score, text("reason", true)].into());
     let labels = Field::new("labels", DataType::List(Arc::new(Field::new("item", label, false))), false);
-    Schema::new(vec![text("text", false), labels, Field::new("truncated", DataType::Boolean, true), text("error", true)])
+    let tagged = [labels, Field::new("truncated", DataType::Boolean, true), text("error", true)];
+    Schema::new([text("text", false)].into_iter().chain(TurnColumns::schema()).chain(tagged).collect::<Vec<_>>())
 }
 
 impl SinkRow for Tagged<'_> {

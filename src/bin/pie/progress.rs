@@ -1,7 +1,6 @@
 //! Progress on stderr, drawn only where that is a terminal.
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -37,11 +36,6 @@ impl Progress {
         progress.message(what);
         progress.bar.enable_steady_tick(Duration::from_millis(200));
         progress
-    }
-
-    /// Advances by the bytes that are read.
-    pub fn over<R: Read>(&self, input: R) -> impl Read + use<R> {
-        self.bar.wrap_read(input)
     }
 
     pub fn add(&self, n: u64) {

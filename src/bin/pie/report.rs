@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use pie_embed_wasm::dataset::Place;
 use pie_embed_wasm::tasks::{
     Hit, Level, MIN_ROWS, Method, Random, Read, Tag, Taxonomy, UNKNOWN, WithRequests, coverage, is_unread, search, select, t_sne,
 };
@@ -12,11 +13,11 @@ use rayon::prelude::*;
 
 use crate::cache::CacheArgs;
 use crate::encode::encode;
+use crate::input::TextArgs;
 use crate::model::ModelArgs;
 use crate::output::{print, refuse_existing, write_file};
 use crate::progress::Progress;
-use crate::reader::Place;
-use crate::table::{Record, Table};
+use crate::table::{Entry, Table};
 use crate::view::{Readings, Uses, ViewArgs};
 
 mod page;
@@ -44,9 +45,8 @@ pub struct Args {
     /// one of these; - is stdin
     #[arg(long, value_name = "FILE|DIR|-")]
     input: PathBuf,
-    /// The column with the text [default: instruction or text]
-    #[arg(long, value_name = "NAME")]
-    column: Option<String>,
+    #[command(flatten)]
+    texts_of: TextArgs,
     /// Texts with a cosine of at least this are near-duplicates, by both views of a model that has two, or by --view where it is given
     #[arg(long, value_name = "COSINE", default_value_t = 0.98)]
     near_duplicate: f32,
@@ -130,7 +130,7 @@ pub fn run(args: &Args) -> Result<()> {
         let message = format!("--near-duplicate is {}; it must lie in 0..=1", args.near_duplicate);
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
-    let mut table = Table::read(&args.input, args.column.as_deref(), None)?;
+    let mut table = Table::read(&args.input, &args.texts_of, None)?;
     let pool = Pool::new(std::mem::take(&mut table.records));
     let model = args.model.load()?;
     let taxonomy = model.own_taxonomy()?;
@@ -172,7 +172,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 impl Pool {
-    fn new(records: Vec<Record>) -> Self {
+    fn new(records: Vec<Entry>) -> Self {
         let mut pool = Self { texts: Vec::new(), places: Vec::new(), counts: Vec::new() };
         let mut first = HashMap::with_capacity(records.len());
         let number = |record| {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use pie_embed_wasm::dataset::Fields;
 use pie_embed_wasm::ieb::{TextEncoder, TfIdf};
 use pie_embed_wasm::tasks::{Hit, Random, Template, Vectors, diverse, search};
 use pie_embed_wasm::{Error, ErrorCode, Result};
@@ -15,10 +16,10 @@ use crate::cache::CacheArgs;
 use crate::encode::encode;
 use crate::graph::{Graph, MOST, path_of};
 use crate::index::Index;
+use crate::input::TextArgs;
 use crate::model::ModelArgs;
 use crate::output::{print, refuse_existing, say, write_file};
 use crate::progress::Progress;
-use crate::reader::Fields;
 use crate::table::Table;
 use crate::view::ViewArgs;
 
@@ -52,9 +53,8 @@ pub struct Args {
     /// one of these; - is stdin
     #[arg(long, value_name = "FILE|DIR|-")]
     input: Option<PathBuf>,
-    /// The column with the text [default: instruction or text]
-    #[arg(long, value_name = "NAME")]
-    column: Option<String>,
+    #[command(flatten)]
+    texts_of: TextArgs,
     /// The column with the task, in the pool and in --input [default: category, label or task]
     #[arg(long, value_name = "NAME")]
     label: Option<String>,
@@ -108,7 +108,7 @@ pub fn run(args: &Args) -> Result<()> {
         text.parse::<Template>().map_err(|e| e.context(path.display()))
     });
     let template = template.transpose()?;
-    let table = args.input.as_ref().map(|path| Table::read(path, args.column.as_deref(), None)).transpose()?;
+    let table = args.input.as_ref().map(|path| Table::read(path, &args.texts_of, None)).transpose()?;
     let texts: Vec<&str> = table.as_ref().map_or_else(|| args.texts.iter().map(String::as_str).collect(), Table::texts);
     let label = table.as_ref().map(|table| table.label_column(args.label.as_deref())).transpose()?.flatten();
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::chart::{self, Panel, Series};
 use crate::encode::EncodeArgs;
+use crate::input::TextArgs;
 use crate::manifest::to_json;
 use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
@@ -36,9 +37,8 @@ pub struct Args {
     /// one of these; - is stdin
     #[arg(long, value_name = "FILE|DIR|-")]
     input: PathBuf,
-    /// The column with the text [default: instruction or text]
-    #[arg(long, value_name = "NAME")]
-    column: Option<String>,
+    #[command(flatten)]
+    texts_of: TextArgs,
     /// The column with the task; without one the model's taxonomy says [default: category, label or task]
     #[arg(long, value_name = "NAME")]
     label: Option<String>,
@@ -98,7 +98,7 @@ impl From<By> for Method {
 pub fn run(args: &Args) -> Result<()> {
     refuse_existing([&args.output].into_iter().chain(&args.report).chain(&args.curve), args.force)?;
     let method = Method::from(args.method);
-    let table = args.encode.read(&args.input, args.column.as_deref())?;
+    let table = args.encode.read(&args.input, &args.texts_of)?;
     if args.count == 0 || args.count > table.records.len() {
         let message = format!("--count is {}; the pool has {} rows", args.count, table.records.len());
         return Err(Error::new(ErrorCode::InvalidArgument, message));
@@ -155,7 +155,7 @@ pub fn run(args: &Args) -> Result<()> {
         "silhouette": silhouette_of(&chosen, &pool, &measured)?,
         "sizes": sizes,
     });
-    let rows = chosen.iter().map(|&row| &table.records[kept[row]].fields);
+    let rows = chosen.iter().map(|&row| &table.records[kept[row]].record);
     let mut files = vec![(args.output.clone(), render(&args.output, rows, &args.csv)?)];
     if let Some(path) = &args.report {
         files.push((path.clone(), to_json(&report)?));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
+use pie_embed_wasm::dataset::Turn;
 use pie_embed_wasm::tasks::{Level, Read, Tag, WithRequests};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde::Serialize;
@@ -22,7 +23,7 @@ use crate::sink::{OutputArgs, SinkRow};
 /// Texts are the arguments, or the lines of --input, or those of stdin. `unknown` stands first when a text is like no known one; the
 /// kinds of several requests in one text stand in their order, each with its own score, and of an instruction in a template's frame it is the
 /// instruction that counts. A line
-/// has "kinds", each with its family; "kind", the first of them; the first three "tasks"; and "unread", the share of the text's pieces
+/// of a chat has its "conversation", "turn" and "time"; all have "kinds", each with its family; "kind", the first of them; the first three "tasks"; and "unread", the share of the text's pieces
 /// that the model's vocabulary has no word for: where that is more than a half, all that is said is `unknown` with the reason "unread". Of a
 /// taxonomy without kinds, "kinds" is empty and "kind" null.
 #[derive(clap::Args)]
@@ -65,12 +66,37 @@ impl Args {
     }
 }
 
+/// Where a text stands in a conversation, beside its tags.
+#[derive(Serialize)]
+pub struct TurnColumns<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<&'a str>,
+    turn: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<&'a str>,
+}
+
+impl<'a> From<&'a Turn> for TurnColumns<'a> {
+    fn from(turn: &'a Turn) -> Self {
+        Self { conversation: turn.conversation.as_deref(), turn: turn.number, time: turn.time.as_deref() }
+    }
+}
+
+impl TurnColumns<'_> {
+    pub fn schema() -> [Field; 3] {
+        let column = |name, kind| Field::new(name, kind, true);
+        [column("conversation", DataType::Utf8), column("turn", DataType::UInt32), column("time", DataType::Utf8)]
+    }
+}
+
 /// Tasks a text, beside its kinds.
 const TASKS: usize = 3;
 
 #[derive(Serialize)]
 struct Tagged<'a> {
     text: &'a str,
+    #[serde(flatten)]
+    turn: Option<TurnColumns<'a>>,
     kinds: Vec<Tag>,
     /// The first of `kinds`.
     kind: Option<Tag>,
@@ -101,6 +127,7 @@ pub fn run(args: Args) -> Result<()> {
         let tagged = rows.iter().map(|row| {
             let mut tagged = Tagged {
                 text: &row.text,
+                turn: row.turn.as_ref().map(TurnColumns::from),
                 kinds: Vec::new(),
                 kind: None,
                 tasks: Vec::new(),
@@ -145,15 +172,15 @@ fn schema() -> Schema {
         DataType::Struct(vec![text("label", false), text("name", false), text("family", true), score, text("reason", true)].into())
     };
     let tags = |name| Field::new(name, DataType::List(Arc::new(Field::new("item", tag(), false))), false);
-    Schema::new(vec![
-        text("text", false),
+    let tagged = [
         tags("kinds"),
         Field::new("kind", tag(), true),
         tags("tasks"),
         Field::new("unread", DataType::Float32, false),
         Field::new("truncated", DataType::Boolean, true),
         text("error", true),
-    ])
+    ];
+    Schema::new([text("text", false)].into_iter().chain(TurnColumns::schema()).chain(tagged).collect::<Vec<_>>())
 }
 
 impl SinkRow for Tagged<'_> {

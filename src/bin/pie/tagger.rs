@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::cache::CacheArgs;
 use crate::encode::encode;
+use crate::input::TextArgs;
 use crate::model::{Model, ModelArgs};
 use crate::output::{json_line, print, refuse_existing, say, visible, write_file};
 use crate::table::Table;
@@ -112,7 +113,7 @@ fn fit(args: &FitArgs) -> Result<()> {
 }
 
 fn eval(args: &EvalArgs) -> Result<()> {
-    let table = Table::read(&args.data, None, None)?;
+    let table = Table::read(&args.data, &TextArgs::default(), None)?;
     let labels = table.strings(&label_column(&table)?)?;
     let model = args.model.load()?;
     let tagger = model.tagger(&args.tagger)?;
@@ -151,7 +152,7 @@ fn label_column(table: &Table) -> Result<String> {
 
 /// The labels of rows, in the order in which they appear.
 fn read_rows(path: &Path) -> Result<Vec<TaggerLabel>> {
-    let table = Table::read(path, None, None)?;
+    let table = Table::read(path, &TextArgs::default(), None)?;
     let mut labels: Vec<TaggerLabel> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for (text, label) in table.texts().into_iter().zip(table.strings(&label_column(&table)?)?) {

@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 
 use base64ct::{Base64, Encoding};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use pie_embed_wasm::dataset::Place;
 use pie_embed_wasm::tasks::{Hit, is_near_duplicate};
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{Counted, Coverage, Report, Sample, Tally};
-use crate::reader::Place;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -99,7 +99,8 @@ fn shortened(text: &str, chars: usize) -> String {
 
 fn place(place: &Place) -> String {
     let part = place.part.iter().map(|part| format!("{part}, "));
-    part.chain([format!("line {}", whole(place.line as usize))]).collect()
+    let turn = place.turn.iter().map(|turn| format!(", turn {turn}"));
+    part.chain([format!("line {}", whole(place.line as usize))]).chain(turn).collect()
 }
 
 /// A text of the data set, and where it first stands.

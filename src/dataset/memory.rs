@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use pie_embed_wasm::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use sysinfo::System;
 
 /// Left to all else.

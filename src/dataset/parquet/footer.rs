@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::thrift::{Fault, Kind, Walked, Walker};
 use super::{MAX_COLUMNS, MAX_NESTING, MAX_PATH_BYTES, data};
-use pie_embed_wasm::{Error, Result};
+use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 4] = b"PAR1";
 const TAIL_BYTES: u64 = 8;

@@ -4,17 +4,17 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
+use crate::error::{Error, Result};
 use ::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use ::parquet::basic::Type;
 use ::parquet::column::page::{Page, PageReader};
 use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use ::parquet::file::serialized_reader::SerializedPageReader;
 use arrow_schema::DataType;
-use pie_embed_wasm::{Error, Result};
 
 use super::thrift::{Fault, Kind, Walked, Walker};
 use super::{BATCH_BYTES, BATCH_ROWS, MAX_FIXED_BYTES, MAX_PAGE_BYTES, MAX_PAGES_BYTES, data};
-use crate::memory;
+use crate::dataset::memory;
 
 /// A page's header, with the smallest and largest value that it may name.
 const HEADER_BYTES: usize = 1 << 12;

@@ -4,12 +4,17 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use ::parquet::basic::ZstdLevel;
+use std::sync::Arc;
+
+use ::parquet::arrow::ArrowWriter;
+use ::parquet::basic::{Compression, ZstdLevel};
+use ::parquet::file::properties::WriterProperties;
 use arrow_array::builder::{ListBuilder, StringDictionaryBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int32Array, NullArray, RecordBatchOptions, StringArray};
+use arrow_ipc::writer::StreamWriter;
 
-use arrow_schema::Schema;
+use arrow_schema::{Field, Schema};
 
 use super::*;
 
@@ -38,7 +43,7 @@ fn arrow(bytes: Vec<u8>) -> Result<(usize, usize)> {
 }
 
 fn parquet(bytes: &[u8]) -> Result<(usize, usize)> {
-    drain(Batches::parquet(file(bytes), &Progress::rows()))
+    drain(Batches::parquet(file(bytes), &(Arc::new(|_| ()) as Meter)))
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use pie_embed_wasm::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 
 thread_local! {
     /// Whether this thread is inside [`isolated`], which reports a panic as an error.

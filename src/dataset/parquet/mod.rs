@@ -15,13 +15,13 @@ mod thrift;
 
 use std::fs::File;
 
+use crate::error::{Error, ErrorCode, Result};
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use pie_embed_wasm::{Error, ErrorCode, Result};
 
-use crate::isolate::isolated;
-use crate::progress::Progress;
+use crate::dataset::Meter;
+use crate::dataset::isolate::isolated;
 
 const MAX_NESTING: usize = 64;
 const MAX_COLUMNS: usize = 1 << 16;
@@ -46,18 +46,18 @@ pub struct ParquetFile {
     reader: Option<ParquetRecordBatchReader>,
     /// Bytes of the file a row, for the progress.
     row_bytes: f64,
-    progress: Progress,
+    meter: Meter,
 }
 
 impl ParquetFile {
-    pub fn open(mut file: File, progress: &Progress) -> Result<Self> {
+    pub fn open(mut file: File, meter: &Meter) -> Result<Self> {
         footer::check(&mut file)?;
         let loaded = isolated("the Parquet footer", || ArrowReaderMetadata::load(&file, Default::default()))?;
         let metadata = loaded.map_err(|e| data(format!("no Parquet: {e}")).with_source(e))?;
         let bytes = file.metadata().map_err(|e| data(format!("reading: {e}")).with_source(e))?.len();
         page::check_chunks(metadata.metadata(), bytes)?;
         let rows = metadata.metadata().file_metadata().num_rows().max(1) as f64;
-        Ok(Self { file, metadata, begun: 0, reader: None, row_bytes: bytes as f64 / rows, progress: progress.clone() })
+        Ok(Self { file, metadata, begun: 0, reader: None, row_bytes: bytes as f64 / rows, meter: meter.clone() })
     }
 
     pub fn schema(&self) -> SchemaRef {
@@ -74,7 +74,7 @@ impl ParquetFile {
                 match isolated(&place, || reader.next()) {
                     Ok(Some(batch)) => {
                         let batch = batch.map_err(|e| unreadable(e.to_string()).with_source(e))?;
-                        self.progress.add((batch.num_rows() as f64 * self.row_bytes) as u64);
+                        (self.meter)((batch.num_rows() as f64 * self.row_bytes) as u64);
                         return Ok(Some(batch));
                     }
                     Ok(None) => self.reader = None,
