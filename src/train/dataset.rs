@@ -24,6 +24,10 @@ pub struct Example {
     pub text: String,
     /// Sorted indices into [`Source::labels`].
     pub labels: Vec<u32>,
+    /// The ISO 639-1 code of the text's language, where the row says it.
+    pub language: Option<String>,
+    /// A text in another language that says the same.
+    pub twin: Option<String>,
 }
 
 impl Example {
@@ -82,6 +86,8 @@ struct Line {
     category: Option<String>,
     conf: Option<f64>,
     family: Option<String>,
+    language: Option<String>,
+    twin: Option<String>,
 }
 
 impl Source {
@@ -124,7 +130,7 @@ impl Source {
                     label.family.clone_from(&row.family);
                 }
             }
-            examples.push(Example { text: row.text.clone(), labels: ids });
+            examples.push(Example { text: row.text.clone(), labels: ids, language: row.language.clone(), twin: row.twin.clone() });
         }
         let sha256 = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
         Ok(Self { path: path.to_owned(), weight, sha256, examples, labels, findings })
@@ -243,6 +249,8 @@ struct Row {
     text: String,
     names: Vec<String>,
     family: Option<String>,
+    language: Option<String>,
+    twin: Option<String>,
     conf: f64,
 }
 
@@ -268,7 +276,7 @@ fn read_lines(path: &Path, text: &str, min_conf: f64) -> Result<(Vec<Row>, Findi
 }
 
 fn parse_line(line: &str) -> std::result::Result<Row, String> {
-    let Line { instruction, category, conf, family } = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    let Line { instruction, category, conf, family, language, twin } = serde_json::from_str(line).map_err(|e| e.to_string())?;
     let text = instruction.ok_or("no \"instruction\"")?;
     if text.trim().is_empty() {
         return Err("the instruction is blank".to_owned());
@@ -278,7 +286,7 @@ fn parse_line(line: &str) -> std::result::Result<Row, String> {
     if names.is_empty() {
         return Err("the category is blank".to_owned());
     }
-    Ok(Row { line: 0, text, names, family, conf: conf.unwrap_or(1.0) })
+    Ok(Row { line: 0, text, names, family, language, twin, conf: conf.unwrap_or(1.0) })
 }
 
 /// Keeps one row of each text, and none where its rows are of different tasks.

@@ -93,7 +93,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event<'_>) -> bool) -> Result<
         settings.steps = (epochs * examples as f64 / (settings.batch_rows() * settings.accumulate) as f64).ceil().max(1.0) as u64;
     }
     let material = job.augment.as_deref().map_or_else(|| Ok(Material::default()), Material::load)?;
-    let teacher = match (&job.teacher, settings.distillation) {
+    let teacher = match (&job.teacher, settings.distillation.clone()) {
         (Some(dir), Some(distillation)) => {
             Some(Teacher::load(dir, distillation, base.config.hidden_size, settings.max_tokens, &job.device)?)
         }

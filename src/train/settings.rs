@@ -59,13 +59,17 @@ pub enum Target {
 }
 
 /// A teacher's share in the loss.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distillation {
     pub target: Target,
     /// What its loss is multiplied by before it is added.
     pub weight: f64,
     /// The share of a batch's texts that the teacher reads, above 0 and up to 1.
     pub share: f64,
+    /// The language that the teacher reads, as an ISO 639-1 code: of a text in another one it reads the twin, and passes over those without.
+    /// It reads all texts when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
 }
 
 /// A learned vector for each label: the share of their loss, and its temperature.
@@ -245,8 +249,8 @@ impl Settings {
             ("interpolate", self.interpolate, 0.0, 2.0),
             ("minimum conf", self.min_conf, 0.0, 1.0),
             ("dev fraction", self.dev_fraction, 0.0, 0.9),
-            ("distillation weight", self.distillation.map_or(0.0, |d| d.weight), 0.0, 1e6),
-            ("teacher's share", self.distillation.map_or(1.0, |d| d.share), 1e-3, 1.0),
+            ("distillation weight", self.distillation.as_ref().map_or(0.0, |d| d.weight), 0.0, 1e6),
+            ("teacher's share", self.distillation.as_ref().map_or(1.0, |d| d.share), 1e-3, 1.0),
             ("proxies' weight", self.proxies.map_or(0.0, |p| p.weight), 0.0, 1e6),
             ("proxies' temperature", self.proxies.map_or(0.05, |p| p.temperature), 1e-3, 100.0),
             ("probability of sloppy", p.sloppy, 0.0, 1.0),
@@ -264,7 +268,7 @@ impl Settings {
             let of = if two_views { " of a view" } else { "" };
             return Err(invalid(format!("a matryoshka width is {dim}; it must lie in 1..={width}{of}")));
         }
-        if !two_views && self.distillation.is_some_and(|d| matches!(d.target, Target::Meaning | Target::Views)) {
+        if !two_views && self.distillation.as_ref().is_some_and(|d| matches!(d.target, Target::Meaning | Target::Views)) {
             return Err(invalid("the base has one view; `pie head` gives it the two that this distillation is of".to_owned()));
         }
         if self.width == Width::Bf16 && device.is_cpu() {

@@ -5,6 +5,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 
+use super::dataset::Example;
 use super::encoder::{Encoder, Freeze, Tokens};
 use super::loss::{matryoshka_of, similarity_distillation, vector_distillation};
 use super::settings::{Distillation, Target};
@@ -16,7 +17,7 @@ use crate::tokenizer::Tokenizer;
 
 /// A teacher, which reads texts without a prompt. Where it is asked for similarities or whole vectors it reads them as they stand in the data,
 /// so that its pupil learns what augmentation hides; where it is asked for views it reads what the pupil reads, since a pasted document
-/// has a meaning too.
+/// has a meaning too. A twin it reads as it stands in the data.
 pub struct Teacher {
     encoder: Encoder,
     tokenizer: Tokenizer,
@@ -53,19 +54,18 @@ impl Teacher {
         Ok(Self { encoder, tokenizer: Tokenizer::new(checkpoint.vocabulary)?, max_tokens, distillation })
     }
 
-    /// The weighted loss of the vectors `[texts, hidden]` of a pupil with the views of this encoder: `texts` as they stand in the data, and
-    /// `changed` as the pupil read them. Views are compared at each of the widths `dims`.
+    /// The weighted loss of the vectors `[texts, hidden]` of a pupil with the views of this encoder: `examples` as they stand in the data,
+    /// and `changed` as the pupil read them. Views are compared at each of the widths `dims`.
     ///
     /// # Errors
     /// Those of tokenizing and of the forward pass.
-    pub fn loss(&self, texts: &[&str], changed: &[String], vectors: &Tensor, dims: &[usize]) -> Result<Tensor> {
-        let Distillation { target, weight, share } = self.distillation;
-        let reads_changed = matches!(target, Target::Meaning | Target::Views);
+    pub fn loss(&self, examples: &[&Example], changed: &[String], vectors: &Tensor, dims: &[usize]) -> Result<Tensor> {
+        let Distillation { target, weight, share, .. } = self.distillation;
         let (mut tokens, mut rows) = (Tokens::default(), Vec::new());
-        for (n, text) in texts.iter().enumerate() {
+        let readable = examples.iter().zip(changed).map(|(example, changed)| self.text(example, changed)).enumerate();
+        for (place, (n, text)) in readable.filter_map(|(n, text)| Some((n, text?))).enumerate() {
             // Evenly spread: each task of the batch has its part.
-            if ((n + 1) as f64 * share) as usize > (n as f64 * share) as usize {
-                let text = if reads_changed { changed[n].as_str() } else { text };
+            if ((place + 1) as f64 * share) as usize > (place as f64 * share) as usize {
                 tokens.push(&self.tokenizer.encode(text, &Prompt::none(), self.max_tokens)?.input_ids);
                 rows.push(n as u32);
             }
@@ -73,7 +73,7 @@ impl Teacher {
         if rows.is_empty() {
             return Ok(Tensor::zeros((), DType::F32, vectors.device())?);
         }
-        let vectors = if rows.len() < texts.len() {
+        let vectors = if rows.len() < examples.len() {
             let rows = Tensor::from_slice(&rows, rows.len(), vectors.device())?;
             vectors.index_select(&rows, 0)?
         } else {
@@ -91,6 +91,17 @@ impl Teacher {
             Target::Views => (views(Encoder::task_view)? + views(Encoder::meaning_view)?)?,
         };
         Ok((loss * weight)?)
+    }
+
+    /// What the teacher reads of an example that its pupil reads as `changed`.
+    fn text<'e>(&self, example: &'e Example, changed: &'e str) -> Option<&'e str> {
+        let Distillation { target, language, .. } = &self.distillation;
+        match (language, &example.twin, &example.language) {
+            (Some(_), Some(twin), _) => Some(twin),
+            (Some(reads), None, Some(language)) if reads != language => None,
+            _ if matches!(target, Target::Meaning | Target::Views) => Some(changed),
+            _ => Some(&example.text),
+        }
     }
 }
 

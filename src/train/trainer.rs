@@ -105,8 +105,7 @@ impl Trainer<'_> {
             loss = (loss + proxies.loss(&task, batch.source, &positives, dims)?)?;
         }
         if let Some(teacher) = &self.teacher {
-            let plain: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
-            loss = (loss + teacher.loss(&plain, &texts, &vectors, dims)?)?;
+            loss = (loss + teacher.loss(&examples, &texts, &vectors, dims)?)?;
         }
         Ok((loss, texts))
     }

@@ -80,6 +80,9 @@ pub struct Args {
     /// The share of a batch's texts that the teacher reads
     #[arg(long, default_value_t = 1.0, value_name = "SHARE", requires = "teacher", help_heading = "Loss")]
     teacher_share: f64,
+    /// The language that the teacher reads, as en: of a row whose "language" is another one it reads the "twin", or nothing without one
+    #[arg(long, value_name = "CODE", requires = "teacher", help_heading = "Loss")]
+    teacher_language: Option<String>,
     /// Learn a vector for each label too, and add with this weight the softmax of an example over all labels
     #[arg(long, value_name = "W", help_heading = "Loss")]
     proxies: Option<f64>,
@@ -219,6 +222,7 @@ impl Args {
                 },
                 weight: self.distill_weight,
                 share: self.teacher_share,
+                language: self.teacher_language,
             }),
             proxies: self.proxies.map(|weight| Proxies { weight, temperature: self.proxy_temperature }),
             width: if self.width == "bf16" { Width::Bf16 } else { Width::F32 },

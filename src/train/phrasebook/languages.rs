@@ -39,6 +39,8 @@ pub struct Whole {
     pub text: String,
     /// Whether it is held out, as are those at its place in all languages.
     pub held_out: bool,
+    /// The English prompt that says the same.
+    pub twin: Option<String>,
 }
 
 /// The requests of one language.
@@ -136,7 +138,7 @@ fn read_whole(path: &Path, kinds: &Kinds, seen: &mut Unique, overlaps: &mut Over
                 overlaps.add(text, &place, faults);
                 let held_out = is_held_out(&format!("{} {}", kinds.kinds[kind].id, counts[kind]));
                 counts[kind] += 1;
-                whole.push(Whole { kind, text: text.replace("\\n", "\n"), held_out });
+                whole.push(Whole { kind, text: text.replace("\\n", "\n"), held_out, twin: None });
             }
             Ok(_) => faults.line(&place, "a whole prompt is expected: `[full] …`"),
             Err(e) => faults.line(&place, e),

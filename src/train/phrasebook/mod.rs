@@ -6,7 +6,7 @@
 //! - `slots/NAME.txt`: values of the placeholder `{NAME}`; `passages/GENRE.txt`: pasted material for `{pasted:GENRE}`;
 //! - `wrappers.txt`: chat templates with `{request}`;
 //! - `languages/LANG.txt`: numbered requests that every language has; `languages/slots/LANG/NAME.txt`: its values;
-//!   `languages/full/LANG.txt`: whole prompts;
+//!   `languages/full/LANG.txt`: whole prompts; `languages/twins/LANG.txt`: whole prompts that say the same as an English one;
 //! - `verb-noun/`: a grammar of `verb|noun` instructions.
 //!
 //! A fifth of the requests, values and passages is held out for development, so that training sees none of them. The hash of a line
@@ -18,6 +18,7 @@ mod line;
 mod overlap;
 mod slots;
 mod source;
+mod twins;
 mod verb_noun;
 mod write;
 
@@ -29,7 +30,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::random::{Purpose, generator};
 use crate::error::{Error, ErrorCode, Result};
-use line::Line;
+use line::{Line, pieces};
 use overlap::Overlaps;
 use slots::{Slots, split};
 use source::{Faults, Place, Unique, numbered_lines, text_files};
@@ -68,6 +69,8 @@ pub struct Phrase {
     pub language: usize,
     /// The number within the kind by which requests of different languages are paired.
     pub pair: Option<usize>,
+    /// The English text that says the same, for a text in another language.
+    pub twin: Option<String>,
 }
 
 /// Everything that a phrasebook's folder holds.
@@ -99,11 +102,8 @@ impl Phrasebook {
         let (phrasings, seen) = read_english(&dir.join("english"), &kinds, &slots, &mut overlaps, &mut faults)?;
         let grammar = dir.join("verb-noun");
         let grammar = if grammar.is_dir() { Some(Grammar::read(&grammar, &slots, &mut overlaps, &mut faults)?) } else { None };
-        let languages = languages::read(&dir.join("languages"), &kinds, &slots, seen, &mut overlaps, &mut faults)?;
+        let mut languages = languages::read(&dir.join("languages"), &kinds, &slots, seen, &mut overlaps, &mut faults)?;
         let wrappers = read_wrappers(&dir.join("wrappers.txt"), &mut faults)?;
-        for path in apart {
-            overlaps.check(path, &mut faults)?;
-        }
         let mut by_kind: Vec<Vec<Phrasing>> = vec![Vec::new(); kinds.kinds.len()];
         phrasings.into_iter().for_each(|phrasing| by_kind[phrasing.kind].push(phrasing));
         for (kind, phrasings) in kinds.kinds.iter().zip(&by_kind) {
@@ -115,13 +115,24 @@ impl Phrasebook {
         if kinds.kinds.len() < 2 {
             faults.file(&kinds_path, format!("{} kinds; at least 2 are needed", kinds.kinds.len()));
         }
-        faults.into_result()?;
         let (mut training, mut development) = (Vec::new(), Vec::new());
         for phrasings in by_kind {
             let (seen, held_out) = split(phrasings, |phrasing| &phrasing.text);
             training.extend(seen);
             development.extend(held_out);
         }
+        let english = [(Side::Training, &training[..]), (Side::Development, &development[..])];
+        let twins_dir = dir.join("languages").join("twins");
+        for (code, twin) in twins::read(&twins_dir, english, &mut overlaps, &mut faults)? {
+            match languages.iter_mut().find(|language| language.code == code) {
+                Some(language) => language.whole.push(twin),
+                None => faults.file(&twins_dir, format!("languages/{}.txt does not exist beside these", LANGUAGES[code])),
+            }
+        }
+        for path in apart {
+            overlaps.check(path, &mut faults)?;
+        }
+        faults.into_result()?;
         Ok(Self { kinds, training, development, languages, grammar, slots, wrappers })
     }
 
@@ -140,22 +151,28 @@ impl Phrasebook {
         for (side, phrasings) in [(Side::Training, &self.training), (Side::Development, &self.development)] {
             for phrasing in phrasings {
                 let Phrasing { kind, register, second, ref text } = *phrasing;
-                let request = Phrase { text: text.clone(), kind, register, second, language: 0, pair: None };
+                let request = Phrase { text: text.clone(), kind, register, second, language: 0, pair: None, twin: None };
                 self.add(&mut expansion, side, &self.slots, request, variants, seed)?;
             }
         }
         for language in &self.languages {
-            for Whole { kind, text, held_out } in &language.whole {
+            for Whole { kind, text, held_out, twin } in &language.whole {
                 let side = if *held_out { Side::Development } else { Side::Training };
-                let request =
-                    Phrase { text: text.clone(), kind: *kind, register: Register::Full, second: None, language: language.code, pair: None };
+                let (register, language_code, twin) = (Register::Full, language.code, twin.clone());
+                let request = Phrase { text: text.clone(), kind: *kind, register, second: None, language: language_code, pair: None, twin };
                 self.add(&mut expansion, side, &language.slots, request, variants, seed)?;
             }
             for request in &language.requests {
                 let side = if request.held_out { Side::Development } else { Side::Training };
-                let (register, pair) = (request.register(), Some(request.number));
-                let request =
-                    Phrase { text: request.text.clone(), kind: request.kind, register, second: None, language: language.code, pair };
+                let request = Phrase {
+                    text: request.text.clone(),
+                    kind: request.kind,
+                    register: request.register(),
+                    second: None,
+                    language: language.code,
+                    pair: Some(request.number),
+                    twin: self.english_twin(language, request),
+                };
                 self.add(&mut expansion, side, &language.slots, request, variants, seed)?;
             }
         }
@@ -164,6 +181,14 @@ impl Phrasebook {
             expansion.verb_noun_development = grammar.expand(Side::Development, 1, seed)?;
         }
         Ok(expansion)
+    }
+
+    /// The English text of the same number, unless one of both has placeholders, whose values differ.
+    fn english_twin(&self, language: &Language, request: &Request) -> Option<String> {
+        let english = self.languages.first().filter(|english| english.code == 0 && language.code != 0)?;
+        let twin = english.requests.iter().find(|twin| (twin.kind, twin.number) == (request.kind, request.number))?;
+        let is_plain = |text: &str| pieces(text).iter().all(|piece| piece.slot().is_none());
+        (is_plain(&twin.text) && is_plain(&request.text)).then(|| twin.text.clone())
     }
 
     /// Adds the rows of a request whose placeholders are unfilled.

@@ -115,6 +115,9 @@ impl Expansion {
             if let Some(number) = phrase.pair {
                 row.insert("pair".to_owned(), text(&format!("{}.{number}", kind.id)));
             }
+            if let Some(twin) = &phrase.twin {
+                row.insert("twin".to_owned(), text(twin));
+            }
             format!("{}\n", Value::Object(row))
         };
         phrases.iter().map(line).collect()
