@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use pie_embed_wasm::ieb::ParaphraseSet;
-use pie_embed_wasm::train::{Expansion, Phrase, Phrasebook, Register, Side, Source};
+use pie_embed_wasm::train::{Expansion, LANGUAGES, Phrase, Phrasebook, Register, Side, Source};
 use pie_embed_wasm::{ErrorCode, Result};
 use tempfile::TempDir;
 
@@ -240,6 +240,62 @@ fn whole_prompts_stand_in_files_of_their_own() {
     fs::write(dir.path().join("languages/full/de.txt"), "# fold-it\n[chatty] Falte das.\n").unwrap();
     let refused = load(&dir).err().unwrap().to_string();
     assert!(refused.contains("full/de.txt, line 2: a whole prompt is expected"), "{refused}");
+}
+
+#[test]
+fn a_twin_says_the_same_as_an_english_prompt() {
+    let (dir, out) = (whole(), tempfile::tempdir().unwrap());
+    let english = |n: usize| format!("My paper number {n} is flat.\\nWhat now?");
+    let full = numbered(20, |n| format!("[full] {}", english(n)));
+    fs::write(dir.path().join("english/full.txt"), format!("# fold-it\n{full}")).unwrap();
+    let id = |n: usize| pie_embed_wasm::sha256_hex(english(n).as_bytes())[..8].to_owned();
+    let twins = dir.path().join("languages/twins");
+    fs::create_dir(&twins).unwrap();
+    fs::write(twins.join("de.txt"), numbered(20, |n| format!("{} Mein Blatt {n} ist glatt.\\nWas nun?", id(n)))).unwrap();
+    // Numbered requests are twins too, where no placeholder stands in them.
+    for (language, text) in [("en", "12 sing it to me"), ("de", "12 sing es mir vor")] {
+        let path = dir.path().join(format!("languages/{language}.txt"));
+        let lines = fs::read_to_string(&path).unwrap();
+        let last = lines.lines().nth(12).unwrap().to_owned();
+        fs::write(&path, lines.replace(&last, text)).unwrap();
+    }
+    let expansion = expand(dir.path(), 1, 0);
+    let german = LANGUAGES.iter().position(|code| *code == "de").unwrap();
+    for (side, phrases) in [("train", &expansion.training), ("dev", &expansion.development)] {
+        let whole_german = |phrase: &&Phrase| phrase.language == german && phrase.register == Register::Full;
+        for phrase in phrases.iter().filter(whole_german) {
+            let twin = phrase.twin.as_deref().unwrap();
+            assert_eq!(phrase.text.replace("Mein Blatt", "My paper number").replace("ist glatt", "is flat").replace("Was nun", "What now"), twin);
+            assert!(phrases.iter().any(|english| english.language == 0 && english.text == twin), "{twin:?} is not in {side}");
+        }
+    }
+    let all = [&expansion.training[..], &expansion.development[..]].concat();
+    let numbered_twins: Vec<(&str, Option<&str>)> = all
+        .iter()
+        .filter(|phrase| phrase.language == german && phrase.pair == Some(12))
+        .map(|phrase| (phrase.text.as_str(), phrase.twin.as_deref()))
+        .collect();
+    assert!(numbered_twins.contains(&("sing es mir vor", Some("sing it to me"))), "{numbered_twins:?}");
+    assert!(numbered_twins.iter().any(|(text, twin)| text.contains("Satz") && twin.is_none()), "{numbered_twins:?}");
+    expansion.write(out.path()).unwrap();
+    let rows = fs::read_to_string(out.path().join("train/de-full.jsonl")).unwrap();
+    let row: serde_json::Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    assert!(row["twin"].as_str().unwrap().starts_with("My paper number "), "{row}");
+    assert_eq!(row["category"], "fold-it");
+
+    for (name, text, expected) in [
+        ("de", format!("{} eins\n0badc0de zwei\n", id(1)), "de.txt, line 2: no whole prompt in English has the id \"0badc0de\""),
+        ("de", format!("{0} eins\n{0} zwei\n", id(1)), "has a twin in this file already"),
+        ("de", format!("{}\n", id(1)), "de.txt, line 1: a twin begins with the id of its English prompt, and a space"),
+        ("de", format!("{} eins\n{} eins\n", id(1), id(2)), "de.txt, line 2: the request stands at "),
+        ("en", format!("{} one\n", id(1)), "no language \"en\"; the codes are: es, pt"),
+        ("fr", format!("{} un\n", id(1)), "languages/fr.txt does not exist beside these"),
+    ] {
+        fs::write(twins.join(format!("{name}.txt")), text).unwrap();
+        let refused = load(&dir).err().unwrap().to_string();
+        assert!(refused.contains(expected), "{refused}");
+        fs::remove_file(twins.join(format!("{name}.txt"))).unwrap();
+    }
 }
 
 #[test]

@@ -153,6 +153,46 @@ fn training_moves_the_task_and_holds_the_meaning() {
 }
 
 #[test]
+fn a_teacher_of_one_language_reads_the_twins() {
+    let bench = Bench::new();
+    let dir = base(&bench).display().to_string();
+    // The same rows as their pupil's language has them: each with a twin of another task, or with none.
+    let rows = |twin: Option<&str>| {
+        let line = |line: &str| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            row["language"] = "de".into();
+            twin.inspect(|twin| row["twin"] = (*twin).into());
+            format!("{row}\n")
+        };
+        crate::train_support::labelled().lines().map(line).collect::<String>()
+    };
+    let teach = |name: &str, data: String, more: &[&str]| {
+        let file = bench.path(&format!("{name}.jsonl"));
+        fs::write(&file, data).unwrap();
+        let file = file.display().to_string();
+        let plain = ["--base", &dir, "--data", &file, "--teacher", &dir, "--distill", "views", "--distill-weight", "1000", "--steps", "20"];
+        bench.ok(name, &[&plain[..], more].concat());
+        bench.weights(name)
+    };
+    let language = ["--teacher-language", "en"];
+    let same = teach("same", rows(None), &["--teacher-language", "de"]);
+    assert!(same == teach("all", rows(None), &[]), "a teacher of the rows' language reads them as it reads any");
+    let twins = teach("twins", rows(Some("find the answer of a cat")), &language);
+    assert!(same != twins);
+    // All texts were drawn to one: their views come together.
+    let apart = |name: &str| {
+        let [task, _] = views(&bench.path(name).join("model"));
+        mean_cosine(&[task[0].clone(), task[1].clone()], &[task[1].clone(), task[2].clone()])
+    };
+    assert!(apart("twins") > apart("same"), "{} {}", apart("twins"), apart("same"));
+    // Without a twin there is nothing to read: the loss is that of the tasks alone.
+    let loss = |name: &str| bench.metrics(name).iter().find_map(|row| row["loss"].as_f64()).unwrap();
+    teach("none", rows(None), &language);
+    bench.ok("alone", &["--base", &dir, "--steps", "20"]);
+    assert!((loss("none") - loss("alone")).abs() < 1e-6, "{} {}", loss("none"), loss("alone"));
+}
+
+#[test]
 fn views_that_are_not_there_are_named() {
     let bench = Bench::new();
     let dir = base(&bench).display().to_string();
