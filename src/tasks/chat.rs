@@ -3,6 +3,8 @@
 //! A model reads one text, and a conversation has many. The request is the user's last turn. A short turn ("shorter", "and in French?") only
 //! says how to change an answer, so the turn that it follows up is read with it.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -99,13 +101,26 @@ impl Chat {
             let message = format!("the last turn of the user has no text, but parts of type {}", last.other.join(", "));
             return Err(Error::new(ErrorCode::BlankText, message));
         }
-        if words(&last.text) > FOLLOW_UP_WORDS {
-            return Ok(last.text.clone());
-        }
-        let earlier: Vec<&str> = own.map(|turn| turn.text.as_str()).filter(|text| !text.is_empty()).collect();
-        let followed = earlier.iter().find(|text| words(text) > PASSED_OVER_WORDS).or(earlier.last());
-        Ok(followed.map_or_else(|| last.text.clone(), |followed| format!("{}\n{followed}", last.text)))
+        let earlier = own.map(|turn| Cow::from(turn.text.as_str())).filter(|text| !text.is_empty());
+        Ok(follow_up(&last.text, earlier).unwrap_or_else(|| last.text.clone()))
     }
+}
+
+/// Joins a short turn of the user with the turn that it follows up, the short one first. `earlier` has the texts of the user's earlier turns, the
+/// latest first. Gives none where the turn is long, or is the first: then it is read as it is.
+pub fn follow_up<'a>(last: &str, earlier: impl Iterator<Item = Cow<'a, str>>) -> Option<String> {
+    if words(last) > FOLLOW_UP_WORDS {
+        return None;
+    }
+    let mut first = None;
+    for text in earlier {
+        let is_request = words(&text) > PASSED_OVER_WORDS;
+        first = Some(text);
+        if is_request {
+            break;
+        }
+    }
+    first.map(|followed| format!("{last}\n{followed}"))
 }
 
 impl Turn {

@@ -31,7 +31,7 @@ mod vectors;
 
 #[cfg(feature = "convert")]
 pub use build::{Bin, BuildOptions, BuildReport, Fit, Source, build, largest_bytes};
-pub use chat::{Chat, Role, Turn};
+pub use chat::{Chat, Role, Turn, follow_up};
 pub use cluster::{Grouping, cluster, cluster_within};
 pub use compress::{Anchor, Anchors, estimate, random_anchors};
 pub use correlate::{divided_by_sum, mean_of_max, overlap, similar_order, wasserstein};

@@ -173,3 +173,45 @@ fn rows_of_a_selection_are_those_of_the_file() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && stderr.contains("OpenAI messages: 1 conversation, 1 user turn"), "{stderr}");
 }
+
+#[test]
+fn a_follow_up_is_read_with_the_turn_before_it() {
+    let bench = Bench::new();
+    let say = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
+    let turns = [
+        say("user", "Write four lines about rain on a tin roof."),
+        say("assistant", "The drummers came at half past ten"),
+        say("user", "shorter"),
+        say("assistant", "Rain drums"),
+        say("user", "and in French?"),
+    ];
+    bench.write("chat.json", &serde_json::json!([{"messages": turns}]).to_string());
+    let requests = |which| {
+        let reader = Reader::open(Parts::of(&bench.path("chat.json")).unwrap(), Options::default(), &(Arc::new(|_| ()) as _)).unwrap();
+        let mut prompts = Prompts::new(reader, None, Some(which)).unwrap();
+        let mut requests = Vec::new();
+        while let Some(prompt) = prompts.read().unwrap() {
+            let Found::Text { text, turn: Some(turn), .. } = prompt.found else { panic!("{prompt:?}") };
+            requests.push((text, turn.request));
+        }
+        requests
+    };
+    let first = "Write four lines about rain on a tin roof.";
+    let expected = [
+        (first.to_owned(), None),
+        ("shorter".to_owned(), Some(format!("shorter\n{first}"))),
+        ("and in French?".to_owned(), Some(format!("and in French?\n{first}"))),
+    ];
+    assert_eq!(requests(Turns::All), expected);
+    assert_eq!(requests(Turns::Last), expected[2..]);
+    assert_eq!(requests(Turns::First), expected[..1]);
+    // The row keeps its own text; the vector is that of both turns.
+    bench.write("pairs.jsonl", &format!("{}\n", serde_json::json!({"text": format!("shorter\n{first}")})));
+    let vectors = |input: &str| {
+        let out = bench.ok(&format!("embed --input {input}"));
+        let rows = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        rows.map(|row| (row["text"].as_str().unwrap().to_owned(), row["embedding"].clone())).collect::<Vec<_>>()
+    };
+    let (chat, pair) = (vectors("chat.json"), vectors("pairs.jsonl"));
+    assert_eq!((chat[1].0.as_str(), &chat[1].1), ("shorter", &pair[0].1));
+}

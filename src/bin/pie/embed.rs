@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cache::CacheArgs;
 use crate::columnar::{MODEL_SHA256, PROMPT, vector_type};
 use crate::encode::{EMBEDDING, ERROR, Encoder};
-use crate::input::{CHUNK, Faults, InputArgs};
+use crate::input::{self, CHUNK, Faults, InputArgs};
 use crate::model::{Model, ModelArgs};
 use crate::sink::{OutputArgs, SinkRow};
 use crate::view::{Made, VIEW, ViewArgs};
@@ -90,7 +90,7 @@ pub fn run(args: Args) -> Result<()> {
             break;
         }
         faults.note(&rows, input.progress());
-        let texts: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
+        let texts: Vec<&str> = rows.iter().filter_map(input::Row::request).collect();
         let encoded = encoder.encode(&texts, input.progress())?;
         let unread = model.unread(&texts)?;
         let mut vectors = encoded.rows().zip(&encoded.truncated).zip(&unread);

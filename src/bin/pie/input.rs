@@ -89,6 +89,14 @@ pub struct Row {
     pub error: Option<String>,
 }
 
+impl Row {
+    /// What a model reads of a sound row: the text, and of a follow-up in a conversation the turn before it too.
+    pub fn request(&self) -> Option<&str> {
+        let request = self.turn.as_ref().and_then(|turn| turn.request.as_deref());
+        self.error.is_none().then(|| request.unwrap_or(&self.text))
+    }
+}
+
 /// Reads texts, and says what is recognised and noted.
 pub struct Input {
     prompts: Prompts,

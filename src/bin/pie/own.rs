@@ -50,7 +50,7 @@ pub fn run(args: Args, file: &Path) -> Result<()> {
     let mut faults = Faults::default();
     let top_k = args.top_k;
     args.input.each_chunk(args.texts, &mut faults, |rows: &[Row], progress: &Progress| {
-        let whole: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
+        let whole: Vec<&str> = rows.iter().filter_map(Row::request).collect();
         let texts = WithRequests::new(&whole);
         let encoded = encoder.encode(texts.all(), progress)?;
         let unread = model.unread(texts.all())?;

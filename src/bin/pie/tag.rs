@@ -118,7 +118,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut faults = Faults::default();
 
     let tag = |rows: &[Row], progress: &Progress| -> Result<()> {
-        let whole: Vec<&str> = rows.iter().filter(|row| row.error.is_none()).map(|row| row.text.as_str()).collect();
+        let whole: Vec<&str> = rows.iter().filter_map(Row::request).collect();
         let texts = WithRequests::new(&whole);
         let encoded = encoder.encode(texts.all(), progress)?;
         let unread = model.unread(texts.all())?;

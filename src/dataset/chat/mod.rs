@@ -4,9 +4,11 @@ mod chatgpt;
 mod content;
 mod shape;
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::tasks::follow_up;
 
 pub use shape::Shape;
 
@@ -44,6 +46,8 @@ pub struct Turn {
     /// ISO 8601.
     pub time: Option<String>,
     pub model: Option<String>,
+    /// What a model reads in place of the text: a short follow-up with the turn that it follows up.
+    pub request: Option<String>,
 }
 
 /// A conversation whose texts are not read yet.
@@ -72,16 +76,19 @@ impl Conversation<'_> {
     /// What the user wrote, in order. Turns without a text, such as a picture alone, are passed over.
     pub fn turns(&self, which: Turns) -> Vec<(Turn, String)> {
         let users = || self.messages.iter().enumerate().filter(|(_, message)| message.user);
+        let said = |message: &Message<'_>| Some(self.shape.said(text_of(message.content)?));
         let read = |(number, (at, message)): (usize, (usize, &Message<'_>))| {
-            let text = text_of(message.content)?;
+            let text = said(message)?;
+            let earlier = self.messages[..at].iter().rev().filter(|message| message.user).filter_map(said);
             let answered = self.messages[at + 1..].iter().take_while(|next| !next.user).find_map(|next| next.model);
             let turn = Turn {
                 conversation: self.id.clone(),
                 number: number as u32 + 1,
                 time: message.time.and_then(iso).or_else(|| self.time.and_then(iso)),
                 model: message.model.or(answered).or(self.model).and_then(|raw| Some(super::json::string(raw)?.into_owned())),
+                request: follow_up(&text, earlier.map(Cow::from)),
             };
-            Some((turn, self.shape.said(text)))
+            Some((turn, text))
         };
         match which {
             Turns::All => users().enumerate().filter_map(read).collect(),
@@ -104,6 +111,6 @@ pub fn conversation(shape: Shape, record: &Object) -> std::result::Result<Conver
     let model = get(&["model", "default_model_slug", "model_slug"]);
     let time = get(&["timestamp", "created_at", "create_time", "time", "tstamp"]);
     let model = model.or_else(|| shape.body(record).and_then(|body| super::column::member(body, "model")));
-    let id = id.map(|raw| super::json::string(raw).map_or_else(|| raw.to_owned(), std::borrow::Cow::into_owned));
+    let id = id.map(|raw| super::json::string(raw).map_or_else(|| raw.to_owned(), Cow::into_owned));
     Ok(Conversation { shape, id, model, time, messages: shape.messages(record)? })
 }
