@@ -21,6 +21,7 @@ mod format;
 #[cfg(feature = "columns")]
 mod isolate;
 mod json;
+mod labelled;
 mod lines;
 #[cfg(feature = "columns")]
 pub mod memory;
@@ -43,6 +44,7 @@ pub use column::missing;
 #[cfg(feature = "columns")]
 pub use columnar::ArrowStream;
 pub use format::Format;
+pub use labelled::labelled;
 #[cfg(feature = "columns")]
 pub use parts::{Parts, parts};
 pub use prompts::{Found, Prompt, Prompts};

@@ -38,7 +38,7 @@ pub use correlate::{divided_by_sum, mean_of_max, overlap, similar_order, wassers
 pub use coverage::{Spread, coverage, is_near_duplicate, near_duplicates, spread};
 pub use kmeans::{Clusters, KMeans};
 #[cfg(feature = "convert")]
-pub use labelled::{Labelled, read_labelled};
+pub use labelled::Labelled;
 pub use map::{MIN_ROWS, t_sne};
 #[cfg(feature = "label")]
 pub(crate) use name::noun;

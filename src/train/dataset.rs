@@ -1,4 +1,4 @@
-//! Labelled instructions: JSONL with a task for each, as `{"instruction": …, "category": "verb|noun", "conf": 0.98}`.
+//! Labelled instructions, each with its task: `{"instruction": …, "category": "verb|noun", "conf": 0.98}`.
 //!
 //! A category names one task, or several that mean the same, joined by `##`: `compute|value##calculate|value`. Two instructions
 //! are of the same task when their sets of names intersect. Files are sources of their own: equal names in two of them need not
@@ -6,16 +6,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rand::seq::SliceRandom;
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::random::{Purpose, generator};
+use crate::dataset::{Format, Options, Parts, Place, Reader, labelled};
+use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorCode, Result};
+use crate::tasks::Labelled;
 
-/// How many faulty lines an error names.
+/// How many lines in conflict are named.
 const NAMED: usize = 5;
 
 /// One labelled instruction.
@@ -77,29 +80,20 @@ pub struct Source {
     pub examples: Vec<Example>,
     pub labels: Vec<Label>,
     pub findings: Findings,
-}
-
-/// A line as it is written.
-#[derive(Deserialize)]
-struct Line {
-    instruction: Option<String>,
-    category: Option<String>,
-    conf: Option<f64>,
-    family: Option<String>,
-    language: Option<String>,
-    twin: Option<String>,
+    /// What the reader found out, such as an encoding.
+    pub notes: Vec<String>,
 }
 
 impl Source {
-    /// Reads a JSONL file.
+    /// Reads a file of labelled rows.
     ///
     /// # Errors
-    /// [`ErrorCode::Io`], and [`ErrorCode::Data`] naming the lines that are no JSON, have no instruction or no category, or when
-    /// nothing is left.
+    /// [`ErrorCode::Io`], and those of [`labelled`]; [`ErrorCode::Data`] when nothing is left.
     pub fn load(path: &Path, weight: f64, min_conf: f64) -> Result<Self> {
         let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
-        let text = String::from_utf8(bytes).map_err(|e| data(path, format!("not UTF-8 from byte {} on", e.utf8_error().valid_up_to())))?;
-        Self::parse(path, &text, weight, min_conf)
+        let mut reader = Reader::open(Parts::of(path)?, Options::default(), &(Arc::new(|_| ()) as _))?;
+        let rows = labelled(&mut reader)?;
+        Ok(Self { notes: reader.take_notes(), ..Self::new(path, rows, sha256_hex(&bytes), weight, min_conf)? })
     }
 
     /// As [`load`](Self::load), from a file's text.
@@ -107,8 +101,17 @@ impl Source {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(path: &Path, text: &str, weight: f64, min_conf: f64) -> Result<Self> {
-        let (rows, mut findings) = read_lines(path, text, min_conf)?;
-        let rows = drop_repeated(rows, &mut findings);
+        let options = Options { format: Format::Jsonl, ..Options::default() };
+        let mut reader = Reader::stream(Box::new(Cursor::new(text.to_owned())), &path.display().to_string(), options)?;
+        Self::new(path, labelled(&mut reader)?, sha256_hex(text.as_bytes()), weight, min_conf)
+    }
+
+    fn new(path: &Path, found: Vec<(Place, Labelled)>, sha256: String, weight: f64, min_conf: f64) -> Result<Self> {
+        let lines = found.len();
+        let sure: Vec<Row> =
+            found.into_iter().filter(|(_, row)| row.conf >= min_conf as f32).map(|(place, row)| Row::new(&place, row)).collect();
+        let mut findings = Findings { lines, unsure: lines - sure.len(), ..Findings::default() };
+        let rows = drop_repeated(sure, &mut findings);
         if rows.is_empty() {
             let Findings { lines, unsure, conflicts, .. } = findings;
             let what = format!("no example is left of {lines} lines ({unsure} below conf {min_conf}, {conflicts} in conflict)");
@@ -132,8 +135,7 @@ impl Source {
             }
             examples.push(Example { text: row.text.clone(), labels: ids, language: row.language.clone(), twin: row.twin.clone() });
         }
-        let sha256 = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Self { path: path.to_owned(), weight, sha256, examples, labels, findings })
+        Ok(Self { path: path.to_owned(), weight, sha256, examples, labels, findings, notes: Vec::new() })
     }
 
     /// Tasks: groups of examples connected by shared labels, in the order of their first example.
@@ -196,6 +198,7 @@ impl Source {
             examples,
             labels,
             findings: self.findings.clone(),
+            notes: self.notes.clone(),
         }
     }
 
@@ -251,42 +254,14 @@ struct Row {
     family: Option<String>,
     language: Option<String>,
     twin: Option<String>,
-    conf: f64,
 }
 
-fn read_lines(path: &Path, text: &str, min_conf: f64) -> Result<(Vec<Row>, Findings)> {
-    let (mut rows, mut findings, mut bad) = (Vec::new(), Findings::default(), Vec::new());
-    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        findings.lines += 1;
-        match parse_line(line) {
-            Ok(row) if row.conf < min_conf => findings.unsure += 1,
-            Ok(row) => rows.push(Row { line: n + 1, ..row }),
-            Err(why) => bad.push(format!("line {}: {why}", n + 1)),
-        }
+impl Row {
+    fn new(place: &Place, row: Labelled) -> Self {
+        let names = row.category.split("##").map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let Labelled { instruction: text, family, language, twin, .. } = row;
+        Self { line: place.line as usize, text, names, family, language, twin }
     }
-    if findings.lines == 0 {
-        return Err(data(path, "empty; a JSON object with instruction and category a line is expected".to_owned()));
-    }
-    if !bad.is_empty() {
-        let more = if bad.len() > NAMED { ", …" } else { "" };
-        let named = bad.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
-        return Err(data(path, format!("{} of {} lines cannot be used: {named}{more}", bad.len(), findings.lines)));
-    }
-    Ok((rows, findings))
-}
-
-fn parse_line(line: &str) -> std::result::Result<Row, String> {
-    let Line { instruction, category, conf, family, language, twin } = serde_json::from_str(line).map_err(|e| e.to_string())?;
-    let text = instruction.ok_or("no \"instruction\"")?;
-    if text.trim().is_empty() {
-        return Err("the instruction is blank".to_owned());
-    }
-    let category = category.ok_or("no \"category\"")?;
-    let names: Vec<String> = category.split("##").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-    if names.is_empty() {
-        return Err("the category is blank".to_owned());
-    }
-    Ok(Row { line: 0, text, names, family, language, twin, conf: conf.unwrap_or(1.0) })
 }
 
 /// Keeps one row of each text, and none where its rows are of different tasks.

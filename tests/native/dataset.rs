@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use pie_embed_wasm::dataset::{Found, Options, Parts, Prompts, Reader, Turns};
+use pie_embed_wasm::dataset::{Found, Options, Parts, Prompts, Reader, Turns, labelled};
 use pie_embed_wasm::{ErrorCode, Result};
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -214,4 +214,47 @@ fn a_follow_up_is_read_with_the_turn_before_it() {
     };
     let (chat, pair) = (vectors("chat.json"), vectors("pairs.jsonl"));
     assert_eq!((chat[1].0.as_str(), &chat[1].1), ("shorter", &pair[0].1));
+}
+
+#[test]
+fn labelled_rows_stand_in_any_format() {
+    let bench = Bench::new();
+    let read = |name: &str, text: &str| {
+        bench.write(name, text);
+        labelled(&mut Reader::open(Parts::of(&bench.path(name)).unwrap(), Options::default(), &(Arc::new(|_| ()) as _))?)
+    };
+    let lines = r#"{"instruction":"Sing of rain","category":"sing|rain","conf":0.5,"twin":"Sing vom Regen"}
+
+{"instruction":"","error":"the text is blank"}
+{"instruction":"Fold it","category":"fold|it"}
+"#;
+    let rows = read("rows.jsonl", lines).unwrap();
+    assert_eq!(rows.iter().map(|(place, _)| place.line).collect::<Vec<_>>(), [1, 4]);
+    let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
+    assert_eq!((rows[0].conf, rows[1].conf, rows[0].twin.as_deref()), (0.5, 1.0, Some("Sing vom Regen")));
+    for (name, text) in [
+        ("rows.csv", "category,twin,conf,instruction\nsing|rain,Sing vom Regen,0.5,Sing of rain\nfold|it,,,Fold it\n"),
+        (
+            "rows.json",
+            r#"[{"instruction": "Sing of rain", "category": "sing|rain", "conf": "0.5", "twin": "Sing vom Regen"},
+                {"instruction": "Fold it", "category": "fold|it", "name": " "}]"#,
+        ),
+    ] {
+        let found: Vec<_> = read(name, text).unwrap().into_iter().map(|(_, row)| row).collect();
+        assert_eq!(found, rows, "{name}");
+    }
+    let benchmark =
+        r#"{"sing|rain": {"number": 1, "samples": [{"category": ["sing", "rain"], "conf": 0.9, "instruction": "Sing of rain"}]}}"#;
+    let found = read("test.json", benchmark).unwrap();
+    assert_eq!((found[0].1.instruction.as_str(), found[0].1.category.as_str()), ("Sing of rain", "sing|rain"));
+    for (name, text, expected) in [
+        ("none.jsonl", "\n\n", "none.jsonl: empty; rows with an instruction and a category are expected"),
+        ("bad.jsonl", "{\"category\":\"a|b\"}\n", "1 of 1 lines cannot be used: line 1: no \"instruction\""),
+        ("bad.csv", "instruction,category,conf\na,b|c,sure\n", "line 2: \"conf\" is \"sure\", not a number"),
+        ("bad2.csv", "instruction,category\na,\n", "line 2: the category is blank"),
+        ("bad.txt", "Sing of rain\n", "line 1: no \"category\""),
+    ] {
+        let refused = read(name, text).unwrap_err();
+        assert!(refused.code() == ErrorCode::Data && refused.to_string().contains(expected), "{refused}");
+    }
 }

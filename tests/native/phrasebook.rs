@@ -265,7 +265,10 @@ fn a_twin_says_the_same_as_an_english_prompt() {
         let whole_german = |phrase: &&Phrase| phrase.language == german && phrase.register == Register::Full;
         for phrase in phrases.iter().filter(whole_german) {
             let twin = phrase.twin.as_deref().unwrap();
-            assert_eq!(phrase.text.replace("Mein Blatt", "My paper number").replace("ist glatt", "is flat").replace("Was nun", "What now"), twin);
+            assert_eq!(
+                phrase.text.replace("Mein Blatt", "My paper number").replace("ist glatt", "is flat").replace("Was nun", "What now"),
+                twin
+            );
             assert!(phrases.iter().any(|english| english.language == 0 && english.text == twin), "{twin:?} is not in {side}");
         }
     }

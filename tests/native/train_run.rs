@@ -199,7 +199,8 @@ fn bad_input_is_named() {
         assert!(error.contains(expected), "{error}");
     }
     fs::write(bench.path("latin.jsonl"), b"{\"instruction\": \"caf\xe9\"}").unwrap();
-    assert!(bench.fails("run", &["--data", &bench.path("latin.jsonl").display().to_string()]).contains("not UTF-8 from byte 20"));
+    let latin = bench.fails("run", &["--data", &bench.path("latin.jsonl").display().to_string()]);
+    assert!(latin.contains("line 1: no UTF-8 from byte 20 on"), "{latin}");
     let conflict = write("conflict.jsonl", &(labelled() + r#"{"instruction": "write the poem of rain", "category": "x|y"}"#));
     let log = bench.ok("conflict", &["--data", &conflict]);
     assert!(log.contains("2 in conflict left out") && log.contains("lines 3, 97"), "{log}");

@@ -1,17 +1,16 @@
 //! `pie ieb`: what is in a labelled data set, its labels joined, and splits of it whose tasks are disjoint.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::{self, File};
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use pie_embed_wasm::ieb::{Random, TaskSet};
+use pie_embed_wasm::ieb::Random;
 use pie_embed_wasm::label::merge_like;
-use pie_embed_wasm::tasks::{Labelled, read_labelled};
+use pie_embed_wasm::tasks::Labelled;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
 use crate::bars;
+use crate::input::read_labelled;
 use crate::output::{print, refuse_existing, say, write_file, write_files};
 
 /// Tasks that `stats` names, and draws.
@@ -94,24 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn read(path: &Path) -> Result<Vec<Labelled>> {
-    let rows = if path.extension().is_some_and(|e| e == "json") {
-        let json = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        TaskSet::parse(&json).map(|set| {
-            let row = |text: &str, task: usize| Labelled {
-                instruction: text.to_owned(),
-                category: set.tasks[task].clone(),
-                conf: 1.0,
-                name: None,
-                family: None,
-                family_name: None,
-            };
-            set.instructions.iter().map(|instruction| row(&instruction.text, instruction.task)).collect()
-        })
-    } else {
-        let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        read_labelled(BufReader::new(file))
-    };
-    let rows: Vec<Labelled> = rows.map_err(|e| e.context(path.display()))?;
+    let rows = read_labelled(path)?;
     if rows.is_empty() {
         return Err(Error::new(ErrorCode::Data, format!("{} has no labelled instruction", path.display())));
     }

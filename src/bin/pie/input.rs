@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pie_embed_wasm::dataset::{Format, Found, Options, Parts, Place, Prompts, Reader, Turn, Turns};
+use pie_embed_wasm::dataset::{Format, Found, Options, Parts, Place, Prompts, Reader, Turn, Turns, labelled};
+use pie_embed_wasm::tasks::Labelled;
 use pie_embed_wasm::{Error, ErrorCode, Result};
 
 use crate::output::say;
@@ -75,6 +76,15 @@ pub fn open(path: Option<&Path>, options: Options) -> Result<(Reader, Progress)>
     let progress = parts.bytes.map_or_else(Progress::rows, Progress::of);
     let heard = progress.clone();
     Ok((Reader::open(parts, options, &(Arc::new(move |bytes| heard.add(bytes)) as _))?, progress))
+}
+
+/// Reads the labelled instructions of a data set.
+pub fn read_labelled(path: &Path) -> Result<Vec<Labelled>> {
+    let (mut reader, progress) = open(Some(path), Options::default())?;
+    say_notes(&mut reader, &progress);
+    let rows = labelled(&mut reader)?;
+    progress.finish();
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
 fn say_notes(reader: &mut Reader, progress: &Progress) {

@@ -1,12 +1,11 @@
 //! `pie taxonomy`: labelled instructions to the labels that a model tags with.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use pie_embed_wasm::tasks::{BuildOptions, BuildReport, Labelled, Level, Source, build, largest_bytes, read_labelled};
+use pie_embed_wasm::tasks::{BuildOptions, BuildReport, Level, Source, build, largest_bytes};
 use pie_embed_wasm::{EmbedOptions, Error, ErrorCode, Result};
 
+use crate::input::read_labelled;
 use crate::model::ModelArgs;
 use crate::output::{say, write_files};
 use crate::progress::Progress;
@@ -25,7 +24,7 @@ use crate::reliability;
 /// --model MODEL.gguf --output MODEL.taxonomy
 #[derive(clap::Args)]
 pub struct Args {
-    /// JSON lines of {"instruction", "category": "verb|noun", "conf"}
+    /// Rows of {"instruction", "category": "verb|noun", "conf"}, in any format that holds rows
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Rows to fit the scores of tasks on, best such as the model was not trained on; one in five of --data by default
@@ -75,10 +74,10 @@ pub fn run(args: Args) -> Result<()> {
         let message = format!("--unknown-share is {}; it must lie between 0 and 1", args.unknown_share);
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
-    let tasks = read(&args.data)?;
-    let tasks_dev = args.data_dev.as_deref().map(read).transpose()?.unwrap_or_default();
-    let kinds = args.kinds.as_deref().map(read).transpose()?.unwrap_or_default();
-    let kinds_dev = args.kinds_dev.as_deref().map(read).transpose()?.unwrap_or_default();
+    let tasks = read_labelled(&args.data)?;
+    let tasks_dev = args.data_dev.as_deref().map(read_labelled).transpose()?.unwrap_or_default();
+    let kinds = args.kinds.as_deref().map(read_labelled).transpose()?.unwrap_or_default();
+    let kinds_dev = args.kinds_dev.as_deref().map(read_labelled).transpose()?.unwrap_or_default();
     let model = args.model.load()?;
     let options = BuildOptions {
         min_conf: args.min_conf,
@@ -170,9 +169,4 @@ fn told(report: &BuildReport) -> String {
         fit.false_unknown,
         fit.true_unknown,
     )
-}
-
-fn read(path: &Path) -> Result<Vec<Labelled>> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    read_labelled(BufReader::new(file)).map_err(|e| e.context(path.display()))
 }

@@ -288,6 +288,7 @@ impl Progress {
     fn show(&mut self, event: &Event<'_>) {
         match event {
             Event::Data { source, held_out } => {
+                source.notes.iter().for_each(|note| self.line(&format!("note: {note}")));
                 let f = &source.findings;
                 let mut text = format!("{}: {} examples, {} held out", source.path.display(), source.examples.len(), held_out);
                 for (count, what) in
