@@ -257,9 +257,12 @@ describe('lists in the demo page', () => {
   test('an export of chats: what was recognised, usage over time, and a picture of it', async () => {
     const page = await open({ timezoneId: 'Europe/Berlin' });
     const turns = 60;
+    const readers = () => page.requests.filter((address) => address.endsWith('pie_dataset_bg.wasm')).length;
+    assert.equal(readers(), 0, 'the readers are loaded when a list is opened');
     await give(page, 'conversations.json', await exported({ bytes: 3e5, turns }));
     await loaded(page);
     await page.locator('#list-notes').getByText(/^ChatGPT export: \d+ conversations, 60 user turns\.$/).waitFor();
+    assert.ok(readers() > 0);
     const usage = page.locator('#usage');
     assert.match(await page.locator('#usage-span').innerText(), /^60 prompts, January \d+, 2023 to [A-Z][a-z]+ \d+, 2025$/);
     const legend = () => page.locator('#usage-legend .figure').allInnerTexts();
@@ -292,7 +295,7 @@ describe('lists in the demo page', () => {
     await loaded(page);
     await lines(page).first().filter({ hasText: 'write a poem' }).waitFor();
     await page.locator('#file').setInputFiles({ name: 'half.jsonl.gz', mimeType: 'application/gzip', buffer: gzipSync(rows).subarray(0, 30) });
-    await page.locator('#list-error').filter({ hasText: 'the gzip data is damaged or cut off' }).waitFor();
+    await page.locator('#list-error').filter({ hasText: 'half.jsonl.gz: the gzip data is damaged or cut off' }).waitFor();
     await clean(page);
   });
 

@@ -114,6 +114,15 @@ describe('a list of prompts', () => {
     await assert.rejects(open('e.zip', damaged), /the zip data is damaged or cut off/);
   });
 
+  test('what unpacks to far more than any data set does is refused', async () => {
+    const bomb = Buffer.alloc(1e6, 'a');
+    for (const [name, packed] of [['a.txt.gz', gzipSync(bomb)], ['a.zip', zip([['a.txt', bomb]])]]) {
+      const read = (always) => unpack(new Blob([packed]), name, dataset.choose_file, { always });
+      assert.equal((await read(1e6)).data.size, 1e6);
+      await assert.rejects(read(1e5), /bytes of (gzip|zip) unpack to more than \d+ bytes, as no data set does/);
+    }
+  });
+
   test('what is not read is refused with what to do', async () => {
     const gzip = gzipSync('Write a poem\n'.repeat(1000));
     for (const [name, content, said] of [

@@ -11,13 +11,13 @@ addEventListener('message', async ({ data: { file, name, options, most, cells } 
     if (cells) postMessage({ cells: cells.map(dataset.cells) });
     else await read(file, name, options, most);
     postMessage({ done: true });
-  } catch ({ message, name, code }) {
-    postMessage({ error: { message, isOfData: code !== undefined || name === 'PackedError' } });
+  } catch ({ message }) {
+    postMessage({ error: message });
   }
 });
 
 async function read(file, name, options, most) {
-  const unpacked = await unpack(file, name, dataset.choose_file, (bytes) => postMessage({ phase: 'unpack', bytes }));
+  const unpacked = await unpack(file, name, dataset.choose_file, { onProgress: (bytes) => postMessage({ phase: 'unpack', bytes }) });
   const pull = () => pulled(unpacked.data, (bytes) => postMessage({ phase: 'read', bytes, total: unpacked.data.size }));
   let rows = 0;
   try {

@@ -39,7 +39,7 @@ export async function readFile(file, { column, headless, signal, onProgress = ()
     faults.push(...broken.slice(0, MAX_FAULTS_NAMED - faults.length));
   };
   const failed = await work({ file, name: file.name, options: { column, headless }, most: MAX_ROWS }, take, signal);
-  if (failed) throw new SourceError(said(failed.message), OPTIONS.test(failed.message) ? source.columns : []);
+  if (failed) throw new SourceError(said(failed.startsWith(file.name) ? failed : `${file.name}: ${failed}`), OPTIONS.test(failed) ? source.columns : []);
   const named = faults.map(({ place, error }) => `${place}: ${said(error)}`).join('; ');
   if (source.rows.length === 0) {
     if (faulty === 0) throw new SourceError(`There is no prompt in ${file.name}.`);
@@ -62,7 +62,7 @@ export function pasted(text) {
 export async function cellsOf(rows) {
   let found;
   const failed = await work({ cells: rows.map(({ json }) => json) }, ({ cells }) => (found ??= cells));
-  if (failed) throw new SourceError(failed.message);
+  if (failed) throw new SourceError(failed);
   return found;
 }
 
@@ -75,7 +75,7 @@ async function columnOf(row) {
 
 const said = (text) => text.replace(OPTIONS, '');
 
-/** Has a worker do what is asked; `take` hears of every message. Resolves to an error of the data, or to nothing. */
+/** Has a worker do what is asked; `take` hears of every message. Resolves to the message of an error, or to nothing. */
 function work(asked, take, signal) {
   const worker = new Worker(new URL('./source-worker.js', import.meta.url), { type: 'module' });
   return new Promise((resolve, reject) => {
@@ -85,8 +85,7 @@ function work(asked, take, signal) {
     worker.onerror = (event) => reject(new Error(event.message ?? 'the worker that reads files could not be started'));
     worker.onmessage = ({ data }) => {
       if (data.done) resolve();
-      else if (data.error?.isOfData) resolve(data.error);
-      else if (data.error) reject(new SourceError(`${asked.name} could not be read: ${data.error.message}.`));
+      else if (data.error) resolve(data.error);
       else take(data);
     };
     worker.postMessage(asked);
