@@ -4,6 +4,8 @@
 WASM_DIR=$ROOT/pkg/dist/wasm
 RELAXED_WASM_DIR=$ROOT/pkg/dist/wasm-relaxed
 GPU_WASM_DIR=$ROOT/pkg/dist/wasm-gpu
+# The demo page's alone: the npm package reads no files of rows.
+DATASET_WASM_DIR=$ROOT/target/page-dataset
 # What is marked #[inline(never)] is a call because a browser swaps slow code for fast code at calls: it must stay one.
 WASM_OPT_FLAGS=('--no-inline=*kernels::*' '--no-inline=*pack_row*' '--no-inline=*block::dequantize*' -O3
   --enable-simd --enable-relaxed-simd --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
@@ -47,6 +49,8 @@ package_wasm() {
     die 'the engines with and without relaxed SIMD differ in their glue, of which the package has one: no export may depend on the target.'
   say "building the GPU's encoder for $WASM_TARGET"
   package_wasm_file pie_embed_wasm_gpu "$GPU_WASM_DIR" --no-default-features --features webgpu
+  say "building the demo page's readers of rows for $WASM_TARGET"
+  package_wasm_file pie_dataset "$DATASET_WASM_DIR" --no-default-features --features dataset
 }
 
 # package_wasm_file NAME FOLDER CARGO-FLAG…

@@ -1,4 +1,5 @@
-// Raw, gzip and brotli bytes of the package's parts, held to tools/size-budget.json, and of those that one visit of a page downloads.
+// Raw, gzip and brotli bytes of the package's parts and of the demo page's readers, held to tools/size-budget.json, and of those that one
+// visit of a page downloads.
 // Leaves target/bench/sizes.json; a file whose sha256 is in there already is not compressed again.
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
@@ -9,6 +10,8 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'pkg/dist');
+// The demo page's readers of rows, which it loads when a list is opened.
+const dataset = 'pie_dataset_bg.wasm';
 const report = join(root, 'target/bench/sizes.json');
 const json = async (path) => JSON.parse(await readFile(path, 'utf8'));
 
@@ -18,12 +21,11 @@ const isAdapter = (file) => /^(langchain|ai-sdk|openai)\.js$/.test(file);
 const kindOf = (file) => (isAdapter(file) ? 'adapter' : kinds[file.slice(file.lastIndexOf('.'))]);
 const known = (await json(report).catch(() => ({ files: [] }))).files;
 
-async function measure(file) {
-  const bytes = await readFile(join(dist, file));
+async function measure(file, kind = kindOf(file), folder = dist) {
+  const bytes = await readFile(join(folder, file));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const before = known.find((entry) => entry.sha256 === sha256);
   if (before) return { ...before, file };
-  const kind = kindOf(file);
   if (bytes.length > 5e6) console.error(`==> compressing ${file} to know its sizes (about a minute, once)`);
   const [zipped, brotli] = await Promise.all([
     promisify(gzip)(bytes, { level: 9 }),
@@ -43,6 +45,7 @@ const isPublished = (name) => kindOf(name) && !/^wasm[^/]*\/.*\.js$/.test(name);
 const names = (await readdir(dist, { recursive: true })).filter(isPublished).sort();
 const files = [];
 for (const name of names) files.push(await measure(name));
+files.push(await measure(dataset, 'dataset', join(root, 'target/page-dataset')));
 
 const isVisited = ({ file }) => /^(index|worker)\.js$|^(wasm-relaxed|models)\//.test(file);
 const totals = {};

@@ -7,18 +7,20 @@ import { build as bundle } from 'esbuild';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const PAGE = join(HERE, 'page');
+const DATASET = fileURLToPath(new URL('../target/page-dataset/', import.meta.url));
 const PACKAGE = fileURLToPath(new URL('../pkg/dist/', import.meta.url));
 export const DEMO = fileURLToPath(new URL('../target/demo/', import.meta.url));
 
 export async function build() {
-  if (!(await stat(join(PACKAGE, 'index.js')).catch(() => undefined))) {
-    throw new Error(`${PACKAGE} is not built yet: run ./build.sh pkg`);
+  for (const built of [join(PACKAGE, 'index.js'), join(DATASET, 'pie_dataset_bg.wasm')]) {
+    if (!(await stat(built).catch(() => undefined))) throw new Error(`${built} is not built yet: run ./build.sh pkg`);
   }
   const part = `${DEMO.slice(0, -1)}.${process.pid}.part`;
   await rm(part, { recursive: true, force: true });
   await mkdir(part, { recursive: true });
   await cp(PAGE, part, { recursive: true });
   await cp(PACKAGE, join(part, 'pkg'), { recursive: true, filter: (name) => !/\.(d\.ts|part)$|\/wasm[^/]*\/[^/]*\.js$/.test(name) });
+  await cp(DATASET, join(part, 'dataset'), { recursive: true, filter: (name) => !/\.d\.ts$/.test(name) });
   await vendor(part);
   await list(part);
   await rm(DEMO, { recursive: true, force: true });
@@ -29,8 +31,7 @@ export async function build() {
 async function vendor(folder) {
   const { metafile } = await bundle({
     stdin: {
-      contents: `export { default as Papa } from 'papaparse';
-        export { select } from 'd3-selection';
+      contents: `export { select } from 'd3-selection';
         export { zoom, zoomIdentity } from 'd3-zoom';`,
       resolveDir: HERE,
     },
@@ -50,14 +51,14 @@ async function vendor(folder) {
 }
 
 /**
- * What the service worker keeps, with the hashes that it verifies: all but the large files, which the package keeps by itself, and its
+ * What the service worker keeps, with the hashes that it verifies: all but the package's large files, which it keeps by itself, and its
  * notices. A change of any gives another version.
  */
 async function list(folder) {
   const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   const names = entries.map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll('\\', '/')).sort();
   const files = {};
-  for (const name of names.filter((name) => !/^pkg\/(models\/|NOTICES)|\.wasm$|^sw\.js$/.test(name))) files[name] = sha256(await readFile(join(folder, name)));
+  for (const name of names.filter((name) => !/^pkg\/(models\/|NOTICES|.*\.wasm$)|^sw\.js$/.test(name))) files[name] = sha256(await readFile(join(folder, name)));
   files['./'] = files['index.html'];
   const version = sha256(JSON.stringify(files)).slice(0, 16);
   await writeFile(join(folder, 'files.js'), `self.VERSION = '${version}';\nself.FILES = ${JSON.stringify(files, null, 1)};\n`);

@@ -11,6 +11,7 @@
 //! Memory does not grow with the input: one line, one value of a JSON list or one batch of columns is held at a time, each of bounded
 //! size.
 
+mod archive;
 mod chat;
 mod column;
 #[cfg(feature = "columns")]
@@ -39,6 +40,7 @@ mod values;
 #[cfg(feature = "columns")]
 mod weight;
 
+pub use archive::choose;
 pub use chat::{Turn, Turns};
 pub use column::missing;
 #[cfg(feature = "columns")]
@@ -49,7 +51,7 @@ pub use labelled::labelled;
 pub use parts::{Parts, parts};
 pub use prompts::{Found, Prompt, Prompts};
 pub use reader::{Content, Meter, Options, Place, Reader, Row};
-pub use record::{Fields, Header, Record, Value};
+pub use record::{Fields, Header, Object, Record, Value};
 
 use std::io;
 

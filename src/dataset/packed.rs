@@ -12,6 +12,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::{Error, Result};
 
+use super::archive::choose;
 use super::{Format, Meter, data};
 
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -20,10 +21,6 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Data that packs better than this is refused, beyond so many bytes. Chats pack to a fifth, tables of one value to a hundredth.
 const MOST_RATIO: u64 = 200;
 const ALWAYS_BYTES: u64 = 1 << 30;
-/// The file that counts in an export.
-const CONVERSATIONS: &str = "conversations.json";
-/// Files of an archive that a message names.
-const NAMED: usize = 8;
 
 pub enum Opened {
     Parquet(File),
@@ -79,20 +76,8 @@ struct Entry {
     encrypted: bool,
 }
 
-impl Entry {
-    fn is_called(&self, name: &str) -> bool {
-        self.name.rsplit('/').next() == Some(name)
-    }
-
-    fn is_data(&self) -> bool {
-        let hidden = self.name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
-        let path = Path::new(&self.name);
-        !hidden && (Format::by_name(path).is_some() || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt")))
-    }
-}
-
 fn archive(mut file: File, name: &str, meter: &Meter) -> Result<Opened> {
-    let entry = choose(entries(&file)?)?;
+    let entry = chosen(entries(&file)?)?;
     let damaged = |e: io::Error| data(format!("{}: {e}", entry.name)).with_source(e);
     file.seek(SeekFrom::Start(entry.start)).map_err(damaged)?;
     let (counted, packed) = Counted::new(Metered { inner: file.take(entry.packed), meter: meter.clone() });
@@ -102,6 +87,16 @@ fn archive(mut file: File, name: &str, meter: &Meter) -> Result<Opened> {
         other => return Err(data(format!("{} is packed by {other}, which is not read: unpack the archive", entry.name))),
     };
     Ok(Opened::Stream { reader, name: format!("{name}: {}", entry.name) })
+}
+
+/// The entry that is the data set.
+fn chosen(mut entries: Vec<Entry>) -> Result<Entry> {
+    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let entry = entries.swap_remove(choose(&names)?);
+    if entry.encrypted {
+        return Err(data(format!("{} is encrypted: unpack the archive with its password", entry.name)));
+    }
+    Ok(entry)
 }
 
 fn entries(file: &File) -> Result<Vec<Entry>> {
@@ -119,31 +114,6 @@ fn entries(file: &File) -> Result<Vec<Entry>> {
         entries.push(Entry { name, start, packed, method, encrypted });
     }
     Ok(entries)
-}
-
-/// The entry that is the data set: the conversations of an export, or the only file of a format that is read.
-fn choose(entries: Vec<Entry>) -> Result<Entry> {
-    if entries.iter().any(|entry| entry.name.starts_with("xl/")) {
-        return Err(data("this is an Excel workbook: save the sheet as CSV UTF-8 and give that"));
-    }
-    if entries.iter().any(|entry| entry.name == "[Content_Types].xml") {
-        return Err(data("this is an Office document: save its texts as plain text, one a line, and give that"));
-    }
-    let exports = entries.iter().any(|entry| entry.is_called(CONVERSATIONS));
-    let files = entries.len();
-    let mut found: Vec<Entry> =
-        entries.into_iter().filter(|entry| if exports { entry.is_called(CONVERSATIONS) } else { entry.is_data() }).collect();
-    if found.len() > 1 {
-        let names: Vec<&str> = found.iter().take(NAMED).map(|entry| entry.name.as_str()).collect();
-        let more = if found.len() > NAMED { ", …" } else { "" };
-        let message = format!("the archive holds {} data sets: {}{more}; unpack it and name one of them", found.len(), names.join(", "));
-        return Err(data(message));
-    }
-    match found.pop() {
-        Some(entry) if entry.encrypted => Err(data(format!("{} is encrypted: unpack the archive with its password", entry.name))),
-        Some(entry) => Ok(entry),
-        None => Err(data(format!("none of the {files} files in the archive is of a format that is read"))),
-    }
 }
 
 /// Tells the meter.

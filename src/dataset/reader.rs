@@ -20,6 +20,10 @@ use super::{MAX_LINE_BYTES, data, json, reading};
 /// The column of text lines.
 pub const TEXT: &str = "instruction";
 const BUFFER: usize = 1 << 20;
+#[cfg(feature = "columns")]
+const PARQUET: &str = "Parquet is read from a file: its end says what it holds";
+#[cfg(not(feature = "columns"))]
+const PARQUET: &str = "this is Parquet, which only the command line reads: open it with pie report, or save the table as CSV";
 /// Bytes of a usual line.
 const LINE: usize = 1 << 10;
 
@@ -176,12 +180,17 @@ impl Reader {
     }
 
     /// What a column has for a type, where that is known before the rows and is no text.
+    #[cfg(feature = "columns")]
     pub fn other_type(&self, column: &str) -> Option<String> {
         match &self.source {
-            #[cfg(feature = "columns")]
             Source::Batches(batches) => batches.other_type(column),
             _ => None,
         }
+    }
+
+    #[cfg(not(feature = "columns"))]
+    pub const fn other_type(&self, _: &str) -> Option<String> {
+        None
     }
 
     /// The next row; none at the end.
@@ -254,7 +263,7 @@ impl Source {
             return Self::arrow(start, raw).map(|source| (source, Format::Arrow, Vec::new()));
         }
         if binary == Some(Format::Parquet) {
-            return Err(data("Parquet is read from a file: its end says what it holds"));
+            return Err(data(PARQUET));
         }
         // JSON is UTF-8.
         let latin = !matches!(binary, Some(Format::Json | Format::Jsonl)) && !start.trim_ascii_start().starts_with(b"{");
@@ -304,7 +313,7 @@ impl Source {
 
     #[cfg(not(feature = "columns"))]
     fn arrow(_: Vec<u8>, _: Box<dyn Read>) -> Result<Self> {
-        Err(data("this is Arrow, which only the command line reads: save the table as CSV"))
+        Err(data("this is Arrow, which only the command line reads: open it with pie report, or save the table as CSV"))
     }
 
     fn columns(&self) -> Option<Vec<String>> {

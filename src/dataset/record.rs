@@ -105,6 +105,25 @@ impl Object {
         self.get(name).is_some()
     }
 
+    /// The columns with what stands in them: texts as they are, and all else as JSON. Of a name that comes twice the last
+    /// value counts.
+    pub fn cells(&self) -> Vec<(String, String)> {
+        let mut cells: Vec<(String, String)> = Vec::new();
+        for (name, value) in &self.members {
+            let name = json::unescape(&self.raw[name.clone()]).into_owned();
+            let value = match Value::of(&self.raw[value.clone()]) {
+                Value::Text(text) => text.into_owned(),
+                Value::Json("null") => String::new(),
+                Value::Json(json) => json.to_owned(),
+            };
+            match cells.iter_mut().find(|(known, _)| *known == name) {
+                Some(cell) => cell.1 = value,
+                None => cells.push((name, value)),
+            }
+        }
+        cells
+    }
+
     fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.members.iter().map(|(key, _)| json::unescape(&self.raw[key.clone()]))
     }

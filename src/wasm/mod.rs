@@ -3,8 +3,11 @@
 
 #[cfg(feature = "engine")]
 mod convert;
+#[cfg(feature = "dataset")]
+mod dataset;
 #[cfg(feature = "engine")]
 mod engine;
+#[cfg(any(feature = "engine", feature = "webgpu"))]
 mod file;
 #[cfg(feature = "webgpu")]
 mod gpu;

@@ -2,10 +2,18 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { check } from './axe.mjs';
+import { chatgpt } from '../../benches/page/export.mjs';
 import { withBrowser } from './browser.mjs';
 
 const SAMPLE = 300;
+
+async function exported(options) {
+  let text = '';
+  for await (const piece of chatgpt(options)) text += piece;
+  return text;
+}
 
 describe('lists in the demo page', () => {
   const here = withBrowser();
@@ -175,13 +183,13 @@ describe('lists in the demo page', () => {
     const page = await open();
     await give(page, 'my list.csv', 'id,prompt,note\n7,"Write a poem, please","says ""please"""\n8,What is 17 times 23?,\n9,,none\n');
     await loaded(page);
-    await page.getByText('1 row has no text in this column and is left out.').waitFor();
+    await page.getByText(/^1 row is left out: line 4: /).waitFor();
     const csv = await saved(page, 'CSV');
     assert.equal(csv.name, 'my-list-tagged.csv');
     const [head, first, second] = csv.text.split('\r\n');
-    assert.equal(head, '\ufeffid,prompt,note,pie_kind,pie_kind_score,pie_family,pie_task,pie_task_score');
-    assert.match(first, /^7,"Write a poem, please","says ""please""",write-poem,0\.\d+,/);
-    assert.match(second, /^8,What is 17 times 23\?,,calculate,/);
+    assert.equal(head, '\ufeffid,prompt,note,pie_family,pie_kind,pie_kind_score,pie_second_kind,pie_task,pie_task_score,pie_length,pie_unread');
+    assert.match(first, /^7,"Write a poem, please","says ""please""",creative-writing,write-poem,0\.\d+,[a-z-]+,[^,]+,0\.\d+,20,0$/);
+    assert.match(second, /^8,What is 17 times 23\?,,[a-z-]+,calculate,/);
     await page.fill('#query', 'poem');
     await shown(page, '1 of 2');
     const jsonl = await saved(page, 'JSONL');
@@ -216,6 +224,81 @@ describe('lists in the demo page', () => {
     await lines(page).first().filter({ hasText: 'translate' }).waitFor();
   });
 
+  test('where no column is a usual one, the page asks which', async () => {
+    const page = await open();
+    await give(page, 'asked.csv', 'Nr,Anfrage\n1,Write a poem about rain\n2,Translate this into French\n');
+    await page.locator('#list-error').filter({ hasText: /there is no column "instruction".*"Nr", "Anfrage"$/ }).waitFor();
+    await page.selectOption('#asked-column', 'Anfrage');
+    await page.getByRole('button', { name: 'Tag this column' }).click();
+    await loaded(page);
+    await lines(page).first().filter({ hasText: 'write a poem' }).waitFor();
+    await give(page, 'headless.csv', 'Write a poem about rain,7\nTranslate this into French,8\n');
+    await page.getByRole('button', { name: 'The first line is a row, too' }).click();
+    await page.locator('#list-name').filter({ hasText: 'headless.csv' }).waitFor();
+    await shown(page, 'All 2 prompts');
+    await give(page, 'ids.jsonl', '{"n":1,"q":"Write a poem"}\n');
+    await page.selectOption('#asked-column', 'q');
+    await page.getByRole('button', { name: 'Tag this column' }).click();
+    await shown(page, 'All 1 prompt');
+    await clean(page);
+  });
+
+  test('rows go out as they came: JSON lines byte for byte', async () => {
+    const page = await open();
+    const rows = ['{"id":98765432109876543210, "text":"Write a caf\\u00e9 poem","b":1.10,"a":1e2}', '{"text":"Translate this into French" }'];
+    await give(page, 'rows.jsonl', `${rows.join('\n')}\n`);
+    await loaded(page);
+    const { text } = await saved(page, 'JSONL');
+    text.trim().split('\n').forEach((line, at) => assert.ok(line.startsWith(`${rows[at].slice(0, -1)},"pie_family":`), line));
+    const csv = await saved(page, 'CSV');
+    assert.match(csv.text, /^98765432109876543210,Write a café poem,1\.10,1e2,/m);
+  });
+
+  test('an export of chats: what was recognised, usage over time, and a picture of it', async () => {
+    const page = await open({ timezoneId: 'Europe/Berlin' });
+    const turns = 60;
+    const readers = () => page.requests.filter((address) => address.endsWith('pie_dataset_bg.wasm')).length;
+    assert.equal(readers(), 0, 'the readers are loaded when a list is opened');
+    await give(page, 'conversations.json', await exported({ bytes: 3e5, turns }));
+    await loaded(page);
+    await page.locator('#list-notes').getByText(/^ChatGPT export: \d+ conversations, 60 user turns\.$/).waitFor();
+    assert.ok(readers() > 0);
+    const usage = page.locator('#usage');
+    assert.match(await page.locator('#usage-span').innerText(), /^60 prompts, January \d+, 2023 to [A-Z][a-z]+ \d+, 2025$/);
+    const legend = () => page.locator('#usage-legend .figure').allInnerTexts();
+    assert.equal((await legend()).reduce((sum, count) => sum + Number(count), 0), turns);
+    await usage.getByRole('button', { name: 'Kind' }).click();
+    assert.equal((await legend()).reduce((sum, count) => sum + Number(count), 0), turns);
+    assert.match(await page.locator('#usage-months svg').getAttribute('aria-label'), /^Prompts over time by kind, 60 prompts/);
+    assert.equal(await page.locator('#usage-week rect').count(), 7 * 24);
+    assert.ok((await page.locator('#usage-models text').count()) > 0);
+    await page.locator('#usage-threads button').first().click();
+    await page.locator('.detail-text').waitFor();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as picture' }).click()]);
+    assert.equal(download.suggestedFilename(), 'conversations-usage.png');
+    const png = await readFile(await download.path());
+    assert.equal(png.subarray(1, 4).toString(), 'PNG');
+    const jsonl = await saved(page, 'JSONL');
+    const row = JSON.parse(jsonl.text.split('\n', 1)[0]);
+    assert.deepEqual(Object.keys(row).slice(0, 6), ['text', 'turn', 'conversation', 'time', 'model', 'pie_family']);
+    await check(page, 'usage');
+    await page.getByRole('button', { name: /sample prompts/ }).click();
+    await shown(page, 'All 300');
+    assert.ok(await usage.isHidden());
+    await clean(page);
+  });
+
+  test('packed exports are unpacked by the page', async () => {
+    const page = await open();
+    const rows = '{"text":"Write a poem about rain"}\n';
+    await page.locator('#file').setInputFiles({ name: 'a.jsonl.gz', mimeType: 'application/gzip', buffer: gzipSync(rows) });
+    await loaded(page);
+    await lines(page).first().filter({ hasText: 'write a poem' }).waitFor();
+    await page.locator('#file').setInputFiles({ name: 'half.jsonl.gz', mimeType: 'application/gzip', buffer: gzipSync(rows).subarray(0, 30) });
+    await page.locator('#list-error').filter({ hasText: 'half.jsonl.gz: the gzip data is damaged or cut off' }).waitFor();
+    await clean(page);
+  });
+
   test('pasted and dropped lists are read like files', async () => {
     const page = await open();
     await page.getByRole('button', { name: 'Paste' }).click();
@@ -237,20 +320,12 @@ describe('lists in the demo page', () => {
     await loaded(page);
     const error = page.locator('#list-error');
     await give(page, 'broken.csv', 'prompt,n\n"never closed,1\nmore,2\n');
-    await error.filter({ hasText: 'opens in row 2 and never closes' }).waitFor();
+    await error.filter({ hasText: 'broken.csv: the quote that opens in line 2 is never closed' }).waitFor();
     await give(page, 'empty.txt', '\n');
     await error.filter({ hasText: 'There is no prompt in empty.txt' }).waitFor();
-    await give(page, 'numbers.jsonl', '{"n":1}\n{"n":2}\n');
-    await error.filter({ hasText: 'has no text in any row' }).waitFor();
-    await page.evaluate(() => {
-      const dataTransfer = new DataTransfer();
-      const file = new File(['x'], 'huge.csv');
-      Object.defineProperty(file, 'size', { value: 200e6 });
-      Object.defineProperty(file, 'arrayBuffer', { value: () => Promise.reject(new Error('it was read')) });
-      Object.defineProperty(dataTransfer, 'files', { value: [file] });
-      document.body.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
-    });
-    await error.filter({ hasText: 'huge.csv has 200.0 MB' }).waitFor();
+    await give(page, 'book.xlsx', 'PK\x03\x04 and so on');
+    await error.filter({ hasText: 'no zip archive' }).waitFor();
+    assert.ok(await page.locator('#ask-column').isHidden());
     await page.locator('#list-name').filter({ hasText: 'one.txt' }).waitFor();
     await clean(page);
   });

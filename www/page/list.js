@@ -1,12 +1,11 @@
 // A loaded list: its prompts, what the model says of them, and which of them are shown.
 import { UNKNOWN } from './tasks.js';
 
-/** A record's text in `column`; empty where there is none. */
-const textOf = (record, column) => (typeof record[column] === 'string' ? record[column] : '');
-
 export class List {
   /** For each row its best label: `kind`, `family` where there are families, `task`, and `own` once labels of one's own were applied. */
   tags = {};
+  /** For each row the kind that comes second, if there is one. */
+  second = [];
   /** The embedder with workers of its own that tagged it. */
   embedder;
   /** The texts' vectors. */
@@ -22,14 +21,16 @@ export class List {
   #lower;
   #twins;
 
-  constructor(source, column) {
-    const filled = source.records.filter((record) => textOf(record, column).trim());
+  constructor(source) {
     this.source = source;
-    this.column = column;
-    this.records = filled;
-    this.texts = filled.map((record) => textOf(record, column));
-    this.blank = source.records.length - filled.length;
+    this.rows = source.rows;
+    this.texts = source.rows.map(({ text }) => text);
     this.#lower = this.texts.map((text) => text.toLowerCase());
+  }
+
+  /** Whether the rows are turns of conversations. */
+  get hasTurns() {
+    return this.rows[0].turn !== null;
   }
 
   /** How often each label of a level was given, most often first; the unknown come last. */

@@ -8,6 +8,7 @@ import { familyName } from './model.js';
 import { revealRow, showTable, startTable } from './table.js';
 import { nameOf, UNKNOWN } from './tasks.js';
 import { whenTypingPauses } from './typing.js';
+import { showUsage, startUsage } from './usage-view.js';
 
 const COLOURS = 10;
 const GOLDEN_ANGLE = 137.5;
@@ -33,6 +34,12 @@ export function showList(next) {
   byId('count').value = Math.min(20, list.texts.length);
   render();
   drawMap();
+  showUsage(next, (row) => {
+    choose(row);
+    render();
+    revealRow(row);
+    byId('detail').scrollIntoView({ block: 'nearest' });
+  });
 }
 
 /** Shows the labels of one's own that the list was given. */
@@ -234,6 +241,7 @@ async function tool(pushed, work) {
 export function startView() {
   startMap();
   startTable();
+  startUsage();
   const search = whenTypingPauses(() => {
     list.filter.query = byId('query').value;
     render();
@@ -255,7 +263,9 @@ export function startView() {
     asked.sort = { by: 'row', down: false };
     byId('query').value = '';
   }));
-  byId('download-csv').addEventListener('click', () => download(list, rows, 'csv', { guard: byId('formulas').value === 'text' }));
-  byId('download-jsonl').addEventListener('click', () => download(list, rows, 'jsonl'));
+  for (const format of ['csv', 'jsonl']) {
+    byId(`download-${format}`).addEventListener('click', ({ target }) =>
+      tool(target, (asked) => download(asked, rows, format, { guard: byId('formulas').value === 'text' })));
+  }
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => list && render());
 }
