@@ -109,3 +109,30 @@ fn what_cannot_be_reported_on_is_refused() {
     ]);
     assert_eq!(page(&bench, "there.html"), "kept");
 }
+
+#[test]
+fn the_rows_go_out_with_what_was_found() {
+    let bench = Bench::new();
+    let texts = ["Write a poem", "write a POEM", "Sum the list", "Write a poem"];
+    bench.write("pool.jsonl", jsonl(&texts));
+    bench.ok("report --input pool.jsonl -o out.html --rows rows.jsonl");
+    let rows = bench.rows("rows.jsonl");
+    assert_eq!(rows.len(), 4);
+    for (row, text) in rows.iter().zip(texts) {
+        assert_eq!(row["instruction"], text);
+        assert_eq!(row["pie_length"], text.len());
+        assert!(row["pie_kind"].is_null(), "the model has no taxonomy");
+    }
+    let repeats: Vec<_> = rows.iter().map(|row| row["pie_duplicate_of"].as_u64()).collect();
+    assert_eq!(repeats, [None, Some(1), None, Some(1)]);
+    bench.ok("report --input pool.jsonl -o csv.html --rows rows.csv");
+    let csv = page(&bench, "rows.csv");
+    assert!(csv.starts_with("instruction,pie_family,pie_kind,pie_kind_score,pie_second_kind,pie_length,pie_unread,pie_duplicate_of\n"), "{csv}");
+    assert!(csv.contains("write a POEM,,,,,12,0.0,1\n"), "{csv}");
+    // Neither file is written where a column is there already, or where one of the files is.
+    let output = bench.run("report --input rows.jsonl -o twice.html --rows twice.jsonl");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("row 1 has a column \"pie_family\" already"), "{error}");
+    assert!(!bench.path("twice.html").exists());
+    assert!(!bench.run("report --input pool.jsonl -o new.html --rows rows.csv").status.success() && !bench.path("new.html").exists());
+}

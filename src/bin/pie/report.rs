@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use pie_embed_wasm::dataset::Place;
+use pie_embed_wasm::dataset::{Place, Record};
 use pie_embed_wasm::tasks::{
     Hit, Level, MIN_ROWS, Method, Random, Read, Tag, Taxonomy, UNKNOWN, WithRequests, coverage, is_unread, search, select, t_sne,
 };
@@ -15,12 +15,13 @@ use crate::cache::CacheArgs;
 use crate::encode::encode;
 use crate::input::TextArgs;
 use crate::model::ModelArgs;
-use crate::output::{print, refuse_existing, write_file};
+use crate::output::{print, refuse_existing, write_files};
 use crate::progress::Progress;
-use crate::table::{Entry, Table};
+use crate::table::{CsvArgs, Entry, Table, render};
 use crate::view::{Readings, Uses, ViewArgs};
 
 mod page;
+mod rows;
 
 /// Texts of which neighbours, map and coverage are shown; of more, so many are drawn. The page stays below 1.5 MB and the time grows with
 /// the data set, not with its square.
@@ -60,7 +61,12 @@ pub struct Args {
     /// The page
     #[arg(long, short, value_name = "FILE.html")]
     output: PathBuf,
-    /// Replace a file that is there
+    /// Write the rows too, with family, kind, second kind, score, length, share unread and near-duplicates in columns behind their own
+    #[arg(long, value_name = "FILE.jsonl|csv|parquet")]
+    rows: Option<PathBuf>,
+    #[command(flatten)]
+    csv: CsvArgs,
+    /// Replace files that are there
     #[arg(long)]
     force: bool,
 }
@@ -71,6 +77,8 @@ struct Pool {
     /// Of each text where it first stands, and how many rows have it.
     places: Vec<Place>,
     counts: Vec<usize>,
+    /// All rows, each with the number of its text; none where they are not written.
+    rows: Vec<(Record, usize)>,
 }
 
 /// A label, and how many rows have it.
@@ -125,13 +133,13 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    refuse_existing([&args.output], args.force)?;
+    refuse_existing([&args.output].into_iter().chain(&args.rows), args.force)?;
     if !(0.0..=1.0).contains(&args.near_duplicate) {
         let message = format!("--near-duplicate is {}; it must lie in 0..=1", args.near_duplicate);
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
     let mut table = Table::read(&args.input, &args.texts_of, None)?;
-    let pool = Pool::new(std::mem::take(&mut table.records));
+    let pool = Pool::new(std::mem::take(&mut table.records), args.rows.is_some());
     let model = args.model.load()?;
     let taxonomy = model.own_taxonomy()?;
     let texts: Vec<&str> = pool.texts.iter().map(String::as_str).collect();
@@ -149,9 +157,19 @@ pub fn run(args: &Args) -> Result<()> {
     let reads: Vec<Read<'_>> = rows.zip(&unread).map(|(vector, &unread)| Read { vector, unread }).collect();
     let pairs = with_requests.as_ref().filter(|_| task.is_some()).map(|texts| texts.pairs(&reads));
     let tagged = taxonomy.as_ref().zip(pairs);
-    let tally = |level| tagged.as_ref().map(|(taxonomy, pairs)| Tally::new(taxonomy, level, pairs, &pool.counts)).transpose();
-    let kinds = if taxonomy.as_ref().is_some_and(Taxonomy::has_kinds) { tally(Level::Kind)? } else { None };
-    let tasks = tally(Level::Task)?;
+    let tags = |level| tagged.as_ref().map(|(taxonomy, pairs)| best(taxonomy, level, pairs)).transpose();
+    let kinds = if taxonomy.as_ref().is_some_and(Taxonomy::has_kinds) { tags(Level::Kind)? } else { None };
+    let tasks = tags(Level::Task)?;
+    let rows = args.rows.as_ref().map(|path| -> Result<(PathBuf, Vec<u8>)> {
+        waiting.message("comparing the rows");
+        let tags = kinds.as_ref().or(tasks.as_ref()).map(Vec::as_slice);
+        let known = rows::Known { tags, unread: &unread, read: &read, near_duplicate: args.near_duplicate };
+        let records = rows::records(&pool, &readings, &known).map_err(|e| e.context(args.input.display()))?;
+        Ok((path.clone(), render(path, records.iter(), &args.csv)?))
+    });
+    let rows = rows.transpose()?;
+    let tally = |tags: Option<Vec<Vec<Tag>>>| tags.map(|tags| Tally::new(tags, &pool.counts));
+    let (kinds, tasks) = (tally(kinds), tally(tasks));
     let report = Report {
         name: if args.input == Path::new("-") { "stdin".into() } else { args.input.file_name().unwrap_or_default().to_string_lossy() }
             .into_owned(),
@@ -165,15 +183,17 @@ pub fn run(args: &Args) -> Result<()> {
         near_duplicate: args.near_duplicate,
     };
     waiting.finish();
-    write_file(&args.output, page::render(&report)?.as_bytes())?;
-    let rows: usize = pool.counts.iter().sum();
-    print(format!("{}: {rows} rows, {} different texts\n", args.output.display(), pool.texts.len()))?;
+    let mut files = vec![(args.output.clone(), page::render(&report)?.into_bytes())];
+    files.extend(rows);
+    write_files(&files)?;
+    let count: usize = pool.counts.iter().sum();
+    print(format!("{}: {count} rows, {} different texts\n", args.output.display(), pool.texts.len()))?;
     table.finish()
 }
 
 impl Pool {
-    fn new(records: Vec<Entry>) -> Self {
-        let mut pool = Self { texts: Vec::new(), places: Vec::new(), counts: Vec::new() };
+    fn new(records: Vec<Entry>, keep_rows: bool) -> Self {
+        let mut pool = Self { texts: Vec::new(), places: Vec::new(), counts: Vec::new(), rows: Vec::new() };
         let mut first = HashMap::with_capacity(records.len());
         let number = |record| {
             let next = first.len();
@@ -187,18 +207,24 @@ impl Pool {
                 pool.counts.push(0);
             }
             pool.counts[number] += 1;
+            if keep_rows {
+                pool.rows.push((record.record, number));
+            }
         }
         pool
     }
 }
 
+/// The first two labels of each text, which is given with the requests that it may make.
+fn best(taxonomy: &Taxonomy, level: Level, texts: &[(Read<'_>, &[Read<'_>])]) -> Result<Vec<Vec<Tag>>> {
+    texts.par_iter().map(|&(whole, parts)| taxonomy.classify_requests(whole, parts, level, 2)).collect()
+}
+
 impl Tally {
-    /// Takes the different texts, each with the requests that it may make.
-    fn new(taxonomy: &Taxonomy, level: Level, texts: &[(Read<'_>, &[Read<'_>])], counts: &[usize]) -> Result<Self> {
-        let best = texts.par_iter().map(|&(whole, parts)| taxonomy.classify_requests(whole, parts, level, 1));
-        let best = best.collect::<Result<Vec<Vec<Tag>>>>()?;
-        let (mut labels, mut places, mut of) = (Vec::new(), HashMap::new(), Vec::with_capacity(best.len()));
-        for (tag, count) in best.into_iter().flatten().zip(counts) {
+    /// Takes the labels of each different text, best first.
+    fn new(tags: Vec<Vec<Tag>>, counts: &[usize]) -> Self {
+        let (mut labels, mut places, mut of) = (Vec::new(), HashMap::new(), Vec::with_capacity(tags.len()));
+        for (tag, count) in tags.into_iter().filter_map(|tags| tags.into_iter().next()).zip(counts) {
             let known = tag.label != UNKNOWN;
             let place = *places.entry(tag.label).or_insert(labels.len());
             if place == labels.len() {
@@ -214,7 +240,7 @@ impl Tally {
         of.iter_mut().for_each(|place| *place = numbers[*place]);
         let mut labels: Vec<(usize, Counted)> = numbers.into_iter().zip(labels).collect();
         labels.sort_by_key(|(number, _)| *number);
-        Ok(Self { labels: labels.into_iter().map(|(_, label)| label).collect(), of })
+        Self { labels: labels.into_iter().map(|(_, label)| label).collect(), of }
     }
 }
 
