@@ -20,8 +20,8 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Data that packs better than this is refused, beyond so many bytes. Chats pack to a fifth, tables of one value to a hundredth.
 const MOST_RATIO: u64 = 200;
 const ALWAYS_BYTES: u64 = 1 << 30;
-/// The file that counts in an export.
-const CONVERSATIONS: &str = "conversations.json";
+/// The file that counts in an export; large ones have several: `conversations-000.json` and so on.
+const CONVERSATIONS: &str = "conversations";
 /// Files of an archive that a message names.
 const NAMED: usize = 8;
 
@@ -44,7 +44,7 @@ pub fn open(path: &Path, meter: &Meter) -> Result<Opened> {
         let mut magic = Vec::new();
         file.by_ref().take(4).read_to_end(&mut magic).and_then(|_| file.rewind()).map_err(io)?;
         if magic == ZIP {
-            return archive(file, &name, meter).map_err(|e| e.context(&name));
+            return archive(file, path, meter).map_err(|e| e.context(&name));
         }
         if is_parquet || magic == b"PAR1" {
             return Ok(Opened::Parquet(file));
@@ -80,28 +80,42 @@ struct Entry {
 }
 
 impl Entry {
-    fn is_called(&self, name: &str) -> bool {
-        self.name.rsplit('/').next() == Some(name)
+    /// Where it holds an export's conversations: its folder, and the number of the part.
+    fn part(&self) -> Option<(&str, &str)> {
+        let (folder, name) = self.name.rsplit_once('/').unwrap_or(("", &self.name));
+        let number = name.strip_prefix(CONVERSATIONS)?.strip_suffix(".json")?;
+        let is_number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        (number.is_empty() || number.strip_prefix('-').is_some_and(is_number)).then_some((folder, number))
     }
 
     fn is_data(&self) -> bool {
         let hidden = self.name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
-        let path = Path::new(&self.name);
-        !hidden && (Format::by_name(path).is_some() || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt")))
+        !hidden && (Format::by_name(Path::new(&self.name)).is_some() || self.is_text())
+    }
+
+    fn is_text(&self) -> bool {
+        Path::new(&self.name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
     }
 }
 
-fn archive(mut file: File, name: &str, meter: &Meter) -> Result<Opened> {
-    let entry = choose(entries(&file)?)?;
-    let damaged = |e: io::Error| data(format!("{}: {e}", entry.name)).with_source(e);
-    file.seek(SeekFrom::Start(entry.start)).map_err(damaged)?;
-    let (counted, packed) = Counted::new(Metered { inner: file.take(entry.packed), meter: meter.clone() });
-    let reader: Box<dyn Read> = match entry.method {
-        CompressionMethod::STORE => Box::new(counted),
-        CompressionMethod::DEFLATE => Box::new(Unpacked { inner: DeflateDecoder::new(counted), packed, unpacked: 0, kind: "zip" }),
-        other => return Err(data(format!("{} is packed by {other}, which is not read: unpack the archive", entry.name))),
-    };
-    Ok(Opened::Stream { reader, name: format!("{name}: {}", entry.name) })
+fn archive(file: File, path: &Path, meter: &Meter) -> Result<Opened> {
+    let entries = choose(entries(&file)?)?;
+    let name = format!("{}: {}", path.display(), entries.first().map_or("", |entry| &entry.name));
+    let mut whole: Box<dyn Read> = Box::new(io::empty());
+    for entry in entries {
+        // Each has a place of its own in the file.
+        let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let damaged = |e: io::Error| data(format!("{}: {e}", entry.name)).with_source(e);
+        file.seek(SeekFrom::Start(entry.start)).map_err(damaged)?;
+        let (counted, packed) = Counted::new(Metered { inner: file.take(entry.packed), meter: meter.clone() });
+        let reader: Box<dyn Read> = match entry.method {
+            CompressionMethod::STORE => Box::new(counted),
+            CompressionMethod::DEFLATE => Box::new(Unpacked { inner: DeflateDecoder::new(counted), packed, unpacked: 0, kind: "zip" }),
+            other => return Err(data(format!("{} is packed by {other}, which is not read: unpack the archive", entry.name))),
+        };
+        whole = Box::new(whole.chain(reader));
+    }
+    Ok(Opened::Stream { reader: whole, name })
 }
 
 fn entries(file: &File) -> Result<Vec<Entry>> {
@@ -121,28 +135,38 @@ fn entries(file: &File) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// The entry that is the data set: the conversations of an export, or the only file of a format that is read.
-fn choose(entries: Vec<Entry>) -> Result<Entry> {
+/// The entries that are the data set: the conversations of an export, or the only file of a format that is read.
+fn choose(mut entries: Vec<Entry>) -> Result<Vec<Entry>> {
     if entries.iter().any(|entry| entry.name.starts_with("xl/")) {
         return Err(data("this is an Excel workbook: save the sheet as CSV UTF-8 and give that"));
     }
     if entries.iter().any(|entry| entry.name == "[Content_Types].xml") {
         return Err(data("this is an Office document: save its texts as plain text, one a line, and give that"));
     }
-    let exports = entries.iter().any(|entry| entry.is_called(CONVERSATIONS));
     let files = entries.len();
-    let mut found: Vec<Entry> =
-        entries.into_iter().filter(|entry| if exports { entry.is_called(CONVERSATIONS) } else { entry.is_data() }).collect();
-    if found.len() > 1 {
-        let names: Vec<&str> = found.iter().take(NAMED).map(|entry| entry.name.as_str()).collect();
-        let more = if found.len() > NAMED { ", …" } else { "" };
-        let message = format!("the archive holds {} data sets: {}{more}; unpack it and name one of them", found.len(), names.join(", "));
+    if entries.iter().any(|entry| entry.part().is_some()) {
+        entries.retain(|entry| entry.part().is_some());
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+    } else {
+        entries.retain(Entry::is_data);
+        // Beside data a text is what tells of it.
+        if entries.iter().any(|entry| !entry.is_text()) {
+            entries.retain(|entry| !entry.is_text());
+        }
+    }
+    let numbered = entries.iter().all(|entry| {
+        entry.part().is_some_and(|(folder, number)| !number.is_empty() && entries[0].part().is_some_and(|first| first.0 == folder))
+    });
+    if entries.len() > 1 && !numbered {
+        let names: Vec<&str> = entries.iter().take(NAMED).map(|entry| entry.name.as_str()).collect();
+        let more = if entries.len() > NAMED { ", …" } else { "" };
+        let message = format!("the archive holds {} data sets: {}{more}; unpack it and name one of them", entries.len(), names.join(", "));
         return Err(data(message));
     }
-    match found.pop() {
-        Some(entry) if entry.encrypted => Err(data(format!("{} is encrypted: unpack the archive with its password", entry.name))),
-        Some(entry) => Ok(entry),
-        None => Err(data(format!("none of the {files} files in the archive is of a format that is read"))),
+    match entries.iter().find(|entry| entry.encrypted) {
+        Some(entry) => Err(data(format!("{} is encrypted: unpack the archive with its password", entry.name))),
+        None if entries.is_empty() => Err(data(format!("none of the {files} files in the archive is of a format that is read"))),
+        None => Ok(entries),
     }
 }
 
