@@ -64,6 +64,9 @@ impl Delimited {
             Some((_, Raw::Bytes(bytes))) => bytes,
         };
         if !headless {
+            if bytes.is_empty() {
+                return Err(data("the file is empty: there is no header and no row"));
+            }
             let raw = String::from_utf8_lossy(&bytes).into_owned();
             let names = cells(&raw, form).iter().map(|name| name.trim().to_owned()).collect();
             delimited.header = Arc::new(Header { names, raw, delimiter });
@@ -96,13 +99,25 @@ impl Delimited {
             Ok(raw) => raw,
             Err((text, error)) => return Content::Faulty { text, error },
         };
-        let cells: Vec<String> = cells(&raw, self.form).into_iter().map(Cow::into_owned).collect();
-        let (found, columns) = (cells.len(), self.header.names.len());
-        if found != columns {
-            let error = format!("there are {found} fields; the header has {columns}");
-            return Content::Faulty { text: String::new(), error };
+        let mut cells: Vec<String> = cells(&raw, self.form).into_iter().map(Cow::into_owned).collect();
+        let (found, columns, header) = (cells.len(), self.header.names.len(), self.header.clone());
+        if found == columns {
+            return Content::Record(Record::Cells { header, cells, raw });
         }
-        Content::Record(Record::Cells { header: self.header.clone(), cells, raw })
+        let beyond = cells.get(columns..).unwrap_or_default();
+        let bare = String::from(char::from(self.form.delimiter)).repeat(beyond.len());
+        if found > columns && beyond.iter().all(String::is_empty) && raw.ends_with(&bare) {
+            cells.truncate(columns);
+            return Content::Record(Record::Cells { header, cells, raw: raw[..raw.len() - bare.len()].to_owned() });
+        }
+        // Programs that write one column do not always put quotes around its commas.
+        if columns == 1 && found > 1 && !raw.starts_with('"') {
+            let quoted = format!("\"{}\"", raw.replace('"', "\"\""));
+            return Content::Record(Record::Cells { header, cells: vec![raw], raw: quoted });
+        }
+        let escapes = !self.form.backslash && raw.contains("\\\"");
+        let hint = if escapes { "; where \\\" stands for a quote, say --backslash-escapes" } else { "" };
+        Content::Faulty { text: String::new(), error: format!("there are {found} fields; the header has {columns}{hint}") }
     }
 
     /// The bytes of the next record that is not empty, and the line in which it begins.
@@ -124,6 +139,12 @@ impl Delimited {
             let before = quotes.opened;
             let len = content_len(&record);
             quotes.look(&record[looked..], self.form);
+            if quotes.broken {
+                return Err(data(format!(
+                    "the quote that opens in line {opened} is not closed: the next one, in line {}, stands within a text",
+                    self.lines.number
+                )));
+            }
             if quotes.opened != before {
                 opened = self.lines.number;
             }
@@ -157,12 +178,15 @@ struct Quotes {
     inside: bool,
     /// How many were opened.
     opened: usize,
+    /// Whether one from an earlier line was closed within a text: it is the quote of another cell that closes it.
+    broken: bool,
 }
 
 impl Quotes {
     /// Takes the next line of a record, with its end.
     fn look(&mut self, line: &[u8], form: Form) {
         let mut rest = line;
+        let mut carried = self.inside;
         // A quote opens where a cell begins.
         let mut begins = true;
         loop {
@@ -172,6 +196,9 @@ impl Quotes {
                 let used = if rest[at] == b'\\' || doubled { 2 } else { 1 };
                 self.inside = used == 2;
                 rest = rest.get(at + used..).unwrap_or_default();
+                let ends = rest.first().is_none_or(|next| *next == form.delimiter || next.is_ascii_whitespace());
+                self.broken |= carried && !self.inside && !ends;
+                carried &= self.inside;
                 begins = false;
             } else if begins && rest.first() == Some(&b'"') {
                 (self.inside, self.opened) = (true, self.opened + 1);
@@ -242,34 +269,47 @@ fn quoted_cell(quoted: &str, delimiter: char, backslash: bool) -> (Cow<'_, str>,
     }
 }
 
+/// Whether the text begins with a header that names one of these columns and others, and goes on as it says.
+pub fn is_table(start: &[u8], names: &[&str]) -> bool {
+    let end = start.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(start.len());
+    let Ok(first) = std::str::from_utf8(&start[..end]) else { return false };
+    DELIMITERS.into_iter().any(|delimiter| {
+        let header = cells(first, Form { delimiter, backslash: false });
+        header.len() > 1 && header.iter().any(|name| names.contains(&name.as_ref())) && agreement(start, delimiter) > 0.5
+    })
+}
+
 /// The delimiter by which most of the first records have as many cells as the header, more than one; the usual one where none does better.
 fn find(start: &[u8], usual: u8) -> u8 {
-    let text = String::from_utf8_lossy(start);
-    let agreeing = |delimiter: u8| {
-        let form = Form { delimiter, backslash: false };
-        let (mut counts, mut record, mut quotes) = (Vec::new(), String::new(), Quotes::default());
-        for line in text.split_inclusive(if text.contains('\n') { '\n' } else { '\r' }) {
-            quotes.look(line.as_bytes(), form);
-            record.push_str(line);
-            if !quotes.inside {
-                let whole = record.trim_end_matches(['\n', '\r']);
-                if !whole.is_empty() {
-                    counts.push(cells(whole, form).len());
-                }
-                record.clear();
-            }
-            if counts.len() == COMPARED {
-                break;
-            }
-        }
-        let header = counts.first().copied().unwrap_or(0);
-        let same = counts.iter().filter(|count| **count == header).count();
-        if header > 1 { same as f64 / counts.len() as f64 } else { 0.0 }
-    };
+    let agreeing = |delimiter| agreement(start, delimiter);
     let of_usual = agreeing(usual);
     let best = DELIMITERS.into_iter().filter(|&other| other != usual).map(|other| (agreeing(other), other));
     let (share, other) = best.fold((0.0, usual), |best, next| if next.0 > best.0 { next } else { best });
     if of_usual > 0.0 && of_usual >= share - 0.25 { usual } else { other }
+}
+
+/// The share of the first records that have as many cells as the header; 0 where that has one.
+fn agreement(start: &[u8], delimiter: u8) -> f64 {
+    let text = String::from_utf8_lossy(start);
+    let form = Form { delimiter, backslash: false };
+    let (mut counts, mut record, mut quotes) = (Vec::new(), String::new(), Quotes::default());
+    for line in text.split_inclusive(if text.contains('\n') { '\n' } else { '\r' }) {
+        quotes.look(line.as_bytes(), form);
+        record.push_str(line);
+        if !quotes.inside {
+            let whole = record.trim_end_matches(['\n', '\r']);
+            if !whole.is_empty() {
+                counts.push(cells(whole, form).len());
+            }
+            record.clear();
+        }
+        if counts.len() == COMPARED {
+            break;
+        }
+    }
+    let header = counts.first().copied().unwrap_or(0);
+    let same = counts.iter().filter(|count| **count == header).count();
+    if header > 1 { same as f64 / counts.len() as f64 } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -306,6 +346,10 @@ mod tests {
         let text = "a,b\r\n\"x \"\"y\"\",\r\nz\",1\r\n\r\n5\" pipe,\"q\"uoted\r\n,\"\"\r\n";
         assert_eq!(rows(text), [row(2, &["x \"y\",\r\nz", "1"]), row(5, &["5\" pipe", "quoted"]), row(6, &["", ""])]);
         assert_eq!(rows("a,b\rc,d\re\r"), [row(2, &["c", "d"]), row(3, &["there are 1 fields; the header has 2"])]);
+        assert_eq!(rows("a\nx, y\n\"z, w\"\n"), [row(2, &["x, y"]), row(3, &["z, w"])]);
+        assert_eq!(rows("a,b\n1,2,,\n1,,\n"), [row(2, &["1", "2"]), row(3, &["1", ""])]);
+        assert!(rows("a,b\n\"x \\\"y, z\\\"\",1\n")[0].1[0].ends_with("say --backslash-escapes"));
+        assert!(is_table(b"id\ttext\n1\tx, y\n", &["text"]) && !is_table(b"text\nx\n", &["text"]) && !is_table(b"a, text\nx\n", &["text"]));
         let text = "a,b\n\"x \\\"y\\\", z\\n\",1\n";
         assert_eq!(read(text, b',', true).unwrap().1, [row(2, &["x \"y\", z\\n", "1"])]);
         let raw = |text: &str| cells(text, Form { delimiter: b';', backslash: false }).join("|");
@@ -334,6 +378,7 @@ mod tests {
             ("a\n\"x\ny\nz\n", "the quote that opens in line 2 is never closed; the file ends in line 4"),
             ("a,b\n1,2\n\"x\ny\",\"z\n", "opens in line 4 is"),
             ("\"a,b\n1,2\n", "opens in line 1 is"),
+            ("a,b\n1,\"x\n2,\"y\"\n3,z\n", "the quote that opens in line 2 is not closed: the next one, in line 3, stands within a text"),
         ] {
             let e = read(text, b',', false).unwrap_err().to_string();
             assert!(e.contains(said), "{text}: {e}");

@@ -12,6 +12,9 @@ use memchr::memchr2;
 /// Lists and objects inside one another.
 const MAX_DEPTH: usize = 512;
 
+/// What is expected behind a value.
+pub const THE_END: &str = "the end";
+
 /// Why a text is no JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -197,7 +200,7 @@ impl Scanner<'_> {
 
     fn end(&mut self) -> Scanned<()> {
         self.space();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.expected("the end")) }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.expected(THE_END)) }
     }
 
     fn take(&mut self, byte: u8, what: &'static str) -> Scanned<()> {

@@ -44,6 +44,11 @@ impl Lines {
         Ok(Some(Line::Whole))
     }
 
+    /// Whether there is no further line.
+    pub fn at_end(&mut self) -> bool {
+        self.reader.fill_buf().is_ok_and(<[u8]>::is_empty)
+    }
+
     /// Passes over the rest of a line.
     fn skip(&mut self) -> io::Result<u64> {
         let mut skipped = 0;

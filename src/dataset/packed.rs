@@ -41,7 +41,7 @@ pub fn open(path: &Path, meter: &Meter) -> Result<Opened> {
         let mut magic = Vec::new();
         file.by_ref().take(4).read_to_end(&mut magic).and_then(|_| file.rewind()).map_err(io)?;
         if magic == ZIP {
-            return archive(file, &name, meter).map_err(|e| e.context(&name));
+            return archive(file, path, meter).map_err(|e| e.context(&name));
         }
         if is_parquet || magic == b"PAR1" {
             return Ok(Opened::Parquet(file));
@@ -76,27 +76,36 @@ struct Entry {
     encrypted: bool,
 }
 
-fn archive(mut file: File, name: &str, meter: &Meter) -> Result<Opened> {
-    let entry = chosen(entries(&file)?)?;
-    let damaged = |e: io::Error| data(format!("{}: {e}", entry.name)).with_source(e);
-    file.seek(SeekFrom::Start(entry.start)).map_err(damaged)?;
-    let (counted, packed) = Counted::new(Metered { inner: file.take(entry.packed), meter: meter.clone() });
-    let reader: Box<dyn Read> = match entry.method {
-        CompressionMethod::STORE => Box::new(counted),
-        CompressionMethod::DEFLATE => Box::new(Unpacked { inner: DeflateDecoder::new(counted), packed, unpacked: 0, kind: "zip" }),
-        other => return Err(data(format!("{} is packed by {other}, which is not read: unpack the archive", entry.name))),
-    };
-    Ok(Opened::Stream { reader, name: format!("{name}: {}", entry.name) })
+fn archive(file: File, path: &Path, meter: &Meter) -> Result<Opened> {
+    let entries = chosen(entries(&file)?)?;
+    let name = format!("{}: {}", path.display(), entries.first().map_or("", |entry| &entry.name));
+    let mut whole: Box<dyn Read> = Box::new(io::empty());
+    for entry in entries {
+        // Each has a place of its own in the file.
+        let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let damaged = |e: io::Error| data(format!("{}: {e}", entry.name)).with_source(e);
+        file.seek(SeekFrom::Start(entry.start)).map_err(damaged)?;
+        let (counted, packed) = Counted::new(Metered { inner: file.take(entry.packed), meter: meter.clone() });
+        let reader: Box<dyn Read> = match entry.method {
+            CompressionMethod::STORE => Box::new(counted),
+            CompressionMethod::DEFLATE => Box::new(Unpacked { inner: DeflateDecoder::new(counted), packed, unpacked: 0, kind: "zip" }),
+            other => return Err(data(format!("{} is packed by {other}, which is not read: unpack the archive", entry.name))),
+        };
+        whole = Box::new(whole.chain(reader));
+    }
+    Ok(Opened::Stream { reader: whole, name })
 }
 
-/// The entry that is the data set.
-fn chosen(mut entries: Vec<Entry>) -> Result<Entry> {
+/// The entries that are the data set.
+fn chosen(entries: Vec<Entry>) -> Result<Vec<Entry>> {
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-    let entry = entries.swap_remove(choose(&names)?);
-    if entry.encrypted {
-        return Err(data(format!("{} is encrypted: unpack the archive with its password", entry.name)));
+    let chosen = choose(&names)?;
+    let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
+    let entries: Vec<Entry> = chosen.into_iter().filter_map(|at| entries[at].take()).collect();
+    match entries.iter().find(|entry| entry.encrypted) {
+        Some(entry) => Err(data(format!("{} is encrypted: unpack the archive with its password", entry.name))),
+        None => Ok(entries),
     }
-    Ok(entry)
 }
 
 fn entries(file: &File) -> Result<Vec<Entry>> {

@@ -8,6 +8,9 @@ use crate::error::{Error, ErrorCode, Result};
 
 use super::{Format, Meter, data};
 
+/// Files about a data set of Hugging Face.
+const BESIDE: [&str; 2] = ["dataset_info.json", "state.json"];
+
 /// The files of a data set, in their order.
 pub struct Parts {
     files: Vec<PathBuf>,
@@ -67,7 +70,7 @@ pub fn part_name(part: &Path) -> Arc<str> {
 }
 
 /// The files that hold a path's rows: the path itself, or the parts of a folder by name. Passed over are hidden files, those that begin
-/// with `_` (`_SUCCESS`), checksums (`.crc`), and parts without a byte.
+/// with `_` (`_SUCCESS`), checksums (`.crc`), what `save_to_disk` of Hugging Face writes beside the rows, and parts without a byte.
 pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
     let io = |e| Error::io(path, e);
     if !fs::metadata(path).map_err(io)?.is_dir() {
@@ -78,7 +81,7 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(path).map_err(io)? {
         let part = entry.map_err(io)?.path();
         let name = part.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(['.', '_']) || name.ends_with(".crc") {
+        if name.starts_with(['.', '_']) || name.ends_with(".crc") || BESIDE.contains(&name.as_ref()) {
             continue;
         }
         let metadata = fs::metadata(&part).map_err(|e| Error::io(&part, e))?;

@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::error::Result;
 
-use super::chat::{Shape, Turn, Turns, conversation};
+use super::chat::{Shape, Turn, Turns, conversation, is_message};
 use super::column::{Column, missing};
-use super::data;
-use super::reader::{Content, Place, Reader};
+use super::reader::{Content, Place, Reader, element};
 use super::record::{Object, Record, Value};
+use super::{data, json};
 
 /// Where a text stands when no column is named: these come before the turns of a conversation.
 const USUAL: [&str; 2] = ["instruction", "text"];
 /// And this one after them.
 const PROMPT: &str = "prompt";
+/// Elements of a list by which it is known whether they are rows.
+const LOOKED_AT: usize = 8;
+/// The columns by which a table is known.
+pub const NAMES: [&str; 3] = [USUAL[0], USUAL[1], PROMPT];
 
 /// What stands at one place of the input.
 #[derive(Debug)]
@@ -64,7 +68,9 @@ impl Prompts {
     /// Where the columns are known before the rows, and the text stands in none of them.
     pub fn new(reader: Reader, column: Option<&str>, turns: Option<Turns>) -> Result<Self> {
         let usual = if reader.is_headless() { vec!["1"] } else { USUAL.into_iter().filter(|_| turns.is_none()).collect() };
-        let prompts = Self { reader, column: column.map(Column::new), turns, usual, queue: VecDeque::new(), seen: BTreeMap::new() };
+        let column = column.map(str::to_owned).or_else(|| capital(&reader, &usual));
+        let prompts =
+            Self { reader, column: column.as_deref().map(Column::new), turns, usual, queue: VecDeque::new(), seen: BTreeMap::new() };
         prompts.check().map_err(|e| e.context(prompts.reader.name()))?;
         Ok(prompts)
     }
@@ -78,7 +84,7 @@ impl Prompts {
             Some(column) => return Err(data(missing(&[&column.name], &columns))),
             None => match self.usual.iter().find(|column| has(column)) {
                 Some(column) => *column,
-                None if Shape::COLUMNS.iter().any(|column| has(column) && self.reader.other_type(column).is_some()) => return Ok(()),
+                None if Shape::COLUMNS.iter().any(|column| has(column)) => return Ok(()),
                 None if has(PROMPT) => PROMPT,
                 None => return Err(data(self.none_of(&columns))),
             },
@@ -141,9 +147,15 @@ impl Prompts {
             let found = match row.content {
                 Content::Blank => Found::Blank,
                 Content::Faulty { text, error } => Found::Faulty { text, error },
+                Content::Record(Record::Json(first)) if self.is_conversation(&first) => {
+                    let whole = self.conversation(&first)?;
+                    self.queue_turns(Shape::Messages, None, Record::Json(whole), &row.place);
+                    continue;
+                }
                 Content::Record(record) => match self.shape(&record) {
-                    Some(shape) => {
-                        self.queue_turns(shape, record, &row.place);
+                    _ if self.enter(&record) => continue,
+                    Some((shape, unfolded)) => {
+                        self.queue_turns(shape, unfolded, record, &row.place);
                         continue;
                     }
                     None => match self.text(&record) {
@@ -156,24 +168,79 @@ impl Prompts {
         }
     }
 
-    /// The shape by which the record's texts are read; none where they stand in a column.
-    fn shape(&mut self, record: &Record) -> Option<Shape> {
-        let Record::Json(object) = record else { return None };
+    /// The shape by which the record's texts are read, and the conversation where the record has it as a text; none where the texts
+    /// stand in a column.
+    fn shape(&mut self, record: &Record) -> Option<(Shape, Option<Object>)> {
         if self.column.is_some() {
             return None;
         }
+        let unfolded = unfolded(record);
+        let object = match (&unfolded, record) {
+            (Some(object), _) | (None, Record::Json(object)) => object,
+            _ => return None,
+        };
         let shape = Shape::of(object)?;
         let has_text = |name: &&str| object.get(name).is_some_and(|raw| raw.starts_with('"'));
         if shape.is_row() && self.turns.is_none() {
             self.seen.entry(shape).or_default().conversations += 1;
             return None;
         }
-        (shape == Shape::ChatGpt || !self.usual.iter().any(has_text)).then_some(shape)
+        (shape == Shape::ChatGpt || !self.usual.iter().any(has_text)).then_some((shape, unfolded))
     }
 
-    fn queue_turns(&mut self, shape: Shape, record: Record, place: &Place) {
+    /// Whether the document's list is a conversation: its elements are messages and no rows.
+    fn is_conversation(&self, first: &Object) -> bool {
+        let has_text = |name: &&str| first.has(name);
+        self.column.is_none() && self.reader.is_document() && is_message(first) && !self.usual.iter().any(has_text)
+    }
+
+    /// The conversation whose messages are the rest of the document.
+    fn conversation(&mut self, first: &Object) -> Result<Object> {
+        let mut messages = vec![first.raw().to_owned()];
+        while let Some(row) = self.reader.row()? {
+            let error = match row.content {
+                Content::Record(Record::Json(next)) if is_message(&next) => {
+                    messages.push(next.raw().to_owned());
+                    continue;
+                }
+                Content::Faulty { error, .. } => error,
+                _ => "no message, as those before it in the list are".to_owned(),
+            };
+            self.queue.push_back(Prompt { place: row.place, found: Found::Faulty { text: String::new(), error } });
+        }
+        Object::new(format!("{{\"messages\":[{}]}}", messages.join(","))).map_err(|(_, e)| data(e.to_string()))
+    }
+
+    /// Goes on with the one list of rows that an object holds which is no row itself.
+    fn enter(&mut self, record: &Record) -> bool {
+        let Record::Json(object) = record else { return false };
+        if !self.reader.is_outermost() || self.text(record).is_ok() {
+            return false;
+        }
+        if Shape::of(object).is_some_and(|shape| conversation(shape, object).is_ok_and(|read| !read.is_empty())) {
+            return false;
+        }
+        let lists: Vec<&str> = object.lists().filter(|(name, list)| self.is_rows(name, list)).map(|(_, list)| list).collect();
+        let [list] = lists[..] else { return false };
+        self.reader.enter(object.raw(), list);
+        true
+    }
+
+    /// Whether one of a list's first elements is a row with a text.
+    fn is_rows(&self, name: &str, list: &str) -> bool {
+        let elements = json::elements(list).unwrap_or_default();
+        elements.into_iter().take(LOOKED_AT).map(element).any(|raw| match Object::new(raw.to_owned()) {
+            Ok(object) => (self.column.is_none() && Shape::of(&object).is_some()) || self.text(&Record::Json(object)).is_ok(),
+            Err(_) => raw.starts_with('"') && name.strip_suffix('s').is_some_and(|one| NAMES.contains(&one)),
+        })
+    }
+
+    fn queue_turns(&mut self, shape: Shape, unfolded: Option<Object>, record: Record, place: &Place) {
         let which = self.turns.unwrap_or_else(|| self.usual_turns());
-        let Record::Json(object) = &record else { return };
+        let object = match (&unfolded, &record) {
+            (Some(object), _) | (None, Record::Json(object)) => object,
+            _ => return,
+        };
         let seen = self.seen.entry(shape).or_default();
         seen.conversations += 1;
         let fault = |error| Prompt { place: place.clone(), found: Found::Faulty { text: String::new(), error } };
@@ -221,6 +288,31 @@ impl Prompts {
             None => Err(self.none_of(&record.columns())),
         }
     }
+}
+
+/// The record with its conversation as JSON, where that stands in it as a text: CSV has no other way.
+fn unfolded(record: &Record) -> Option<Object> {
+    let is_list = |name: &&&str| match record {
+        Record::Json(object) => object.get(name).is_some_and(|raw| raw.starts_with("\"[")),
+        Record::Cells { .. } => matches!(record.get(name), Ok(Some(Value::Text(text))) if text.starts_with('[')),
+        Record::Text(_) => false,
+    };
+    let name = Shape::COLUMNS.iter().find(is_list)?;
+    let Some(Value::Text(list)) = record.get(name).ok()? else { return None };
+    json::check(&list).ok()?;
+    let json = record.json();
+    // The last of two members counts.
+    Object::new(format!("{},\"{name}\":{list}}}", json.trim_end().strip_suffix('}')?)).ok()
+}
+
+/// The usual column of a table whose header is written in capitals.
+fn capital(reader: &Reader, usual: &[&str]) -> Option<String> {
+    let columns = reader.columns()?;
+    let names = || usual.iter().copied().chain([PROMPT]);
+    if columns.iter().any(|column| names().chain(Shape::COLUMNS).any(|name| name == column)) {
+        return None;
+    }
+    names().find_map(|name| columns.iter().find(|column| column.eq_ignore_ascii_case(name)).cloned())
 }
 
 /// A turn as a row of its own.

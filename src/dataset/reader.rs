@@ -7,13 +7,14 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::ieb::TaskSet;
 
+use super::column::member;
 #[cfg(feature = "columns")]
 use super::columnar::Batches;
 use super::delimited::Delimited;
 use super::encoding::{Text, decode, peek};
 use super::format::{Format, is_benchmark};
 use super::lines::{Line, Lines, content_len, utf8};
-use super::record::{Fields, Object, Record};
+use super::record::{Fields, Object, Record, Value};
 use super::values::{RawValue, Values};
 use super::{MAX_LINE_BYTES, data, json, reading};
 
@@ -111,7 +112,11 @@ pub struct Reader {
     #[cfg(feature = "columns")]
     rest: super::parts::Rest,
     notes: Vec<String>,
+    /// Rows of a list within an object, with their lines.
+    listed: Option<Listed>,
 }
+
+type Listed = Box<dyn Iterator<Item = (u64, Content)>>;
 
 impl Reader {
     /// Reads a stream; `name` says what it is called.
@@ -128,6 +133,7 @@ impl Reader {
             #[cfg(feature = "columns")]
             rest: super::parts::Rest::default(),
             notes,
+            listed: None,
         })
     }
 
@@ -142,7 +148,7 @@ impl Reader {
         let (first, rest) = parts.rest(meter);
         let (source, format, notes) = Source::file(&first, &options, meter)?;
         let place = Place { part: in_folder.then(|| super::parts::part_name(&first)), ..Place::default() };
-        Ok(Self { name: first.display().to_string(), source, options: Options { format, ..options }, place, rest, notes })
+        Ok(Self { name: first.display().to_string(), source, options: Options { format, ..options }, place, rest, notes, listed: None })
     }
 
     /// The columns, where they are known before the rows.
@@ -152,7 +158,34 @@ impl Reader {
 
     /// Whether values of a document are read, or lines and rows.
     pub const fn is_document(&self) -> bool {
-        matches!(self.source, Source::Values(_))
+        matches!(self.source, Source::Values(_)) || self.listed.is_some()
+    }
+
+    /// Whether the row that was read last is an object that may hold the whole of a data set: none in a list, nor one line of many.
+    pub fn is_outermost(&mut self) -> bool {
+        match &mut self.source {
+            _ if self.listed.is_some() => false,
+            Source::Values(values) => !values.in_list(),
+            Source::Lines { lines, json: true } => lines.number == 1 && lines.at_end(),
+            _ => false,
+        }
+    }
+
+    /// Goes on with the elements of a list that stands in the row that was read last.
+    pub fn enter(&mut self, object: &str, list: &str) {
+        let base = object.as_ptr() as usize;
+        let places = json::elements(list).unwrap_or_default().into_iter().map(|element| {
+            let start = element.as_ptr() as usize - base;
+            start..start + element.len()
+        });
+        let (places, object) = (places.collect::<Vec<_>>(), object.to_owned());
+        let (mut line, mut at) = (self.place.line, 0);
+        self.listed = Some(Box::new(places.into_iter().map(move |place| {
+            line += object[at..place.start].matches('\n').count() as u64;
+            at = place.start;
+            (line, content(element(&object[place]).to_owned()))
+        })));
+        self.place.entry = self.place.entry.map(|entry| entry - 1);
     }
 
     /// Whether the columns have numbers for names.
@@ -198,6 +231,11 @@ impl Reader {
     /// # Errors
     /// Where reading cannot go on.
     pub fn row(&mut self) -> Result<Option<Row>> {
+        if let Some((line, content)) = self.listed.as_mut().and_then(Iterator::next) {
+            self.place.line = line;
+            self.place.entry = Some(self.place.entry.unwrap_or(0) + 1);
+            return Ok(Some(Row { place: self.place.clone(), content }));
+        }
         loop {
             let found = self.source.next(&mut self.place);
             let content = found.map_err(|e| e.context(&self.name))?;
@@ -268,6 +306,9 @@ impl Source {
         // JSON is UTF-8.
         let latin = !matches!(binary, Some(Format::Json | Format::Jsonl)) && !start.trim_ascii_start().starts_with(b"{");
         let Text { reader, start, note } = decode(start, raw, latin).map_err(reading)?;
+        if options.format == Format::Auto && start.contains(&0) && std::str::from_utf8(&start).is_err_and(|e| e.error_len().is_some()) {
+            return Err(data("this is no text: it has bytes of 0 and is no UTF-8; give the data as text, JSON, CSV or Parquet"));
+        }
         let mut reader = BufReader::with_capacity(BUFFER, reader);
         let format = match options.format {
             Format::Auto => Self::format_of(&mut reader, &start, named).map_err(reading)?,
@@ -378,16 +419,32 @@ fn line_content(lines: &mut Lines, json: bool) -> Result<Option<Content>> {
     Ok(Some(match utf8(bytes) {
         Err((text, error)) => Content::Faulty { text, error },
         Ok(text) if text.trim().is_empty() => Content::Blank,
-        Ok(text) if json => object_content(text),
+        Ok(text) if json => content(text),
         Ok(text) => Content::Record(Record::Text(text)),
     }))
 }
 
-fn object_content(text: String) -> Content {
+/// The row of an object, or of a text by itself.
+fn content(text: String) -> Content {
+    if text.starts_with('"') && json::check(&text).is_ok() {
+        return Content::Record(Record::Text(json::string(&text).unwrap_or_default().into_owned()));
+    }
     match Object::new(text) {
         Ok(object) => Content::Record(Record::Json(object)),
-        Err((text, e)) => Content::Faulty { text, error: format!("no JSON object: {e}") },
+        Err((text, _)) => {
+            let error = match json::check(&text) {
+                Ok(()) if text.trim() == "null" => "no JSON object but null".to_owned(),
+                Ok(()) => format!("no JSON object but {}", Value::of(text.trim()).kind()),
+                Err(e) => format!("no JSON object: {e}"),
+            };
+            Content::Faulty { text, error }
+        }
     }
+}
+
+/// An element as the row that it is: the viewer of Hugging Face has {"row_idx", "row"}.
+pub fn element(raw: &str) -> &str {
+    member(raw, "row_idx").and_then(|_| member(raw, "row")).unwrap_or(raw)
 }
 
 /// The row of a value; the value itself where it is the benchmark's document.
@@ -396,13 +453,10 @@ fn value_content(value: RawValue) -> std::result::Result<Content, String> {
         Ok(text) => text,
         Err((text, error)) => return Ok(Content::Faulty { text, error }),
     };
-    if text.starts_with('"') && json::check(&text).is_ok() {
-        return Ok(Content::Record(Record::Text(json::string(&text).unwrap_or_default().into_owned())));
-    }
     if text.starts_with('{') && is_benchmark(&text) {
         return Err(text);
     }
-    Ok(object_content(text))
+    Ok(content(text))
 }
 
 /// The benchmark's tasks as rows of `instruction` and `category`.

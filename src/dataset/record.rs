@@ -101,6 +101,16 @@ impl Object {
         self.members.iter().filter(move |(key, _)| is(key)).map(|(_, value)| &self.raw[value.clone()])
     }
 
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// The members that are lists, by their names.
+    pub fn lists(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+        let lists = self.members.iter().filter(|(_, value)| self.raw[value.clone()].starts_with('['));
+        lists.map(|(key, value)| (json::unescape(&self.raw[key.clone()]), &self.raw[value.clone()]))
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

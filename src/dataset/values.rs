@@ -43,6 +43,11 @@ impl Values {
         Self { reader, line: 1, list: None, entries: 0 }
     }
 
+    /// Whether the value that was read last stands in a list.
+    pub const fn in_list(&self) -> bool {
+        self.list.is_some()
+    }
+
     /// The next value; none at the end.
     pub fn read(&mut self) -> Result<Option<RawValue>> {
         let mut comma = false;

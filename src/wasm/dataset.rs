@@ -157,9 +157,9 @@ pub fn cells(json: String) -> Vec<String> {
     Object::new(json).map_or_else(|_| Vec::new(), |object| object.cells().into_iter().flat_map(|(name, text)| [name, text]).collect())
 }
 
-/// The index of the file of a zip archive that is the data set, by the names of all.
+/// The indices of the files of a zip archive that are the data set, one after another, by the names of all.
 #[wasm_bindgen]
-pub fn choose_file(names: Vec<String>) -> Result<usize, JsValue> {
+pub fn choose_files(names: Vec<String>) -> Result<Vec<usize>, JsValue> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     choose(&names).map_err(js_error)
 }

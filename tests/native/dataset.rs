@@ -144,14 +144,43 @@ fn an_archive_is_its_one_data_set() {
     let rows = r#"[{"text":"a"}]"#;
     assert_eq!(texts(&[("user.json", "{}"), ("conversations.json", rows), ("chat.html", "")]).unwrap(), ["a"]);
     assert_eq!(texts(&[("__MACOSX/._a.csv", "x"), ("a.csv", "text,n\nb,1\n"), ("read.me", "")]).unwrap(), ["b"]);
+    // Large exports come in parts, and a text beside data tells of it.
+    let parts = [("x/conversations-001.json", r#"[{"text":"c"}]"#), ("x/conversations-000.json", rows), ("x/users.json", "[]")];
+    assert_eq!(texts(&parts).unwrap(), ["a", "c"]);
+    assert_eq!(texts(&[("README.txt", "x"), ("a.csv", "text,n\nb,1\n")]).unwrap(), ["b"]);
     for (files, said) in [
         (&[("a/conversations.json", rows), ("b/conversations.json", rows)][..], "the archive holds 2 data sets: a/conversations.json, b/"),
         (&[("a.csv", "x"), ("b.jsonl", "x")], "the archive holds 2 data sets: a.csv, b.jsonl; unpack it and name one"),
+        (&[("a/conversations-0.json", rows), ("b/conversations-1.json", rows)], "the archive holds 2 data sets"),
         (&[("picture.png", "x")], "none of the 1 files in the archive is of a format that is read"),
         (&[("xl/workbook.xml", "x")], "this is an Excel workbook: save the sheet as CSV"),
     ] {
         let e = texts(files).unwrap_err();
         assert!(e.contains(said), "{e}");
+    }
+}
+
+#[test]
+fn a_saved_dataset_is_its_rows() {
+    let dir = TempDir::new().unwrap();
+    for (name, text) in [("data-0.jsonl", "{\"text\":\"a\"}\n"), ("dataset_info.json", "{}"), ("state.json", "{}")] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    assert_eq!(read(dir.path(), None, None).unwrap().texts, ["a"]);
+}
+
+#[test]
+fn what_is_no_text_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let png = [&b"\x89PNG\r\n\x1a\n"[..], &[0; 9]].concat();
+    let pickle = [&[0x80, 4, 0x95, 0, 0, 0xff][..], b"\nabc"].concat();
+    for (bytes, said) in [(png, "this is a PNG picture"), (pickle, "this is no text: it has bytes of 0"), (b"text\na\0b\n".to_vec(), "")] {
+        let path = dir.path().join("d.csv");
+        fs::write(&path, bytes).unwrap();
+        match read(&path, None, None) {
+            Ok(read) => assert!(said.is_empty() && read.texts == ["a\0b"]),
+            Err(e) => assert!(e.code() == ErrorCode::Data && !said.is_empty() && e.to_string().contains(said), "{e}"),
+        }
     }
 }
 

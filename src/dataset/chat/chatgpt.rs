@@ -8,6 +8,9 @@ use crate::dataset::record::Object;
 
 use super::Message;
 
+/// Kinds of content under the user's name that nobody wrote: settings, and what was quoted from a page or a file.
+const UNSAID: [&str; 2] = ["user_editable_context", "tether_quote"];
+
 /// The messages from the root to the current node.
 ///
 /// # Errors
@@ -47,7 +50,7 @@ fn message(node: &str) -> Option<Message<'_>> {
     let content = member(message, "content")?;
     let metadata = member(message, "metadata");
     let hidden = metadata.and_then(|raw| member(raw, "is_visually_hidden_from_conversation")) == Some("true")
-        || member(content, "content_type").and_then(string).is_some_and(|kind| kind == "user_editable_context");
+        || member(content, "content_type").and_then(string).is_some_and(|kind| UNSAID.contains(&kind.as_ref()));
     (!hidden).then(|| Message {
         user: role == "user",
         content: member(content, "parts").unwrap_or(content),

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorCode, Result};
 use crate::tasks::follow_up;
 
-pub use shape::Shape;
+pub use shape::{Shape, is_message};
 
 use super::record::Object;
 use super::time::iso;
@@ -68,6 +68,10 @@ pub struct Message<'a> {
 }
 
 impl Conversation<'_> {
+    pub const fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
     /// How many turns the user took.
     pub fn users(&self) -> usize {
         self.messages.iter().filter(|message| message.user).count()

@@ -23,6 +23,8 @@ pub enum Shape {
     Messages,
     /// A request of a batch: {"body": {"messages"}}.
     Batch,
+    /// A request that was logged, or one of another batch: {"request": {"messages"}}, `input`, `inputs` or `params`.
+    Request,
     /// {"prompt", "chosen", "rejected"}.
     Preference,
     /// An entry of Google's activity: {"header": "Gemini Apps", "title": "Prompted …"}.
@@ -33,6 +35,8 @@ pub enum Shape {
     Dolly,
 }
 
+/// Where a request has its messages or its text.
+const REQUESTED: [&str; 4] = ["messages", "contents", "input", "prompt"];
 /// What Google writes before a prompt.
 const PROMPTED: &str = "Prompted ";
 
@@ -46,6 +50,7 @@ impl Shape {
             Self::ChatLog => "chat log (WildChat, LMSYS)",
             Self::Messages => "OpenAI messages",
             Self::Batch => "OpenAI batch",
+            Self::Request => "logged requests",
             Self::Preference => "prompt, chosen and rejected",
             Self::Gemini => "Gemini activity",
             Self::Alpaca => "Alpaca",
@@ -60,17 +65,19 @@ impl Shape {
     pub fn of(record: &Object) -> Option<Self> {
         let starts = |name: &str, with: &str| record.get(name).is_some_and(|raw| raw.starts_with(with));
         let is_list = |name: &str| starts(name, "[");
+        let is_dialogue = |name: &str| is_list(name) && record.get(name).is_some_and(|raw| !of_list(raw).is_empty());
         Some(match record {
-            _ if starts("mapping", "{") && record.has("current_node") => Self::ChatGpt,
+            _ if starts("mapping", "{") && (record.has("current_node") || record.has("conversation_id")) => Self::ChatGpt,
             _ if is_list("chat_messages") => Self::Claude,
             _ if starts("instruction", "\"") && record.has("input") && record.has("output") => Self::Alpaca,
             _ if starts("instruction", "\"") && record.has("context") && record.has("response") => Self::Dolly,
-            _ if is_list("conversations") => Self::ShareGpt,
+            _ if is_list("conversations") || is_dialogue("items") => Self::ShareGpt,
             _ if is_list("conversation") || is_list("conversation_a") => Self::ChatLog,
             _ if record.has("prompt") && record.has("chosen") && record.has("rejected") => Self::Preference,
-            _ if is_list("messages") => Self::Messages,
+            _ if is_list("messages") || is_dialogue("contents") || is_dialogue("input") => Self::Messages,
             _ if is_list("prompt") || is_list("chosen") => Self::Preference,
             _ if Self::Batch.body(record).is_some() => Self::Batch,
+            _ if Self::Request.body(record).is_some() => Self::Request,
             _ if record.has("title") && record.get("header").is_some_and(|raw| matches!(raw, "\"Gemini Apps\"" | "\"Bard\"")) => {
                 Self::Gemini
             }
@@ -83,10 +90,15 @@ impl Shape {
         matches!(self, Self::Alpaca | Self::Dolly)
     }
 
-    /// The request of a batch's line.
+    /// The request in a record.
     pub fn body(self, record: &Object) -> Option<&str> {
-        let body = record.get("body").filter(|_| self == Self::Batch)?;
-        ["messages", "input"].iter().any(|name| member(body, name).is_some()).then_some(body)
+        let (names, inside): (&[&str], &[&str]) = match self {
+            Self::Batch => (&["body"], &REQUESTED),
+            Self::Request => (&["params", "request", "input", "inputs"], &REQUESTED[..2]),
+            _ => return None,
+        };
+        let mut bodies = names.iter().filter_map(|name| record.get(name));
+        bodies.find(|body| inside.iter().any(|name| member(body, name).is_some()))
     }
 
     /// The messages of a record of this shape.
@@ -95,19 +107,19 @@ impl Shape {
     /// What is wrong with it.
     pub fn messages(self, record: &Object) -> Result<Vec<Message<'_>>, String> {
         let list = |names: &[&str]| {
-            let found = names.iter().find_map(|name| record.get(name).filter(|raw| *raw != "null"));
+            let found = names.iter().find_map(|name| record.get(name).filter(|raw| !matches!(*raw, "null" | "\"\"")));
             of_list(found.unwrap_or("[]"))
         };
         Ok(match self {
             Self::ChatGpt => chatgpt::messages(record)?,
             Self::Claude => list(&["chat_messages"]),
-            Self::ShareGpt => list(&["conversations"]),
+            Self::ShareGpt => list(&["conversations", "items"]),
             Self::ChatLog => list(&["conversation", "conversation_a"]),
-            Self::Messages => list(&["messages"]),
+            Self::Messages => list(&["messages", "contents", "input"]),
             Self::Preference => list(&["prompt", "chosen"]),
-            Self::Batch => {
+            Self::Batch | Self::Request => {
                 let body = self.body(record).unwrap_or("{}");
-                of_list(member(body, "messages").or_else(|| member(body, "input")).unwrap_or("[]"))
+                of_list(REQUESTED.iter().find_map(|name| member(body, name)).unwrap_or("[]"))
             }
             Self::Gemini => {
                 let title = record.get("title").filter(|raw| string(raw).is_some_and(|title| title.starts_with(PROMPTED)));
@@ -128,6 +140,12 @@ impl Shape {
 
 const fn user(content: &str) -> Message<'_> {
     Message { user: true, content, time: None, model: None }
+}
+
+/// Whether a record is a message by itself: {"role", "content"} or {"from", "value"}.
+pub fn is_message(record: &Object) -> bool {
+    let is_text = |name| record.get(name).is_some_and(|raw| raw.starts_with('"'));
+    (is_text("role") && record.has("content")) || (is_text("from") && is_text("value"))
 }
 
 /// The messages of a list; a text by itself is one of the user.
@@ -153,7 +171,7 @@ impl<'a> Draft<'a> {
         let present = Some(value).filter(|raw| *raw != "null");
         match name {
             "role" | "from" | "sender" => self.role = string(value),
-            "content" | "value" => self.content = Some(value),
+            "content" | "value" | "parts" => self.content = Some(value),
             "text" => self.text = present.filter(|raw| *raw != "\"\""),
             "timestamp" | "created_at" | "create_time" => self.time = present,
             "model" => self.model = present,

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use crate::error::{Error, Result};
 use ::parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use ::parquet::basic::Type;
+use ::parquet::basic::{Compression, Type};
 use ::parquet::column::page::{Page, PageReader};
 use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use ::parquet::file::serialized_reader::SerializedPageReader;
@@ -49,6 +49,15 @@ pub fn check_chunks(metadata: &ParquetMetaData, bytes: u64) -> Result<()> {
     let mut chunks = Vec::new();
     for (group, row_group) in metadata.row_groups().iter().enumerate() {
         for column in row_group.columns() {
+            let unread = match column.compression() {
+                Compression::BROTLI(_) => Some("Brotli"),
+                Compression::LZO => Some("LZO"),
+                _ => None,
+            };
+            if let Some(codec) = unread {
+                let message = format!("column {} is packed by {codec}: write the file with snappy, zstd or gzip", column.column_path());
+                return Err(data(message));
+            }
             let (start, len) =
                 range(column).filter(|(start, len)| start.checked_add(*len).is_some_and(|end| end <= bytes)).ok_or_else(|| {
                     let path = column.column_path();
