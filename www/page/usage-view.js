@@ -14,16 +14,27 @@ const DAY = new Intl.DateTimeFormat('en', { dateStyle: 'long' });
 const [PICTURE, MARGIN, FINE] = [1000, 40, 2];
 
 const section = byId('usage');
-/** What is shown: `{ list, times, choose }`; nothing where no prompt has a time. */
+/** What is shown: `{ list, times, lists, choose }`; nothing of it where no prompt has a time. */
 let shown;
 let level;
 
+/** Lets the page answer between two counts of a long list. */
+const pause = () => new Promise((resolve) => setTimeout(resolve));
+
 /** Shows a list's usage; `choose` is called with a row that was clicked. */
-export function showUsage(list, choose) {
-  const times = timesOf(list);
-  section.hidden = times.length === 0;
-  shown = section.hidden ? undefined : { list, times, choose };
-  if (!shown) return;
+export async function showUsage(list, choose) {
+  const next = (shown = { list, choose, times: [] });
+  section.hidden = true;
+  await pause();
+  next.times = timesOf(list);
+  if (next.times.length === 0) return;
+  await pause();
+  next.lists = { newKinds: newKindsOf(next.times, list.tags.kind), threads: threadsOf(list) };
+  await pause();
+  next.lists.repeated = repeatedOf(list);
+  await pause();
+  if (shown !== next) return;
+  section.hidden = false;
   level = list.tags.family ? 'family' : 'kind';
   const levels = Object.keys(LEVELS).filter((name) => list.tags[name]);
   byId('usage-levels').replaceChildren();
@@ -92,7 +103,7 @@ function busiest(hours) {
 }
 
 function showLists() {
-  const { list, times, choose } = shown;
+  const { list, lists, choose } = shown;
   const fill = (id, entries, text, click) => {
     byId(id).parentElement.hidden = entries.length === 0;
     byId(id).replaceChildren(...entries.map((entry) => {
@@ -103,11 +114,11 @@ function showLists() {
       return item;
     }));
   };
-  const { month, kinds } = newKindsOf(times, list.tags.kind);
+  const { month, kinds } = lists.newKinds;
   byId('usage-new-title').textContent = `New in ${month}`;
   fill('usage-new', kinds.slice(0, LABELS), ({ name }) => name);
-  fill('usage-threads', threadsOf(list), ({ row }) => list.texts[row].slice(0, 200), ({ row }) => choose(row));
-  fill('usage-repeated', repeatedOf(list), ({ row }) => list.texts[row].slice(0, 200), ({ row }) => choose(row));
+  fill('usage-threads', lists.threads, ({ row }) => list.texts[row].slice(0, 200), ({ row }) => choose(row));
+  fill('usage-repeated', lists.repeated, ({ row }) => list.texts[row].slice(0, 200), ({ row }) => choose(row));
 }
 
 /** The charts as a PNG. Of the prompts it has numbers alone: names of kinds and models, and no text of theirs. */
@@ -150,9 +161,9 @@ export function startUsage() {
   });
   let width;
   new ResizeObserver(() => {
-    if (!shown || section.clientWidth === 0 || section.clientWidth === width) return;
+    if (section.hidden || section.clientWidth === 0 || section.clientWidth === width) return;
     width = section.clientWidth;
     render();
   }).observe(section);
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => shown && render());
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => section.hidden || render());
 }
