@@ -22,6 +22,7 @@ mod format;
 #[cfg(feature = "columns")]
 mod isolate;
 mod json;
+#[cfg(feature = "convert")]
 mod labelled;
 mod lines;
 #[cfg(feature = "columns")]
@@ -46,6 +47,7 @@ pub use column::missing;
 #[cfg(feature = "columns")]
 pub use columnar::ArrowStream;
 pub use format::Format;
+#[cfg(feature = "convert")]
 pub use labelled::labelled;
 #[cfg(feature = "columns")]
 pub use parts::{Parts, parts};

@@ -54,6 +54,8 @@ struct Row {
     turn: Option<u32>,
     time: Option<String>,
     model: Option<String>,
+    /// What a model reads in place of the text, where that follows up an earlier turn.
+    request: Option<String>,
 }
 
 /// What stands where a text would.
@@ -121,12 +123,13 @@ impl RowReader {
                     let json = record.json().into_owned();
                     held += text.len() + json.len();
                     let (turn, number) = (turn.as_ref(), turn.as_ref().map(|turn| turn.number));
-                    let [conversation, time, model] = [
+                    let [conversation, time, model, request] = [
                         turn.and_then(|turn| turn.conversation.clone()),
                         turn.and_then(|turn| turn.time.clone()),
                         turn.and_then(|turn| turn.model.clone()),
+                        turn.and_then(|turn| turn.request.clone()),
                     ];
-                    batch.rows.push(Row { text, json, conversation, turn: number, time, model });
+                    batch.rows.push(Row { text, json, conversation, turn: number, time, model, request });
                 }
                 Found::Blank => batch.faults.push(Fault { place: prompt.place.to_string(), error: None }),
                 Found::Faulty { error, .. } => batch.faults.push(Fault { place: prompt.place.to_string(), error: Some(error) }),

@@ -55,7 +55,7 @@ describe('a list of prompts', () => {
 
   /** Reads by pieces of a few bytes, at whose ends anything may be cut. */
   async function open(name, content, options, piece = 7) {
-    const { data, name: inner } = await unpack(new Blob([content]), name, dataset.choose_file);
+    const { data, name: inner } = await unpack(new Blob([content]), name, dataset.choose_files);
     const bytes = new Uint8Array(await data.arrayBuffer());
     let at = 0;
     const pull = () => bytes.subarray(at, (at += piece));
@@ -117,7 +117,7 @@ describe('a list of prompts', () => {
   test('what unpacks to far more than any data set does is refused', async () => {
     const bomb = Buffer.alloc(1e6, 'a');
     for (const [name, packed] of [['a.txt.gz', gzipSync(bomb)], ['a.zip', zip([['a.txt', bomb]])]]) {
-      const read = (always) => unpack(new Blob([packed]), name, dataset.choose_file, { always });
+      const read = (always) => unpack(new Blob([packed]), name, dataset.choose_files, { always });
       assert.equal((await read(1e6)).data.size, 1e6);
       await assert.rejects(read(1e5), /bytes of (gzip|zip) unpack to more than \d+ bytes, as no data set does/);
     }

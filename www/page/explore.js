@@ -76,7 +76,7 @@ async function work(list, signal) {
     say(`${whole(done)} of ${count(total, 'prompt')}`, done / total, left > 3 ? `${rate}, ${Math.ceil(left)} s left` : rate);
   };
   say(`0 of ${count(list.texts.length, 'prompt')}`, 0, '');
-  list.vectors = await list.embedder.embed(list.texts, { signal, onProgress });
+  list.vectors = await list.embedder.embed(list.requests, { signal, onProgress });
   list.elapsedMs = performance.now() - start;
   say('Naming the tasks', 1, '');
   const best = async (level) => {

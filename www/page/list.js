@@ -25,6 +25,8 @@ export class List {
     this.source = source;
     this.rows = source.rows;
     this.texts = source.rows.map(({ text }) => text);
+    // A short follow-up is read with the turn that it follows up.
+    this.requests = source.rows.map(({ text, request }) => request ?? text);
     this.#lower = this.texts.map((text) => text.toLowerCase());
   }
 

@@ -117,7 +117,7 @@ async function applyToList() {
   apply.disabled = true;
   byId('own-applied').textContent = '';
   try {
-    const tags = (await tagger.classify(list.texts, { topK: 1 })).map(([tag]) => tag);
+    const tags = (await tagger.classify(list.requests, { topK: 1 })).map(([tag]) => tag);
     if (list !== loaded) return;
     showOwn(tags);
     byId('own-applied').replaceChildren(`${count(tags.length, 'prompt')} of ${list.source.name} tagged. `);

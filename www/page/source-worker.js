@@ -17,7 +17,7 @@ addEventListener('message', async ({ data: { file, name, options, most, cells } 
 });
 
 async function read(file, name, options, most) {
-  const unpacked = await unpack(file, name, dataset.choose_file, { onProgress: (bytes) => postMessage({ phase: 'unpack', bytes }) });
+  const unpacked = await unpack(file, name, dataset.choose_files, { onProgress: (bytes) => postMessage({ phase: 'unpack', bytes }) });
   const pull = () => pulled(unpacked.data, (bytes) => postMessage({ phase: 'read', bytes, total: unpacked.data.size }));
   let rows = 0;
   try {

@@ -1,4 +1,4 @@
-// Packed files: gzip, and the one data set of a zip archive. What they hold is unpacked by the browser into a Blob, piece by piece, so
+// Packed files: gzip, and the data set of a zip archive. What they hold is unpacked by the browser into a Blob, piece by piece, so
 // that the browser may keep it outside of the tab's memory.
 const ZIP = [0x50, 0x4b, 0x03, 0x04];
 const GZIP = [0x1f, 0x8b];
@@ -14,17 +14,20 @@ const [END_MAGIC, ENTRY_MAGIC] = [0x06054b50, 0x02014b50];
 const [STORED, DEFLATED] = [0, 8];
 
 /**
- * The data of a file: itself, or what is packed in it, with the name it has. `choose(names)` gives the index of an archive's one data
- * set, and `onProgress` hears how many bytes were unpacked. Errors say what is wrong, or what to do with such a file.
+ * The data of a file: itself, or what is packed in it, with the name it has. `choose(names)` gives the indices of an archive's files
+ * that are its data set, and `onProgress` hears how many bytes were unpacked. Errors say what is wrong, or what to do with such a file.
  */
 export async function unpack(file, name, choose, { onProgress = () => {}, always = ALWAYS_BYTES } = {}) {
   const start = new Uint8Array(await file.slice(0, 4).arrayBuffer());
   const begins = (magic) => magic.every((byte, at) => start[at] === byte);
   if (begins(ZIP)) {
-    const { packed, method, entry } = await locate(file, choose);
-    const unpacked = method === DEFLATED ? await inflate(packed, 'deflate-raw', 'zip', onProgress, always) : packed;
+    const parts = await locate(file, choose);
+    const unpacked = [];
+    for (const { packed, method } of parts) {
+      unpacked.push(method === DEFLATED ? await inflate(packed, 'deflate-raw', 'zip', onProgress, always) : packed);
+    }
     // An archive within an archive is no data set; what is packed once more is unpacked once more.
-    return unpack(unpacked, `${name}: ${entry}`, () => {
+    return unpack(new Blob(unpacked), `${name}: ${parts[0].entry}`, () => {
       throw new Error('the archive holds another archive: unpack it and open what is in it');
     }, { onProgress, always });
   }
@@ -62,10 +65,13 @@ async function inflate(packed, format, kind, onProgress, always) {
   return new Blob(blobs);
 }
 
-/** Where in an archive its one data set lies. */
+/** Where in an archive the files of its data set lie. */
 async function locate(file, choose) {
   const entries = await directory(file);
-  const { name, method, encrypted, size, at } = entries[choose(entries.map(({ name }) => name))];
+  return Promise.all([...choose(entries.map(({ name }) => name))].map((at) => packedIn(file, entries[at])));
+}
+
+async function packedIn(file, { name, method, encrypted, size, at }) {
   if (encrypted) throw new Error(`${name} is encrypted: unpack the archive with its password`);
   if (method !== STORED && method !== DEFLATED) throw new Error(`${name} is packed by method ${method}, which is not read: unpack the archive`);
   const local = await view(file, at, 30);
