@@ -251,7 +251,7 @@ fn bad_calls_say_what_is_wrong_and_leave_nothing() {
         (&["tag", "--output", "out.npy"], "name a .jsonl, .parquet or .arrow file"),
         (&["info", "labelled.jsonl"], "model_format"),
         (&["convert", "--base", ".", "-o", "x.gguf"], "config.json"),
-        (&["taxonomy", "--data", "model.gguf", "-o", "x.taxonomy"], "line 1"),
+        (&["taxonomy", "--data", "model.gguf", "-o", "x.taxonomy"], "this is no text: it has bytes of 0"),
     ] {
         let output = session.run(args, b"text\n");
         assert_eq!(output.status.code(), Some(1), "{args:?}: {}", stderr(&output));

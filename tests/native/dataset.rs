@@ -214,7 +214,7 @@ fn a_follow_up_is_read_with_the_turn_before_it() {
         say("assistant", "Rain drums"),
         say("user", "and in French?"),
     ];
-    bench.write("chat.json", &serde_json::json!([{"messages": turns}]).to_string());
+    bench.write("chat.json", serde_json::json!([{"messages": turns}]).to_string());
     let requests = |which| {
         let reader = Reader::open(Parts::of(&bench.path("chat.json")).unwrap(), Options::default(), &(Arc::new(|_| ()) as _)).unwrap();
         let mut prompts = Prompts::new(reader, None, Some(which)).unwrap();
@@ -235,7 +235,7 @@ fn a_follow_up_is_read_with_the_turn_before_it() {
     assert_eq!(requests(Turns::Last), expected[2..]);
     assert_eq!(requests(Turns::First), expected[..1]);
     // The row keeps its own text; the vector is that of both turns.
-    bench.write("pairs.jsonl", &format!("{}\n", serde_json::json!({"text": format!("shorter\n{first}")})));
+    bench.write("pairs.jsonl", format!("{}\n", serde_json::json!({"text": format!("shorter\n{first}")})));
     let vectors = |input: &str| {
         let out = bench.ok(&format!("embed --input {input}"));
         let rows = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());

@@ -127,7 +127,10 @@ fn the_rows_go_out_with_what_was_found() {
     assert_eq!(repeats, [None, Some(1), None, Some(1)]);
     bench.ok("report --input pool.jsonl -o csv.html --rows rows.csv");
     let csv = page(&bench, "rows.csv");
-    assert!(csv.starts_with("instruction,pie_family,pie_kind,pie_kind_score,pie_second_kind,pie_length,pie_unread,pie_duplicate_of\n"), "{csv}");
+    assert!(
+        csv.starts_with("instruction,pie_family,pie_kind,pie_kind_score,pie_second_kind,pie_length,pie_unread,pie_duplicate_of\n"),
+        "{csv}"
+    );
     assert!(csv.contains("write a POEM,,,,,12,0.0,1\n"), "{csv}");
     // Neither file is written where a column is there already, or where one of the files is.
     let output = bench.run("report --input rows.jsonl -o twice.html --rows twice.jsonl");

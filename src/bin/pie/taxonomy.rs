@@ -64,6 +64,10 @@ pub struct Args {
     /// The share of texts that are expected to be of no label, above 0 and below 1: a lower one calls fewer texts unknown, rightly or not
     #[arg(long, value_name = "SHARE", default_value_t = BuildOptions::default().unknown_share)]
     unknown_share: f64,
+    /// Make kinds of their own rows alone: rows of a task near to one kind do not count for it. Of a model of many languages whose tasks are
+    /// in one, they would draw the kinds to that language
+    #[arg(long)]
+    no_lending: bool,
     /// Bytes that the file may take, as a page downloads it beside the model; checked before anything is embedded, as if no tasks merged
     #[arg(long, value_name = "N", default_value_t = 350_000)]
     max_bytes: usize,
@@ -99,7 +103,13 @@ pub fn run(args: Args) -> Result<()> {
             unknown_share: args.unknown_share,
             ..BuildOptions::default()
         };
-        sources.push(Source { level: Level::Kind, rows: &kinds, held_out: &kinds_dev, lenders: &tasks, options });
+        sources.push(Source {
+            level: Level::Kind,
+            rows: &kinds,
+            held_out: &kinds_dev,
+            lenders: if args.no_lending { &[] } else { &tasks },
+            options,
+        });
     }
     let dimensions = model.embedder.dimensions(&EmbedOptions::default())?;
     check_size(&mut sources, dimensions, args.max_bytes)?;
