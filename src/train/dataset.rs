@@ -80,7 +80,7 @@ pub struct Source {
     pub examples: Vec<Example>,
     pub labels: Vec<Label>,
     pub findings: Findings,
-    /// What the reader found out, such as an encoding.
+    /// How the file was read where it does not say so itself: for people, such as the encoding that was found.
     pub notes: Vec<String>,
 }
 

@@ -22,10 +22,10 @@ use crate::sink::{OutputArgs, SinkRow};
 ///
 /// Texts are the arguments, or the lines of --input, or those of stdin. `unknown` stands first when a text is like no known one; the
 /// kinds of several requests in one text stand in their order, each with its own score, and of an instruction in a template's frame it is the
-/// instruction that counts. A line
-/// of a chat has its "conversation", "turn" and "time"; all have "kinds", each with its family; "kind", the first of them; the first three "tasks"; and "unread", the share of the text's pieces
-/// that the model's vocabulary has no word for: where that is more than a half, all that is said is `unknown` with the reason "unread". Of a
-/// taxonomy without kinds, "kinds" is empty and "kind" null.
+/// instruction that counts. A turn of a chat has its "conversation", "turn" and "time". Every line has "kinds", each with its family;
+/// "kind", the first of them; the first three "tasks"; and "unread", the share of the text's pieces that the model's vocabulary has no
+/// word for: where that is more than a half, all that is said is `unknown` with the reason "unread". Of a taxonomy without kinds, "kinds" is
+/// empty and "kind" null.
 #[derive(clap::Args)]
 pub struct Args {
     /// Texts to tag

@@ -64,8 +64,8 @@ pub struct Args {
     /// The share of texts that are expected to be of no label, above 0 and below 1: a lower one calls fewer texts unknown, rightly or not
     #[arg(long, value_name = "SHARE", default_value_t = BuildOptions::default().unknown_share)]
     unknown_share: f64,
-    /// Make kinds of their own rows alone: rows of a task near to one kind do not count for it. Of a model of many languages whose tasks are
-    /// in one, they would draw the kinds to that language
+    /// Make each kind from its own rows only. Otherwise the rows of a task near to one kind count for that kind too; when all tasks are in
+    /// one language, those rows pull the kinds of a multilingual model towards that language
     #[arg(long)]
     no_lending: bool,
     /// Bytes that the file may take, as a page downloads it beside the model; checked before anything is embedded, as if no tasks merged
